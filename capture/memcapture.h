@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * libmemcapture: lets a program track its own objects and classes, and leaves a
+ * compressed binary log that memstats and memreport read.
+ *
+ *     static const struct memcapture_field node_fields[] = {
+ *         MEMCAPTURE_STRING(struct node, name),
+ *         MEMCAPTURE_LIST(struct node, children, next, &node_layout),
+ *     };
+ *     struct memcapture *capture;
+ *     memcapture_open(&capture, "profile.dat", NULL);
+ *     struct memcapture_class *nodes = memcapture_track_class(capture,
+ *             MEMCAPTURE_CLASS("Node", struct node, node_fields));
+ *     ...
+ *     memcapture_track(nodes, node);             // where a node has been made
+ *     memcapture_forget(capture, node);          // before it is freed
+ *     memcapture_snapshot(capture, "loaded");    // sizes all that is tracked
+ *     memcapture_close(capture);
+ *
+ * The environment variable MEMCAPTURE_LOG names another file ("%p" is the pid),
+ * or is "off": then memcapture_open() gives a NULL capture.  Every function
+ * takes a NULL capture, class or object and does nothing then, so a program
+ * needs no check of its own.  Compiled with -DMEMCAPTURE_DISABLE, all of it
+ * vanishes and nothing needs to be linked.
+ *
+ * Nothing here prints, aborts, installs a signal handler or uses the program's
+ * heap.  All functions may be called from any thread at any time, but not from
+ * a signal handler.  While a snapshot sizes an object it reads the object and
+ * what its layout leads to: that memory must stay readable until the object is
+ * forgotten.  memcapture_forget() waits, if it must, until the snapshot is done
+ * with that one object; a thread that changes the pointers of a tracked object
+ * while another takes snapshots does so between memcapture_hold() and
+ * memcapture_release(). A forked child is silent unless it opens a log itself.
+ */
+#ifndef MEMCAPTURE_H
+#define MEMCAPTURE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- Errors -------------------------------------------------------------- */
+
+enum memcapture_err {
+	MEMCAPTURE_OK = 0,
+	MEMCAPTURE_ERR_ARG = -1,
+	MEMCAPTURE_ERR_READ = -2,
+	MEMCAPTURE_ERR_FORMAT = -3,
+	MEMCAPTURE_ERR_VERSION = -4,
+	MEMCAPTURE_ERR_LIMIT = -5,
+	MEMCAPTURE_ERR_NOMEM = -6,
+	MEMCAPTURE_ERR_WRITE = -7
+};
+
+struct memcapture_error {
+	int code;
+	char message[1024]; /* a sentence */
+};
+
+/* ---- Layouts: what an object refers to ----------------------------------- */
+
+struct memcapture_layout;
+
+enum memcapture_field_kind {
+	MEMCAPTURE_FIELD_STRING,   /* char *: text that ends in a zero byte */
+	MEMCAPTURE_FIELD_BLOCK,    /* void *: plain memory, `count` elements of `size` bytes */
+	MEMCAPTURE_FIELD_OBJECT,   /* T *: one thing of layout `layout`, tracked or not */
+	MEMCAPTURE_FIELD_ARRAY,    /* T *: `count` elements of layout `layout`, side by side */
+	MEMCAPTURE_FIELD_POINTERS, /* T **: a block of `count` pointers, each to one of `layout` */
+	MEMCAPTURE_FIELD_LIST,     /* T *: a list of `layout`, linked by the pointer at `link_offset` */
+	MEMCAPTURE_FIELD_EMBEDDED  /* T: a struct inside this one, for the sake of its referents */
+};
+
+/* One member of a struct that leads to other memory.  Made with the macros
+ * below; the counted kinds read their count from a member of the same struct. */
+struct memcapture_field {
+	const char *name;
+	enum memcapture_field_kind kind;
+	size_t offset;
+	size_t size;         /* BLOCK: bytes of an element */
+	size_t count;        /* fixed count, when count_width is 0 */
+	size_t count_offset; /* where the count is */
+	unsigned count_width; /* bytes of the count: 1, 2, 4 or 8; 0: fixed */
+	size_t link_offset;
+	const struct memcapture_layout *layout; /* NULL with POINTERS: strings */
+};
+
+/* Walks an irregular container: calls memcapture_visit*() for what OBJECT
+ * refers to.  Runs during snapshots; must not track, forget or allocate. */
+struct memcapture_visitor;
+typedef void memcapture_walk(const void *object, struct memcapture_visitor *visitor);
+/* The flat size of OBJECT, for things that vary (flexible arrays). */
+typedef size_t memcapture_measure(const void *object);
+/* Writes how OBJECT shows itself into TEXT (at most TEXT_SIZE bytes with the
+ * final zero; 128 are kept), as a Python repr would. */
+typedef void memcapture_describe(const void *object, char *text, size_t text_size);
+
+struct memcapture_layout {
+	const char *name; /* of the type, for messages; may be NULL */
+	size_t size;      /* bytes of one; 0 only with measure */
+	const struct memcapture_field *fields;
+	size_t field_count;
+	memcapture_measure *measure; /* NULL: size */
+	memcapture_walk *walk;       /* NULL: fields are all; both are followed when both are given */
+};
+
+/* To be called from a memcapture_walk: one referent each.  NAME is borrowed for
+ * the call; the same name in the same place merges.  A NULL POINTER is skipped,
+ * memory that was counted before, or is itself tracked, is not counted again. */
+void memcapture_visit(struct memcapture_visitor *visitor, const char *name, const void *pointer, size_t size_bytes);
+void memcapture_visit_string(struct memcapture_visitor *visitor, const char *name, const char *text);
+void memcapture_visit_object(struct memcapture_visitor *visitor, const char *name, const void *pointer,
+                             const struct memcapture_layout *layout);
+
+#define MEMCAPTURE_STRING(type, member) \
+	{ #member, MEMCAPTURE_FIELD_STRING, offsetof(type, member), 0, 0, 0, 0, 0, 0 }
+#define MEMCAPTURE_BLOCK(type, member, bytes) \
+	{ #member, MEMCAPTURE_FIELD_BLOCK, offsetof(type, member), 1, (bytes), 0, 0, 0, 0 }
+#define MEMCAPTURE_COUNTED_BLOCK(type, member, element_bytes, count_member)                           \
+	{ #member, MEMCAPTURE_FIELD_BLOCK, offsetof(type, member), (element_bytes), 0,                \
+	  offsetof(type, count_member), (unsigned)sizeof(((type *)0)->count_member), 0, 0 }
+#define MEMCAPTURE_OBJECT(type, member, layout_pointer) \
+	{ #member, MEMCAPTURE_FIELD_OBJECT, offsetof(type, member), 0, 0, 0, 0, 0, (layout_pointer) }
+#define MEMCAPTURE_ARRAY(type, member, element_count, layout_pointer) \
+	{ #member, MEMCAPTURE_FIELD_ARRAY, offsetof(type, member), 0, (element_count), 0, 0, 0, (layout_pointer) }
+#define MEMCAPTURE_COUNTED_ARRAY(type, member, count_member, layout_pointer)                \
+	{ #member, MEMCAPTURE_FIELD_ARRAY, offsetof(type, member), 0, 0,                    \
+	  offsetof(type, count_member), (unsigned)sizeof(((type *)0)->count_member), 0, (layout_pointer) }
+#define MEMCAPTURE_POINTERS(type, member, element_count, layout_pointer) \
+	{ #member, MEMCAPTURE_FIELD_POINTERS, offsetof(type, member), 0, (element_count), 0, 0, 0, (layout_pointer) }
+#define MEMCAPTURE_COUNTED_POINTERS(type, member, count_member, layout_pointer)             \
+	{ #member, MEMCAPTURE_FIELD_POINTERS, offsetof(type, member), 0, 0,                 \
+	  offsetof(type, count_member), (unsigned)sizeof(((type *)0)->count_member), 0, (layout_pointer) }
+/* NEXT_MEMBER is of the list's own type: MEMCAPTURE_LIST(struct parent, children, struct node, next, &node_layout) */
+#define MEMCAPTURE_LIST(type, member, node_type, next_member, layout_pointer)               \
+	{ #member, MEMCAPTURE_FIELD_LIST, offsetof(type, member), 0, 0, 0, 0,               \
+	  offsetof(node_type, next_member), (layout_pointer) }
+#define MEMCAPTURE_EMBEDDED(type, member, layout_pointer) \
+	{ #member, MEMCAPTURE_FIELD_EMBEDDED, offsetof(type, member), 0, 0, 0, 0, 0, (layout_pointer) }
+
+/* ---- Classes and objects ------------------------------------------------- */
+
+struct memcapture;       /* one log and what is tracked into it */
+struct memcapture_class; /* lives as long as its capture */
+
+/* How the instances of a class are tracked.  Zeros are the defaults. */
+struct memcapture_class_options {
+	const char *name;                       /* copied */
+	const struct memcapture_layout *layout; /* borrowed until the capture is closed */
+	struct memcapture_class *parent;        /* NULL: none */
+	unsigned resolution_level;              /* levels of referents that are sized one by one */
+	int trace;                              /* record the stack at which instances are tracked */
+	int keep;                               /* size an instance a last time when it is forgotten */
+	memcapture_describe *describe;          /* NULL: none */
+};
+
+/* Where a call stands in the program's source; filled in by the macros. */
+struct memcapture_position {
+	const char *file;
+	const char *function;
+	unsigned line;
+};
+
+#ifndef MEMCAPTURE_DISABLE
+
+/* Opens the log at PATH and starts its writer thread.  MEMCAPTURE_LOG overrides
+ * PATH; NULL for both: "PROGRAM.PID.dat". "%p" in either is the pid.  Under
+ * memrecord the log goes there instead.  *CAPTURE is NULL with MEMCAPTURE_LOG=off (not an
+ * error) and on failure. */
+int memcapture_open(struct memcapture **capture, const char *path, struct memcapture_error *error);
+/* Writes what is left, names the frames of traces and ends the log.  The capture and its classes are gone. */
+int memcapture_close(struct memcapture *capture, struct memcapture_error *error);
+/* What went wrong since opening (a full disk, no memory): 0, or the first failure with its message.
+ * The program goes on as if nothing had been asked of this library. */
+int memcapture_status(struct memcapture *capture, struct memcapture_error *error);
+
+/* Starts tracking a class.  The options of a class of the same name are
+ * replaced, and the same class is given.  NULL: no memory, or a NULL capture. */
+struct memcapture_class *memcapture_track_class(struct memcapture *capture,
+                                                const struct memcapture_class_options *options);
+/* An instance of KLASS was made.  An object is tracked once: announcing it
+ * again with a class derived from its own makes it one of that class (so
+ * constructors of a base and of a derived class may both announce it), with
+ * any other it stays what it is. */
+int memcapture_track_at(struct memcapture_class *klass, const void *object, struct memcapture_position position);
+/* Tracks a single object: as an instance of the class that OPTIONS describes, which is made when it is new. */
+int memcapture_track_object_at(struct memcapture *capture, const void *object,
+                               const struct memcapture_class_options *options, struct memcapture_position position);
+/* Changes the resolution level of one object, from the next snapshot on.  MEMCAPTURE_ERR_ARG: not tracked. */
+int memcapture_track_change(struct memcapture *capture, const void *object, unsigned resolution_level);
+/* The object is now an instance of KLASS; it keeps its identity, birth and trace. MEMCAPTURE_ERR_ARG: not tracked. */
+int memcapture_morph(struct memcapture_class *klass, const void *object);
+/* The object moved to another address, as realloc() moves it. */
+int memcapture_move(struct memcapture *capture, const void *from, const void *to);
+/* The object is about to be freed.  Unknown objects are fine: not every instance needs to be tracked. */
+void memcapture_forget(struct memcapture *capture, const void *object);
+/* Keeps snapshots off one tracked object while its pointers change; do not hold two at once, nor snapshot inside. */
+void memcapture_hold(struct memcapture *capture, const void *object);
+void memcapture_release(struct memcapture *capture, const void *object);
+
+/* Instances made from now on are not tracked; those that are stay (ClassTracker's detach_class). */
+void memcapture_detach_class(struct memcapture_class *klass);
+void memcapture_detach_all_classes(struct memcapture *capture);
+/* No object is tracked any more, and no class. */
+void memcapture_detach_all(struct memcapture *capture);
+/* detach_all, and what was recorded so far is left out of the statistics: the log starts afresh. */
+int memcapture_clear(struct memcapture *capture, struct memcapture_error *error);
+
+/* Sizes all tracked objects, and the process.  DESCRIPTION may be NULL. */
+int memcapture_snapshot(struct memcapture *capture, const char *description);
+/* A thread takes one every INTERVAL_SECONDS; a second call changes the interval. */
+int memcapture_start_periodic_snapshots(struct memcapture *capture, double interval_seconds);
+void memcapture_stop_periodic_snapshots(struct memcapture *capture);
+/* Writes a message into the log, at this moment. */
+int memcapture_mark(struct memcapture *capture, const char *text);
+
+/* How many objects are tracked now, of one class, or of all with klass NULL. */
+uint64_t memcapture_count(struct memcapture *capture, const struct memcapture_class *klass);
+
+#define MEMCAPTURE_HERE memcapture_here(__FILE__, __func__, __LINE__)
+static inline struct memcapture_position memcapture_here(const char *file, const char *function, unsigned line)
+{
+	struct memcapture_position position;
+	position.file = file;
+	position.function = function;
+	position.line = line;
+	return position;
+}
+#define memcapture_track(klass, object) memcapture_track_at((klass), (object), MEMCAPTURE_HERE)
+#define memcapture_track_object(capture, object, options) \
+	memcapture_track_object_at((capture), (object), (options), MEMCAPTURE_HERE)
+
+#endif /* MEMCAPTURE_DISABLE: the empty forms follow, written by whoever builds the tracker */
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The sizing of objects: flat size, size with all that an object alone keeps
+ * reachable, and its referents by resolution level, from layouts.  One pass
+ * (struct mr_sizer) serves one snapshot and remembers what it has counted.
+ * It knows nothing of trackers, logs or threads.  Private to capture/.
+ *
+ * Semantics, from ClassTracker: memory that two objects share counts for the
+ * one that is sized first; a tracked object reached from another is not added
+ * to it; cycles end where they meet something counted.  Strings count their
+ * bytes with the final zero.
+ */
+#ifndef MR_SIZER_H
+#define MR_SIZER_H
+
+#include "base.h"
+#include "memcapture.h"
+
+/* Names of referents, interned: "employees" under the root, "[]" under that.
+ * The owner (the tracker) gives ids that fit the log's PATHS. */
+struct mr_path_source {
+	/* The id (1..) of NAME under PARENT (0: an object itself), made when new; 0 when there is no memory. */
+	uint32_t (*intern)(void *context, uint32_t parent, const char *name);
+	void *context;
+};
+
+struct mr_referent {
+	uint32_t path;
+	uint32_t level;   /* 1: direct */
+	uint64_t count;   /* elements merged under this path */
+	uint64_t size_bytes; /* with what it alone keeps reachable */
+	uint64_t flat_bytes;
+};
+
+struct mr_sized {
+	uint64_t size_bytes;
+	uint64_t flat_bytes;
+	/* Depth first, a parent before its children; one entry a path; borrowed
+	 * from the sizer until the next call. */
+	const struct mr_referent *referents;
+	size_t referent_count;
+};
+
+struct mr_sizer;
+
+int mr_sizer_new(struct mr_sizer **sizer, const struct mr_path_source *paths, struct mr_error *err) MR_MUST_CHECK;
+void mr_sizer_free(struct mr_sizer *sizer);
+/* Forgets what was counted, keeps its memory when that is small (for the next snapshot). */
+void mr_sizer_clear(struct mr_sizer *sizer);
+/* OBJECT is tracked: it is never part of another's size.  To be called for all
+ * tracked objects before the first is sized. */
+int mr_sizer_mark(struct mr_sizer *sizer, const void *object) MR_MUST_CHECK;
+/* Sizes one tracked object (marked before), down to LEVEL levels of single referents. */
+int mr_sizer_size(struct mr_sizer *sizer, const void *object, const struct memcapture_layout *layout,
+                  unsigned level, struct mr_sized *sized) MR_MUST_CHECK;
+/* Whether objects of this layout can refer to anything: if not, their size is layout->size or measure(). */
+bool mr_layout_is_flat(const struct memcapture_layout *layout);
+/* Bytes that the sizer holds now. */
+uint64_t mr_sizer_memory(const struct mr_sizer *sizer);
+
+#endif
