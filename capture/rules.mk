@@ -1,1 +1,15 @@
 # SPDX-License-Identifier: MIT
+# capture/: base helpers, the log format and its writer, the tracker, the sampler, memrecord.
+
+# What every room links: errors, buffers, text, files, options, and the format.
+BASE_SOURCES := $(addprefix capture/, base_error.c base_buffer.c base_varint.c base_text.c \
+                  base_file.c base_options.c base_clock.c log_format.c)
+BASE_OBJECTS := $(BASE_SOURCES:%.c=$(B)/obj/%.o)
+# malloc; libmemcapture links memory_mapped.c in its place
+MEMORY_OBJECT := $(B)/obj/capture/base_memory.o
+
+# Base for the commands and the reading libraries.
+LIB_BASE := $(B)/libmrbase.a
+$(LIB_BASE): $(BASE_OBJECTS) $(MEMORY_OBJECT)
+	$(say) AR $@
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
