@@ -21,7 +21,7 @@
 #define MR_ARRAY_LEN(array) (sizeof(array) / sizeof((array)[0]))
 #define MR_UNUSED __attribute__((unused))
 #define MR_MUST_CHECK __attribute__((warn_unused_result))
-#define MR_PRINTF(format, first) __attribute__((format(printf, format, first)))
+#define MR_PRINTF(template_at, first_at) __attribute__((format(printf, template_at, first_at)))
 #define MR_LIKELY(x) __builtin_expect(!!(x), 1)
 #define MR_UNLIKELY(x) __builtin_expect(!!(x), 0)
 
