@@ -8,8 +8,9 @@
  *   log      = segment+                       (cat joins segments)
  *   segment  = header frame* [end-frame seek-table]
  *   header   = a skippable zstd frame: magic, version, identity of the writer
- *   frame    = a zstd frame, content size and checksum set, that holds blocks;
- *              its first block is MR_KIND_FRAME
+ *   frame    = a zstd frame, content size and checksum set, that holds blocks of
+ *              one group; its first block is MR_KIND_FRAME, which names the stream
+ *              of the blocks behind it; another FRAME block changes the stream
  *   block    = u8 kind, u8 columns, u16 reserved 0, u32 rows, u32 length, column*
  *   column   = u8 id, u8 encoding, u32 length, bytes
  *
@@ -104,10 +105,8 @@ enum mr_kind {
  * their stream; ids start at 1 and 0 is "none". */
 
 enum mr_col_frame {
-	MR_FRAME_STREAM = 1,     /* whose rows these are, 1.. within the segment */
-	MR_FRAME_SEQUENCE = 2,   /* counts the segment's frames from 0: a gap is a loss */
-	MR_FRAME_TIME_FIRST = 3, /* span of the times inside */
-	MR_FRAME_TIME_LAST = 4,
+	MR_FRAME_STREAM = 1,   /* whose rows follow, 1.. within the segment; 0: the segment's own (end, index) */
+	MR_FRAME_SEQUENCE = 2, /* counts the segment's frames from 0: a gap is a loss */
 };
 
 enum mr_stream_source { MR_SOURCE_TRACKER = 1, MR_SOURCE_SAMPLER = 2, MR_SOURCE_HEAP = 3 };
@@ -297,7 +296,7 @@ enum mr_col_index { /* one row a frame of this segment, in order */
 	MR_INDEX_SIZE = 2,    /* compressed bytes */
 	MR_INDEX_CONTENT = 3, /* bytes of blocks */
 	MR_INDEX_KINDS = 4,   /* bit K set: holds a block of kind K */
-	MR_INDEX_STREAM = 5,
+	MR_INDEX_STREAM = 5, /* 0 when it holds rows of several */
 	MR_INDEX_TIME_FIRST = 6,
 	MR_INDEX_TIME_LAST = 7,
 	MR_INDEX_SNAPSHOT_FIRST = 8, /* 0 when it speaks of none */
