@@ -142,8 +142,8 @@ static inline int64_t mr_unzigzag(uint64_t value)
 /* ---- Text ---------------------------------------------------------------- */
 
 /* Appends TEXT as it may be shown: valid UTF-8 kept, control characters and
- * bytes that are not UTF-8 as \xNN, cut with "..." after MAX_COLUMNS characters
- * (0: never).  Nothing that comes out can steer a terminal. */
+ * bytes that are not UTF-8 as \xNN, at most MAX_COLUMNS characters (0: all), of
+ * which the last three are "..." when more followed.  Nothing that comes out can steer a terminal. */
 void mr_text_show(struct mr_buffer *out, const char *text, size_t len, size_t max_columns);
 /* "   344     B", "   1.22 MB": pympler's layout of a size, base 1024. */
 void mr_text_bytes(char out[32], uint64_t size_bytes);
@@ -171,9 +171,10 @@ int64_t mr_pread_full(int fd, void *data, size_t len, uint64_t offset, const cha
 /* An output file that appears whole or not at all: written beside its place,
  * then renamed.  "-" is standard output. */
 struct mr_output {
-	FILE *stream; /* write here */
+	FILE *stream; /* write here; it has no fileno() */
 	char *path;
-	char *path_partial; /* NULL for standard output */
+	char *path_partial; /* NULL where nothing is renamed: standard output, a fifo, /dev/null */
+	struct mr_output_sink *sink; /* what the stream writes through */
 };
 
 int mr_output_open(struct mr_output *output, const char *path, struct mr_error *err) MR_MUST_CHECK;
