@@ -30,6 +30,8 @@
 extern "C" {
 #endif
 
+#pragma GCC visibility push(default)
+
 enum memstats_err {
 	MEMSTATS_OK = 0,
 	MEMSTATS_ERR_ARG = -1,
@@ -192,6 +194,8 @@ struct memstats_object {
 int memstats_objects_new(struct memstats_table *objects, const size_t *rows, size_t row_count,
                          struct memstats_object **details, struct memstats_error *error);
 void memstats_objects_free(struct memstats_object *details);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }

@@ -1,1 +1,25 @@
 # SPDX-License-Identifier: MIT
+# analyze/: the log reader, the model, tables and the query on them, memstats.
+
+# Reading logs: frames, recovery, columns; checking, repairing, naming places in the code.
+ANALYZE_READER := $(patsubst analyze/%.c,%,$(wildcard analyze/log_*.c analyze/model*.c analyze/symbolizer*.c))
+# Tables: the engine, the query, the formats, and one file a table.
+ANALYZE_TABLES := $(patsubst analyze/%.c,%,$(filter-out analyze/log_%.c analyze/model%.c analyze/symbolizer%.c \
+                    analyze/memstats.c,$(wildcard analyze/*.c)))
+MEMSTATS_OBJECTS := $(patsubst %,$(B)/obj/analyze/%.o,$(ANALYZE_READER) $(ANALYZE_TABLES))
+MEMSTATS_LIBS := -lzstd -ldw -lelf -lpthread -lm
+
+$(B)/obj/analyze/%.o: OBJ_CFLAGS += -Ianalyze
+
+LIB_MEMSTATS := $(B)/libmemstats.a
+$(LIB_MEMSTATS): $(MEMSTATS_OBJECTS)
+	$(say) AR $@
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+# Exports memstats_* only: base and reader stay inside.
+$(B)/libmemstats.so: $(MEMSTATS_OBJECTS) $(LIB_BASE) analyze/libmemstats.map
+	$(say) LD $@
+	$(Q)$(CC) -shared -Wl,-soname,libmemstats.so.$(SONAME_VERSION) -Wl,--version-script=analyze/libmemstats.map \
+	  -Wl,-z,defs $(SANITIZE) $(LDFLAGS) -o $@ $(MEMSTATS_OBJECTS) $(LIB_BASE) $(MEMSTATS_LIBS)
+
+all: $(LIB_MEMSTATS) $(B)/libmemstats.so

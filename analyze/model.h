@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What logs hold, as columns in memory: one struct mr_run a recorded process,
+ * put together from all streams (a tracker's, a sampler's) of that process.
+ * The tables are made from it.  model_open() reads definitions and summaries;
+ * everything larger is loaded on demand, so that a query touches only the frames
+ * that it needs.  Nothing here prints, sorts for show, or knows what a table is.
+ *
+ * All of it is borrowed from the model and lives until mr_model_close(); loading
+ * more may move columns that are being loaded, never ones that were loaded
+ * before.  A model belongs to one thread at a time.
+ *
+ * Ids in a log count per stream; here everything is an index within the run
+ * (classes, stacks, paths, codes, modules: 0 is "none") or the model (strings),
+ * so that streams, segments and files can be mixed.  Times are nanoseconds since
+ * the run's start, the earliest zero of its streams.
+ */
+#ifndef MR_MODEL_H
+#define MR_MODEL_H
+
+#include "base.h"
+#include "log_format.h"
+
+#define MR_NONE UINT64_MAX        /* an optional number that is not there: "unknown", "not yet" */
+#define MR_INDEX_NONE UINT32_MAX  /* no such run or snapshot */
+
+/* What to load.  Definitions and summaries are there from the start. */
+enum mr_load {
+	MR_LOAD_OBJECTS = 1, /* births, deaths, changes */
+	MR_LOAD_SIZES = 2,   /* the size columns and labels of objects; implies OBJECTS */
+	MR_LOAD_SAMPLES = 4, /* samples and marks */
+	MR_LOAD_ALL = 7,
+};
+
+/* ---- Definitions --------------------------------------------------------- */
+
+struct mr_class {
+	uint32_t name;        /* string */
+	uint32_t parent;      /* class, 0: none; following parents always ends */
+	uint32_t level;       /* resolution level */
+	uint32_t flags;       /* enum mr_class_flag */
+	uint64_t size_bytes;  /* of an instance of which nothing else is known */
+};
+
+struct mr_module {
+	uint32_t path;     /* string */
+	uint32_t build_id; /* string, "" when unknown */
+	uint64_t base;
+};
+
+struct mr_code {
+	uint32_t module;       /* 0: unknown */
+	uint32_t function;     /* strings, as known at capture; 0: not known */
+	uint32_t file;
+	uint32_t line;
+	uint64_t offset;
+	uint32_t symbol_first; /* its rows in `symbols`, innermost first */
+	uint32_t symbol_count;
+};
+
+struct mr_symbol {
+	uint32_t function; /* strings */
+	uint32_t file;
+	uint32_t line;
+};
+
+struct mr_stack {
+	uint32_t parent; /* the caller's stack, 0: outermost; following parents always ends */
+	uint32_t code;
+};
+
+struct mr_path {
+	uint32_t parent; /* 0: a direct referent */
+	uint32_t name;   /* string */
+	uint32_t level;  /* 1: a direct referent */
+};
+
+struct mr_thread {
+	uint64_t tid;
+	uint32_t name; /* string */
+};
+
+/* ---- Summaries ----------------------------------------------------------- */
+
+struct mr_snapshot {
+	uint64_t number;   /* as users name it, 1..; rising, gaps where one was lost */
+	uint64_t time_ns;
+	uint64_t duration_ns;
+	uint32_t description; /* string */
+	uint32_t stream;      /* index in the run's streams */
+	uint64_t flags;       /* enum mr_snapshot_flag */
+	uint64_t count;       /* objects alive */
+	uint64_t size_bytes;  /* of all of them */
+	uint64_t overhead_bytes; /* held by the tracker itself */
+	uint64_t rss_bytes;   /* this and the following: MR_NONE when unknown */
+	uint64_t vsz_bytes;
+	uint64_t pss_bytes;
+	uint64_t uss_bytes;
+	uint64_t swap_bytes;
+	uint64_t data_bytes;
+	uint64_t stack_bytes;
+	uint64_t code_bytes;
+	size_t class_total_first; /* its rows in `class_totals` */
+	size_t class_total_count;
+	size_t referent_total_first; /* its rows in `referent_totals` */
+	size_t referent_total_count;
+};
+
+struct mr_class_total {
+	uint32_t snapshot; /* index in `snapshots` */
+	uint32_t class_index;
+	uint64_t count;
+	uint64_t size_bytes;
+	uint64_t flat_bytes;
+	uint64_t min_bytes;
+	uint64_t max_bytes;
+};
+
+/* Ordered by snapshot, class, and then depth first, each parent before its children. */
+struct mr_referent_total {
+	uint32_t snapshot;
+	uint32_t class_index;
+	uint32_t path;
+	uint64_t count;
+	uint64_t size_bytes;
+	uint64_t flat_bytes;
+};
+
+struct mr_process { /* at the start, and again after each exec */
+	uint64_t time_ns;
+	uint32_t name; /* strings */
+	uint32_t command;
+	uint32_t executable;
+	uint64_t parent_pid;
+	uint64_t parent_start_ticks;
+};
+
+struct mr_setting {
+	uint32_t key; /* strings */
+	uint32_t value;
+};
+
+struct mr_counter {
+	uint32_t key; /* string */
+	uint64_t value;
+};
+
+struct mr_mark {
+	uint64_t time_ns;
+	uint32_t text;   /* string */
+	uint32_t thread; /* index in `threads`, 0: unknown */
+};
+
+struct mr_samples { /* columns, ordered by time; absent values are MR_NONE */
+	size_t count;
+	uint64_t *time_ns;
+	uint64_t *rss_bytes;
+	uint64_t *vsz_bytes;
+	uint64_t *pss_bytes;
+	uint64_t *uss_bytes;
+	uint64_t *swap_bytes;
+	uint64_t *faults_minor; /* this and the following: totals since the process's start */
+	uint64_t *faults_major;
+	uint64_t *cpu_user_ns;
+	uint64_t *cpu_system_ns;
+	uint64_t *threads;
+};
+
+/* ---- Objects ------------------------------------------------------------- */
+
+/* Columns, one row an object, in the order of announcement within a stream. */
+struct mr_objects {
+	size_t count;
+	uint64_t *id;         /* as the log has it: unique within a stream */
+	uint64_t *birth_ns;
+	uint64_t *death_ns;   /* MR_NONE: alive to the end */
+	uint64_t *address;
+	uint32_t *class_index; /* the last one */
+	uint32_t *stack;      /* 0: none */
+	uint32_t *name;       /* string, 0: the class's */
+	uint8_t *death_reason; /* enum mr_death_reason */
+	uint8_t *level;       /* the resolution level now in force, at most 255 */
+	/* With MR_LOAD_SIZES; NULL before. */
+	uint64_t *size_bytes; /* the last known: at its last snapshot, or when it was freed (keep);
+	                       * the class's size when there is no snapshot of it */
+	uint64_t *flat_bytes;
+	uint64_t *size_max_bytes; /* the largest that is known */
+	uint32_t *label;      /* string: how it showed itself last */
+};
+
+/* Changes of class or level after birth, by time. */
+struct mr_change {
+	uint64_t time_ns;
+	uint32_t row;         /* in `objects` */
+	uint32_t class_index; /* its class from now on, 0: as before */
+	uint32_t level;       /* MR_INDEX_NONE: as before */
+};
+
+/* ---- Runs ---------------------------------------------------------------- */
+
+struct mr_stream {
+	uint32_t source;      /* enum mr_stream_source */
+	uint32_t segment;     /* index in the model's segments */
+	uint64_t shift_ns;    /* what was added to its times */
+	uint32_t creator;     /* string */
+	uint32_t object_first; /* its rows in `objects` */
+	uint32_t object_count;
+	uint64_t time_last_ns; /* the last time that the stream speaks of, in the run's time */
+};
+
+struct mr_run {
+	uint64_t boot_id[2];
+	uint64_t pid;
+	uint64_t start_ticks;
+	uint64_t start_monotonic_ns; /* clocks at time 0 */
+	uint64_t start_realtime_ns;
+	uint64_t end_ns;       /* the last time that anything is known of */
+	uint32_t parent;       /* index of the run that started it, or MR_INDEX_NONE */
+	uint32_t file;         /* index in the model's files: where it is found first */
+
+	uint64_t exit_time_ns; /* MR_NONE: unknown */
+	uint64_t exit_state;   /* enum mr_exit_state, 0: nothing recorded */
+	uint64_t exit_value;
+	uint64_t end_reason;   /* enum mr_end_reason of its main segment, 0: it just ends (killed, or still running) */
+
+	uint32_t stream_count;
+	struct mr_stream *streams;
+
+	/* Counts include entry 0, "none", where 0 is none. */
+	uint32_t class_count;
+	struct mr_class *classes;
+	uint32_t module_count;
+	struct mr_module *modules;
+	uint32_t code_count;
+	struct mr_code *codes;
+	uint32_t symbol_count;
+	struct mr_symbol *symbols;
+	uint32_t stack_count;
+	struct mr_stack *stacks;
+	uint32_t path_count;
+	struct mr_path *paths;
+	uint32_t thread_count;
+	struct mr_thread *threads;
+
+	size_t snapshot_count; /* by time */
+	struct mr_snapshot *snapshots;
+	size_t class_total_count; /* by snapshot */
+	struct mr_class_total *class_totals;
+	size_t referent_total_count;
+	struct mr_referent_total *referent_totals;
+	size_t process_count; /* by time; the last one is what the process became */
+	struct mr_process *processes;
+	size_t setting_count;
+	struct mr_setting *settings;
+	size_t counter_count;
+	struct mr_counter *counters;
+
+	/* MR_LOAD_SAMPLES */
+	struct mr_samples samples;
+	size_t mark_count;
+	struct mr_mark *marks;
+
+	/* MR_LOAD_OBJECTS */
+	struct mr_objects objects;
+	size_t change_count;
+	struct mr_change *changes;
+};
+
+/* ---- Health -------------------------------------------------------------- */
+
+enum mr_segment_end {
+	MR_SEGMENT_WHOLE,     /* an end frame, an index and a seek table that fit */
+	MR_SEGMENT_UNINDEXED, /* ended, but the index is damaged */
+	MR_SEGMENT_CUT,       /* no end: killed, still running, or truncated */
+};
+
+struct mr_segment {
+	uint32_t file;           /* index in the model's files */
+	uint32_t version;        /* major << 16 | minor */
+	uint64_t offset;         /* first byte in the file */
+	uint64_t size_bytes;
+	uint64_t frames;         /* found */
+	uint64_t frames_read;    /* so far */
+	uint64_t frames_damaged; /* so far; what was in them is lost */
+	uint64_t frames_missing; /* gaps in the count of frames: so far */
+	uint64_t bytes_lost;     /* that are no part of a readable frame: so far */
+	uint64_t blocks_unknown; /* of kinds that a newer writer has */
+	uint64_t ids_unknown;    /* ids whose definitions are missing */
+	uint64_t rows_dropped;   /* rows that contradict others */
+	uint64_t time_last_ns;   /* the last time in it, in its first stream's time */
+	uint64_t end_reason;     /* enum mr_end_reason, 0: none */
+	enum mr_segment_end end;
+};
+
+struct mr_file {
+	char *path;
+	uint64_t size_bytes;
+};
+
+struct mr_model {
+	size_t run_count; /* by start */
+	struct mr_run *runs;
+	size_t segment_count; /* in the order of files and of bytes */
+	struct mr_segment *segments;
+	size_t file_count;
+	struct mr_file *files;
+	/* What is wrong with the files, a sentence each: "profile.dat: damaged at byte 8192: ...".
+	 * Grows with loading. */
+	size_t warning_count;
+	char **warnings;
+	unsigned loaded; /* enum mr_load */
+	struct mr_model_state *state; /* of model.c and its parts */
+};
+
+/* ---- Opening and loading -------------------------------------------------- */
+
+/* Opens logs as one model; "-" is standard input.  A damaged log opens with
+ * what is whole in it.  MR_ERR_READ, _FORMAT, _VERSION, _LIMIT, _NOMEM: the
+ * message names the file. */
+int mr_model_open(const char *const *paths, size_t path_count, struct mr_model **model,
+                  struct mr_error *err) MR_MUST_CHECK;
+/* The same of a log that lies in memory (borrowed until mr_model_close()); NAME stands for its path. */
+int mr_model_open_memory(const void *data, size_t size_bytes, const char *name, struct mr_model **model,
+                         struct mr_error *err) MR_MUST_CHECK;
+void mr_model_close(struct mr_model *model); /* NULL is fine */
+
+/* Loads PARTS (enum mr_load) of all runs, if they are not there yet.  After a failure the model can be closed only. */
+int mr_model_load(struct mr_model *model, unsigned parts, struct mr_error *err) MR_MUST_CHECK;
+
+/* ---- Looking at it -------------------------------------------------------- */
+
+/* Never NULL: "" for 0, "?" for a string whose definition is lost.  A zero byte inside reads as '?'. */
+const char *mr_model_string(const struct mr_model *model, uint32_t string);
+
+/* The class's name; "?" for 0. */
+const char *mr_run_class_name(const struct mr_model *model, const struct mr_run *run, uint32_t class_index);
+/* What the process is called: its last name, or else its executable's, or "?". */
+const char *mr_run_name(const struct mr_model *model, const struct mr_run *run);
+
+static inline bool mr_object_is_alive(const struct mr_objects *objects, size_t row, uint64_t time_ns)
+{
+	return objects->birth_ns[row] <= time_ns && time_ns < objects->death_ns[row];
+}
+
+/* A frame of a trace, as it is shown.  Strings are borrowed, never NULL, "" when unknown. */
+struct mr_position {
+	const char *function;
+	const char *file;
+	const char *module;
+	uint32_t line;
+	bool inlined; /* into the position that follows */
+	uint64_t offset;
+};
+
+/* The positions of STACK, innermost first, inlined ones expanded: writes at
+ * most MAX and gives how many there are (at most 4 x MR_LOG_STACK_DEPTH_MAX). */
+size_t mr_run_trace(const struct mr_model *model, const struct mr_run *run, uint32_t stack,
+                    struct mr_position *positions, size_t max);
+
+/* ---- Objects over time ---------------------------------------------------- */
+
+/* The objects at one snapshot: rows [row_first, row_end) are those of the
+ * snapshot's stream; an object is in it when mr_object_is_alive() at its time.
+ * Columns are indexed by row of `objects` and hold nothing for rows outside. */
+struct mr_snapshot_view {
+	const struct mr_run *run;
+	uint32_t snapshot; /* index in run->snapshots */
+	uint64_t time_ns;
+	size_t row_first;
+	size_t row_end;
+	const uint64_t *size_bytes;
+	const uint64_t *flat_bytes;
+	const uint32_t *class_index; /* at that time */
+};
+
+/* Gives 0 to go on, 1 to end without error, or an error. */
+typedef int mr_snapshot_visit(void *context, const struct mr_snapshot_view *view, struct mr_error *err);
+
+/* Calls VISIT for each snapshot of RUN with an index from FIRST to LAST, in
+ * order, without holding more than one row an object.  Loads MR_LOAD_OBJECTS.
+ * The view is borrowed for the call. */
+int mr_model_replay(struct mr_model *model, size_t run, uint32_t first, uint32_t last, mr_snapshot_visit *visit,
+                    void *context, struct mr_error *err) MR_MUST_CHECK;
+
+struct mr_state_referent {
+	uint32_t path;
+	uint64_t count;
+	uint64_t size_bytes;
+	uint64_t flat_bytes;
+};
+
+/* An object at a snapshot, or when it was freed. */
+struct mr_state {
+	uint32_t snapshot; /* index in run->snapshots; MR_INDEX_NONE: when it was freed */
+	uint32_t label;    /* string */
+	uint64_t time_ns;
+	uint64_t size_bytes;
+	uint64_t flat_bytes;
+	size_t referent_count;
+	const struct mr_state_referent *referents; /* as the log has them: depth first, parents before children */
+};
+
+struct mr_states { /* of one object, by time: one state a snapshot that it is in */
+	size_t count;
+	const struct mr_state *states;
+};
+
+/* The states of the objects ROWS of RUN in one pass over the log; *DETAILS has
+ * ROW_COUNT entries.  Freed as one with mr_details_free(). */
+int mr_model_details(struct mr_model *model, size_t run, const uint32_t *rows, size_t row_count,
+                     struct mr_states **details, struct mr_error *err) MR_MUST_CHECK;
+void mr_details_free(struct mr_states *details); /* NULL is fine */
+
+#endif

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Names the places in the code that a log knows only as module and offset:
+ * function, file, line and inlined frames, from the debugging information on
+ * this machine (a module's own, a separate file by build id or .gnu_debuglink),
+ * and writes them into the log, so that it can be read where none of that is at
+ * hand.  symbolizer.c is the one file of this room that uses elfutils.  Never
+ * asks the network.
+ */
+#ifndef MR_SYMBOLIZER_H
+#define MR_SYMBOLIZER_H
+
+#include "base.h"
+
+struct mr_symbolize_report {
+	uint64_t codes;            /* places with a module and an offset and no names yet */
+	uint64_t codes_named;      /* got a function */
+	uint64_t codes_positioned; /* got a file and a line as well */
+	uint64_t modules;
+	/* A sentence for each module that could not be used: gone, another build, no debugging information. */
+	size_t problem_count;
+	char **problems;
+};
+
+void mr_symbolize_report_release(struct mr_symbolize_report *report);
+
+/* Writes the log at PATH anew with the names of its places, to OUT_PATH, or
+ * with NULL in place (beside, then renamed).  A damaged log is refused with
+ * MR_ERR_FORMAT and the advice to repair it first. MR_ERR_WRITE: the output. */
+int mr_log_symbolize(const char *path, const char *out_path, struct mr_symbolize_report *report,
+                     struct mr_error *err) MR_MUST_CHECK;
+
+#endif
