@@ -55,6 +55,8 @@ uint8_t *mr_buffer_reserve(struct mr_buffer *buffer, size_t size_bytes)
 		buffer->failed = true;
 		return NULL;
 	}
+	if (wanted <= buffer->capacity && buffer->data != NULL)
+		return buffer->data + buffer->len;
 	if (wanted < BUFFER_CAPACITY_MIN)
 		wanted = BUFFER_CAPACITY_MIN;
 	if (mr_grow(&buffer->data, &buffer->capacity, wanted, 1) < 0) {

@@ -32,8 +32,15 @@ void mr_error_prepend(struct mr_error *err, const char *format, ...)
 	va_end(arguments);
 
 	/* A context that fills the message leaves no room for the sentence. */
-	if (context >= 0 && (size_t)context < sizeof(err->message))
-		snprintf(err->message + context, sizeof(err->message) - (size_t)context, ": %s", sentence);
+	if (context < 0 || (size_t)context + 3 > sizeof(err->message))
+		return;
+
+	const size_t room = sizeof(err->message) - (size_t)context - 3;
+	const size_t len = strnlen(sentence, room);
+
+	memcpy(err->message + context, ": ", 2);
+	memcpy(err->message + context + 2, sentence, len);
+	err->message[(size_t)context + 2 + len] = '\0';
 }
 
 int mr_err_exit_status(int code)

@@ -40,6 +40,7 @@
 #define MR_LOG_STRING_MAX (1u << 20)        /* bytes in a string */
 #define MR_LOG_STACK_DEPTH_MAX 512
 #define MR_LOG_PATH_DEPTH_MAX 64            /* levels of referents */
+#define MR_LOG_INDEX_ROWS_MAX (1u << 17)    /* a segment of more frames ends without an index */
 #define MR_LOG_KEY_SNAPSHOT_INTERVAL 16     /* sizes start afresh at least this often */
 
 /* Bytes of a log that one born object must be backed by: a reader that meets
