@@ -202,7 +202,7 @@ Test(format_document, worked_example__is_what_the_code_writes)
 	cr_assert_eq(mr_buffer_status(&content_hex, NULL), 0);
 
 	if (getenv("FORMAT_PRINT") != NULL)
-		printf("%.*s\n%.*s", (int)header_hex.len, (const char *)header_hex.data, (int)content_hex.len,
+		fprintf(stderr, "%.*s\n%.*s", (int)header_hex.len, (const char *)header_hex.data, (int)content_hex.len,
 		       (const char *)content_hex.data);
 
 	document[read_file("capture/FORMAT.md", document, sizeof(document) - 1)] = '\0';
