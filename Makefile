@@ -49,6 +49,11 @@ include render/rules.mk
 include samples/rules.mk
 include tests/rules.mk
 
+# The commands that are there; each is a main() over its room's library.
+COMMANDS := $(notdir $(basename $(wildcard capture/memrecord.c analyze/memstats.c render/memreport.c)))
+.PHONY: commands
+commands: $(COMMANDS:%=$(B)/%)
+
 # ---- Compiling -------------------------------------------------------------
 # An object lies under $(B)/obj at its source's path; the object depends on the
 # makefiles, and on the headers that the compiler saw.

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: MIT
+"""For integration tests in Python.
+
+    import os, sys
+    sys.path.insert(0, os.path.join(os.environ["MR_ROOT"], "tests/lib"))
+    import cases
+
+    def totals_add_up():
+        result = cases.run("memstats", "summary", log)
+        cases.equal(result.returncode, 0)
+
+    cases.main(totals_add_up, ...)
+
+A case is a function; it fails by raising.  `raise cases.Skip("why")` skips it.
+"""
+
+import os
+import subprocess
+import sys
+import traceback
+
+ROOT = os.environ.get("MR_ROOT", os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+BUILD = os.environ.get("MR_BUILD", os.path.join(ROOT, "build"))
+
+
+class Skip(Exception):
+    pass
+
+
+def run(*command, **options):
+    """Runs a command with its output kept as text (bytes with text=False)."""
+    options.setdefault("text", True)
+    options.setdefault("errors", "replace" if options["text"] else None)
+    options.setdefault("timeout", 120)
+    if "input" not in options:
+        options.setdefault("stdin", subprocess.DEVNULL)
+    return subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+
+
+def equal(actual, expected, what=""):
+    if actual != expected:
+        raise AssertionError(f"{what}{': ' if what else ''}{actual!r} is not {expected!r}")
+
+
+def contains(text, part):
+    if part not in text:
+        raise AssertionError(f"{part!r} is not in {text[:2000]!r}")
+
+
+def main(*functions):
+    failed = False
+    for function in functions:
+        name = function.__name__
+        try:
+            function()
+            print(f"ok {name}")
+        except Skip as reason:
+            print(f"skip {name}: {reason}")
+        except Exception:
+            failed = True
+            print(traceback.format_exc())
+            print(f"not ok {name}")
+        sys.stdout.flush()
+    sys.exit(1 if failed else 0)
