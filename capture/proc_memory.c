@@ -151,12 +151,16 @@ enum {
 	STAT_START = 22,
 	STAT_VSZ = 23,
 	STAT_RSS = 24,
+	STAT_CODE = 26,
+	STAT_STACK = 28,
+	STAT_EXIT = 52,
+	STAT_FIELDS = 53,
 };
 
-/* Fields 4.. up to STAT_RSS; some may be negative, none of those that we use. */
-static bool parse_stat_numbers(const char *at, const char *end, uint64_t fields[STAT_RSS + 1])
+/* Fields 4.. up to STAT_EXIT; some may be negative, none of those that we use. */
+static bool parse_stat_numbers(const char *at, const char *end, uint64_t fields[STAT_FIELDS])
 {
-	for (unsigned field = STAT_PARENT; field <= STAT_RSS; field++) {
+	for (unsigned field = STAT_PARENT; field <= STAT_EXIT; field++) {
 		skip_spaces(&at, end);
 		if (at != end && *at == '-')
 			at++;
@@ -172,7 +176,7 @@ int mr_proc_stat_parse(const char *text, size_t len, struct mr_proc_stat *stat)
 	const char *const comm = memchr(text, '(', len);
 	/* The name may itself hold ") ": only its last parenthesis ends it. */
 	const char *const comm_end = memrchr(text, ')', len);
-	uint64_t fields[STAT_RSS + 1];
+	uint64_t fields[STAT_FIELDS];
 
 	if (!comm || !comm_end || comm_end < comm || end - comm_end < 4 || comm_end[1] != ' ')
 		return MR_ERR_FORMAT;
@@ -194,6 +198,9 @@ int mr_proc_stat_parse(const char *text, size_t len, struct mr_proc_stat *stat)
 	stat->start_ticks = fields[STAT_START];
 	stat->vsz = fields[STAT_VSZ];
 	stat->rss = pages_to_bytes(fields[STAT_RSS]);
+	stat->image_code = fields[STAT_CODE];
+	stat->image_stack = fields[STAT_STACK];
+	stat->exit_status = fields[STAT_EXIT];
 	return MR_OK;
 }
 

@@ -58,6 +58,9 @@ struct mr_proc_stat {
 	uint64_t start_ticks; /* clock ticks since boot; with the pid, names the process */
 	uint64_t vsz;         /* bytes */
 	uint64_t rss;         /* bytes; less exact than statm's on some kernels */
+	uint64_t image_code;  /* where code and stack begin: exec(2) moves them. 0 or 1 without permission */
+	uint64_t image_stack;
+	uint64_t exit_status; /* as wait(2) gives it, once STATE is 'Z'; 0 without permission */
 };
 
 void mr_proc_memory_clear(struct mr_proc_memory *memory); /* all MR_PROC_UNKNOWN */

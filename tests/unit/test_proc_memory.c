@@ -17,7 +17,10 @@ static struct mr_proc_stat parse(const char *text)
 	return stat;
 }
 
-#define NUMBERS "7 1 1 0 -1 4194304 101 0 5 0 2 3 0 0 20 0 9 0 109612 3133440 410 18446744073709551615 1\n"
+/* Fields 4 to 52 of a line, as proc(5) numbers them. */
+#define NUMBERS                                                                                      \
+	"7 1 1 0 -1 4194304 101 0 5 0 2 3 0 0 20 0 9 0 109612 3133440 410 18446744073709551615 4096 8192 " \
+	"12288 0 0 0 0 0 0 0 0 0 17 0 0 0 0 0 0 1 2 3 4 5 6 7 256\n"
 
 Test(proc_memory, stat__fields_by_their_number)
 {
@@ -33,6 +36,9 @@ Test(proc_memory, stat__fields_by_their_number)
 	cr_assert(eq(u64, stat.threads, 9));
 	cr_assert(eq(u64, stat.start_ticks, 109612));
 	cr_assert(eq(u64, stat.vsz, 3133440));
+	cr_assert(eq(u64, stat.image_code, 4096));
+	cr_assert(eq(u64, stat.image_stack, 12288));
+	cr_assert(eq(u64, stat.exit_status, 256));
 }
 
 Test(proc_memory, stat__name_with_parentheses_and_spaces)
@@ -43,10 +49,12 @@ Test(proc_memory, stat__name_with_parentheses_and_spaces)
 
 Test(proc_memory, stat__cut_anywhere_is_an_error_and_not_a_crash)
 {
-	const char text[] = "42 (cat) R 7 1 1 0 -1 4194304 101 0 5 0 2 3 0 0 20 0 9 0 109612 3133440 ";
+	const char text[] = "42 (cat) R " NUMBERS;
+	/* The last field may lose digits and still be a number. */
+	const size_t len_short = sizeof(text) - strlen("256\n") - 1;
 	struct mr_proc_stat stat;
 
-	for (size_t len = 0; len < sizeof(text); len++)
+	for (size_t len = 0; len <= len_short; len++)
 		cr_assert(eq(int, mr_proc_stat_parse(text, len, &stat), MR_ERR_FORMAT), "%zu bytes", len);
 }
 
