@@ -37,13 +37,15 @@ $(B)/obj/tests/%.o: OBJ_CFLAGS += -Ianalyze -Irender -Itests/lib $(TEST_CFLAGS)
 # Criterion's eq(str, ...) takes its texts as plain char *.
 $(B)/obj/tests/unit/%.o: OBJ_CFLAGS += -Wno-write-strings
 
-# The archives for the tests of FILE.c: its room's and those below it.
-test_archives = $(strip \
+# The archives for the tests of FILE.c: its room's and those below it; or what
+# UNIT_ARCHIVES_test_FILE says.
+UNIT_ARCHIVES_test_format_document := $(TEST_LIB_LOG)
+test_archives = $(strip $(if $(UNIT_ARCHIVES_test_$(1)),$(UNIT_ARCHIVES_test_$(1)), \
   $(if $(filter capture/$(1).c,$(TEST_LOG_SOURCES)),$(TEST_LIB_LOG), \
   $(if $(wildcard capture/$(1).c),$(TEST_LIB_CAPTURE) $(TEST_LIB_LOG), \
   $(if $(wildcard analyze/$(1).c),$(TEST_LIB_ANALYZE) $(TEST_LIB_LOG), \
   $(if $(wildcard render/$(1).c),$(TEST_LIB_RENDER) $(TEST_LIB_ANALYZE) $(TEST_LIB_LOG), \
-  $(TEST_LIB_RENDER) $(TEST_LIB_ANALYZE) $(TEST_LIB_CAPTURE) $(TEST_LIB_LOG))))))
+  $(TEST_LIB_RENDER) $(TEST_LIB_ANALYZE) $(TEST_LIB_CAPTURE) $(TEST_LIB_LOG)))))))
 
 # Helpers that tests share: every tests/lib/*.c.
 TEST_HELPERS := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/lib/*.c))
@@ -121,15 +123,15 @@ RUN_TESTS = $(Q)MAKE='$(MAKE)' CC='$(CC)' CXX='$(CXX)' PKG_CONFIG='$(PKG_CONFIG)
 .PHONY: test test-unit test-integration check-headers golden-update test-programs unit-programs thread-programs
 test:
 	$(Q)$(MAKE) --no-print-directory deps
-	+$(RUN_TESTS)
+	$(RUN_TESTS)
 test-unit:
-	+$(RUN_TESTS) unit
+	$(RUN_TESTS) unit
 test-integration:
-	+$(RUN_TESTS) integration
+	$(RUN_TESTS) integration
 check-headers:
-	+$(RUN_TESTS) --only headers integration
+	$(RUN_TESTS) --only headers integration
 golden-update:
-	+$(Q)GOLDEN_UPDATE=1 tests/run --build '$(B)' --only golden integration
+	$(Q)GOLDEN_UPDATE=1 tests/run --build '$(B)' --only golden integration
 
 unit-programs: $(UNIT_PROGRAMS)
 thread-programs: $(THREAD_PROGRAMS)
