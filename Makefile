@@ -67,6 +67,118 @@ $(B)/obj/%.o: %.c $(MAKEFILES_USED)
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
 
-.PHONY: clean
+# ---- Packages, and a first look ----------------------------------------------
+
+.PHONY: deps demo demo-run
+deps:
+	$(Q).ci/deps
+
+demo:
+	$(Q)$(MAKE) --no-print-directory deps
+	$(Q)$(MAKE) --no-print-directory demo-run
+
+# Names of functions in traces come from -g and, in the sample itself, -rdynamic.
+demo-run: commands $(DEMO_PROGRAM)
+	@echo; echo '$$ $(DEMO_PROGRAM) $(DEMO_ARGUMENTS)'
+	$(Q)MEMCAPTURE_LOG=profile.dat $(DEMO_PROGRAM) $(DEMO_ARGUMENTS)
+	@echo; echo '$$ memstats summary profile.dat'
+	$(Q)$(B)/memstats summary profile.dat
+	@echo; echo '$$ memstats objects profile.dat --sort size --limit 3'
+	$(Q)$(B)/memstats objects profile.dat --sort size --limit 3
+	@echo; echo '$$ memreport profile.dat -o report.html'
+	$(Q)$(B)/memreport profile.dat -o report.html
+	@echo; echo "The report is $(CURDIR)/report.html; open it in a browser."
+
+# ---- Installing ----------------------------------------------------------------
+# An installed archive stands alone: the room's objects and the base helpers in
+# one object, of which only the public names are to be seen.
+
+INSTALL ?= install
+OBJCOPY ?= objcopy
+LIBRARIES := memcapture memstats memreport
+LIB_ROOM_memcapture := capture
+LIB_ROOM_memstats := analyze
+LIB_ROOM_memreport := render
+MAN_PAGES := capture/man/memrecord.1 analyze/man/memstats.1 render/man/memreport.1
+TEMPLATE_FILES = $(wildcard templates/*)
+
+$(B)/install/lib%.a: $(B)/lib%.a $(LIB_BASE)
+	@mkdir -p $(@D)
+	$(say) AR $@
+	$(Q)$(LD) -r -o $(B)/install/$*.o --whole-archive $< --no-whole-archive $(LIB_BASE)
+	$(Q)$(OBJCOPY) --localize-hidden $(B)/install/$*.o
+	$(Q)rm -f $@ && $(AR) rcs $@ $(B)/install/$*.o
+
+# The folders are in the .pc files, so these are made at each installation.
+PC_EDIT = sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
+              -e 's|@VERSION@|$(VERSION)|'
+
+define install_library
+	$(Q)$(INSTALL) -m 644 $(B)/install/lib$(1).a $(DESTDIR)$(LIBDIR)/lib$(1).a
+	$(Q)$(INSTALL) -m 755 $(B)/lib$(1).so $(DESTDIR)$(LIBDIR)/lib$(1).so.$(VERSION)
+	$(Q)ln -sf lib$(1).so.$(VERSION) $(DESTDIR)$(LIBDIR)/lib$(1).so.$(SONAME_VERSION)
+	$(Q)ln -sf lib$(1).so.$(SONAME_VERSION) $(DESTDIR)$(LIBDIR)/lib$(1).so
+	$(Q)$(INSTALL) -m 644 $(LIB_ROOM_$(1))/$(1).h $(DESTDIR)$(INCLUDEDIR)/$(1).h
+	$(Q)$(PC_EDIT) $(LIB_ROOM_$(1))/lib$(1).pc.in >$(DESTDIR)$(LIBDIR)/pkgconfig/lib$(1).pc
+
+endef
+
+.PHONY: install uninstall
+install: all commands $(LIBRARIES:%=$(B)/install/lib%.a)
+	$(Q)$(INSTALL) -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR) \
+	  $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(DATADIR)/memreport/templates
+	$(Q)$(INSTALL) -m 755 $(COMMANDS:%=$(B)/%) $(DESTDIR)$(BINDIR)
+	$(foreach library,$(LIBRARIES),$(call install_library,$(library)))
+	$(Q)$(INSTALL) -m 644 $(MAN_PAGES) $(DESTDIR)$(MANDIR)/man1
+	$(Q)$(INSTALL) -m 644 $(TEMPLATE_FILES) $(DESTDIR)$(DATADIR)/memreport/templates
+	@echo "installed under $(DESTDIR)$(PREFIX)"
+
+uninstall:
+	rm -f $(COMMANDS:%=$(DESTDIR)$(BINDIR)/%) $(addprefix $(DESTDIR)$(MANDIR)/man1/,$(notdir $(MAN_PAGES)))
+	rm -f $(foreach library,$(LIBRARIES),$(DESTDIR)$(LIBDIR)/lib$(library).a $(DESTDIR)$(LIBDIR)/lib$(library).so \
+	  $(DESTDIR)$(LIBDIR)/lib$(library).so.$(SONAME_VERSION) $(DESTDIR)$(LIBDIR)/lib$(library).so.$(VERSION) \
+	  $(DESTDIR)$(LIBDIR)/pkgconfig/lib$(library).pc $(DESTDIR)$(INCLUDEDIR)/$(library).h)
+	rm -rf $(DESTDIR)$(DATADIR)/memreport
+
+# ---- Style -----------------------------------------------------------------------
+
+STYLED = $(wildcard */*.[ch] tests/*/*.[ch])
+.PHONY: lint format
+lint:
+	$(Q).ci/lint
+format:
+	clang-format -i $(STYLED)
+
+# ---- The rest ----------------------------------------------------------------------
+
+.PHONY: clean help
 clean:
 	rm -rf $(B)
+
+define HELP
+targets
+  all               commands and libraries, into build/ (the default)
+  demo              a report of a real program: packages, build, profile.dat, report.html
+  test              packages, and every test; the last line counts them
+  test-unit, test-integration, check-headers, golden-update
+                    parts of it; ONLY=text runs programs whose name holds the text
+  bench             how fast and how small, measured here
+  fuzz              libFuzzer on every fuzz target (needs clang)
+  lint, format      clang-format, clang-tidy, lengths, man pages (needs clang-format and clang-tidy)
+  deps              install the Debian packages that are missing
+  install, uninstall
+  clean, help
+
+knobs
+  B=build           where everything is built
+  CC, CXX, CFLAGS, CPPFLAGS, LDFLAGS
+  SAN=address,undefined | thread      sanitizers; give B= a folder of its own
+  WERROR=1          warnings are errors
+  V=1               show the commands
+  JOBS=n            how many tests run at a time
+  FUZZ_SECONDS=30   for each target of `make fuzz`
+  PREFIX=/usr/local BINDIR LIBDIR INCLUDEDIR DATADIR MANDIR DESTDIR
+endef
+help:
+	$(info $(HELP))
+	@:
