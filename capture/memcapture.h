@@ -64,6 +64,8 @@ struct memcapture_error {
 
 struct memcapture_layout;
 
+/* What a field leads to is a referent named after it; the elements of arrays,
+ * pointers and lists are merged into one referent "[]" below it. */
 enum memcapture_field_kind {
 	MEMCAPTURE_FIELD_STRING,   /* char *: text that ends in a zero byte */
 	MEMCAPTURE_FIELD_BLOCK,    /* void *: plain memory, `count` elements of `size` bytes */
@@ -75,7 +77,8 @@ enum memcapture_field_kind {
 };
 
 /* One member of a struct that leads to other memory.  Made with the macros
- * below; the counted kinds read their count from a member of the same struct. */
+ * below; the counted kinds read their count from a member of the same struct
+ * (a negative int is no elements).  A NULL pointer leads nowhere. */
 struct memcapture_field {
 	const char *name;
 	enum memcapture_field_kind kind;

@@ -13,3 +13,6 @@ LIB_BASE := $(B)/libmrbase.a
 $(LIB_BASE): $(BASE_OBJECTS) $(MEMORY_OBJECT)
 	$(say) AR $@
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+# Sizes of objects and their referents; part of libmemcapture.
+SIZER_SOURCES := $(addprefix capture/, sizer.c sizer_fold.c sizer_paths.c sizer_resolve.c visited.c)
