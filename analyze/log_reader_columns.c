@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The values of a column, a chunk of rows at a time, so that a block of a
+ * million rows takes no memory of its own and its columns meet in the
+ * processor's cache.  mr_block_decode() gives the same values all at once.
+ */
+#include "log_reader.h"
+
+int mr_cursor_open(struct mr_cursor *cursor, const struct mr_block *block, unsigned id, struct mr_error *err)
+{
+	const struct mr_column *const column = &block->columns[id];
+
+	*cursor = (struct mr_cursor){ .rows_left = block->rows, .id = (uint8_t)id };
+	if (column->data == NULL) { /* one run of zeros */
+		cursor->encoding = MR_ENCODING_RUNS;
+		cursor->run_left = block->rows;
+		return 0;
+	}
+	MR_FAIL_IF(column->encoding > MR_ENCODING_DELTA_RUNS, err, MR_ERR_FORMAT,
+	           "column %u of a block of kind %u has the unknown encoding %u", id, block->kind, column->encoding);
+	cursor->in = column->data;
+	cursor->end = column->data + column->len;
+	cursor->encoding = column->encoding;
+	return 0;
+}
+
+/* Most varints take one or two bytes.  NULL when there is no whole one. */
+static inline const uint8_t *take(const uint8_t *in, const uint8_t *end, uint64_t *value)
+{
+	if (MR_LIKELY(end - in >= 2)) {
+		if (in[0] < 0x80) {
+			*value = in[0];
+			return in + 1;
+		}
+		if (in[1] < 0x80) {
+			*value = (uint64_t)(in[0] & 0x7f) | (uint64_t)in[1] << 7;
+			return in + 2;
+		}
+	}
+
+	const size_t len = mr_get_uvarint(in, end, value);
+	return len != 0 ? in + len : NULL;
+}
+
+static const uint8_t *read_plain(struct mr_cursor *cursor, uint64_t *out, uint32_t count)
+{
+	const uint8_t *in = cursor->in;
+
+	for (uint32_t i = 0; i < count && in != NULL; i++)
+		in = take(in, cursor->end, &out[i]);
+	return in;
+}
+
+static const uint8_t *read_delta(struct mr_cursor *cursor, uint64_t *out, uint32_t count)
+{
+	const uint8_t *in = cursor->in;
+	uint64_t value = cursor->value;
+
+	for (uint32_t i = 0; i < count; i++) {
+		uint64_t step;
+
+		in = take(in, cursor->end, &step);
+		if (in == NULL)
+			return NULL;
+		value += (uint64_t)mr_unzigzag(step);
+		out[i] = value;
+	}
+	cursor->value = value;
+	return in;
+}
+
+static const uint8_t *read_runs(struct mr_cursor *cursor, uint64_t *out, uint32_t count, bool steps)
+{
+	const uint8_t *in = cursor->in;
+
+	for (uint32_t i = 0; i < count;) {
+		if (cursor->run_left == 0) {
+			uint64_t value, times;
+
+			in = take(in, cursor->end, &value);
+			if (in != NULL)
+				in = take(in, cursor->end, &times);
+			if (in == NULL || times == 0 || times > cursor->rows_left - i)
+				return NULL;
+			cursor->run_left = (uint32_t)times;
+			if (steps)
+				cursor->step = (uint64_t)mr_unzigzag(value);
+			else
+				cursor->value = value;
+		}
+
+		const uint32_t stop = cursor->run_left < count - i ? i + cursor->run_left : count;
+		uint64_t value = cursor->value;
+		const uint64_t step = cursor->step;
+		cursor->run_left -= stop - i;
+		for (; i < stop; i++) {
+			value += step; /* 0 in a run of values */
+			out[i] = value;
+		}
+		cursor->value = value;
+	}
+	return in;
+}
+
+int mr_cursor_read(struct mr_cursor *cursor, uint64_t *out, uint32_t count, struct mr_error *err)
+{
+	const uint8_t *in = NULL;
+
+	if (count <= cursor->rows_left) {
+		switch (cursor->encoding) {
+		case MR_ENCODING_PLAIN: in = read_plain(cursor, out, count); break;
+		case MR_ENCODING_DELTA: in = read_delta(cursor, out, count); break;
+		case MR_ENCODING_RUNS: in = read_runs(cursor, out, count, false); break;
+		case MR_ENCODING_DELTA_RUNS: in = read_runs(cursor, out, count, true); break;
+		}
+		/* An absent column has no bytes: both pointers are NULL, and that is right. */
+		if (cursor->end == NULL) {
+			cursor->rows_left -= count;
+			return 0;
+		}
+	}
+	cursor->rows_left -= count <= cursor->rows_left ? count : cursor->rows_left;
+	MR_FAIL_IF(in == NULL || (cursor->rows_left == 0 && in != cursor->end), err, MR_ERR_FORMAT,
+	           "column %u does not hold as many values as its block has rows", cursor->id);
+	cursor->in = in;
+	return 0;
+}
