@@ -40,6 +40,11 @@ $(B)/obj/tests/unit/%.o: OBJ_CFLAGS += -Wno-write-strings
 # The archives for the tests of FILE.c: its room's and those below it; or what
 # UNIT_ARCHIVES_test_FILE says.
 UNIT_ARCHIVES_test_format_document := $(TEST_LIB_LOG)
+# The sizer knows nothing of the tracker, so its tests link it alone.
+TEST_LIB_SIZER := $(B)/test/libsizer.a
+$(TEST_LIB_SIZER): $(call room_objects,$(SIZER_SOURCES))
+UNIT_ARCHIVES_test_sizer := $(TEST_LIB_SIZER) $(TEST_LIB_LOG)
+UNIT_ARCHIVES_test_visited := $(TEST_LIB_SIZER) $(TEST_LIB_LOG)
 test_archives = $(strip $(if $(UNIT_ARCHIVES_test_$(1)),$(UNIT_ARCHIVES_test_$(1)), \
   $(if $(filter capture/$(1).c,$(TEST_LOG_SOURCES)),$(TEST_LIB_LOG), \
   $(if $(wildcard capture/$(1).c),$(TEST_LIB_CAPTURE) $(TEST_LIB_LOG), \
@@ -65,6 +70,9 @@ UNIT_TESTS := $(basename $(notdir $(wildcard tests/unit/test_*.c)))
 UNIT_PROGRAMS := $(UNIT_TESTS:%=$(B)/unit/%)
 # libmemcapture's own files work on its own memory.
 UNIT_MEMORY_test_memory_mapped ?= $(B)/obj/capture/memory_mapped.o
+# Memory that can be made to fail.
+UNIT_MEMORY_test_sizer := $(B)/obj/tests/unit/memory_failing.o
+UNIT_MEMORY_test_visited := $(B)/obj/tests/unit/memory_failing.o
 $(foreach t,$(UNIT_TESTS),$(eval $(call test_program,$(B)/unit/$(t),$(B)/obj/tests/unit/$(t).o,\
   $(call test_archives,$(t:test_%=%)),$(call test_memory,$(t)),$(TEST_HELPERS),-lcriterion)))
 
@@ -129,10 +137,22 @@ test-unit:
 test-integration:
 	$(RUN_TESTS) integration
 check-headers:
-	$(RUN_TESTS) --only headers integration
+	$(RUN_TESTS) --as-built --only headers integration
 golden-update:
 	$(Q)GOLDEN_UPDATE=1 tests/run --build '$(B)' --only golden integration
 
 unit-programs: $(UNIT_PROGRAMS)
 thread-programs: $(THREAD_PROGRAMS)
 test-programs: all unit-programs $(FIXTURE_PROGRAMS)
+
+# ---- Measuring ------------------------------------------------------------------------------
+# Never part of `make test`: figures depend on the machine and on what else it does.
+BENCH_PROGRAMS := $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/bench_*.c))
+$(BENCH_PROGRAMS): $(B)/bench/%: $(B)/obj/tests/bench/%.o $(B)/libmemcapture.a
+	@mkdir -p $(@D)
+	$(say) LD $@
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lpthread
+
+.PHONY: bench
+bench: commands $(BENCH_PROGRAMS)
+	$(Q)tests/bench/run --build '$(B)'
