@@ -190,6 +190,7 @@ struct mr_channel {
 	int fd;       /* -1: private memory */
 	bool program; /* this side appends */
 	_Atomic(struct mr_ring *) rings[MR_CHANNEL_RINGS_MAX]; /* as mapped here; NULL until first used */
+	uint32_t ring_sizes[MR_CHANNEL_RINGS_MAX];             /* of their data, as it was when they were mapped */
 };
 
 /* The program's side.  With FOLDER (the variable's value) NULL the memory is
@@ -210,6 +211,8 @@ int mr_channel_writer_create(struct mr_channel_writer **writer, const char *fold
                              struct mr_error *err) MR_MUST_CHECK;
 void mr_channel_writer_close(struct mr_channel_writer *writer);
 void mr_channel_heartbeat(struct mr_channel_writer *writer);
+/* Its heart has beaten within MR_CHANNEL_HEARTBEAT_LIMIT_NS. */
+bool mr_channel_writer_is_alive(const struct mr_channel_writer *writer);
 /* Sleeps until a program wakes the writer, at most TIMEOUT_NS. */
 void mr_channel_wait(struct mr_channel_writer *writer, uint64_t timeout_ns);
 /* Maps the channel that a program made at PATH.  MR_ERR_FORMAT or

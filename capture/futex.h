@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Waiting without libc's mutexes: the tracker's locks must be usable in memory
+ * that another process maps, be empty again in a forked child, and cost a few
+ * nanoseconds when nobody else wants them.  Linux only.  Private to capture/.
+ */
+#ifndef MR_FUTEX_H
+#define MR_FUTEX_H
+
+#include <stdatomic.h>
+
+#include "base.h"
+
+/* Sleeps while *WORD is EXPECTED, at most TIMEOUT_NS (0: without end).  May come
+ * back for no reason: callers check again.  errno is kept. */
+void mr_futex_wait(_Atomic uint32_t *word, uint32_t expected, uint64_t timeout_ns);
+void mr_futex_wake(_Atomic uint32_t *word); /* all that wait on it */
+
+static inline void mr_cpu_relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield" ::: "memory");
+#endif
+}
+
+/* A lock: 0 free, 1 held, 2 held and waited for.  All zeros is a free lock. */
+struct mr_lock {
+	_Atomic uint32_t word;
+};
+
+void mr_lock_wait(struct mr_lock *lock);
+
+static inline void mr_lock_acquire(struct mr_lock *lock)
+{
+	uint32_t expected = 0;
+
+	if (MR_UNLIKELY(!atomic_compare_exchange_strong_explicit(&lock->word, &expected, 1, memory_order_acquire,
+	                                                         memory_order_relaxed)))
+		mr_lock_wait(lock);
+}
+
+static inline void mr_lock_release(struct mr_lock *lock)
+{
+	if (MR_UNLIKELY(atomic_exchange_explicit(&lock->word, 0, memory_order_release) == 2))
+		mr_futex_wake(&lock->word);
+}
+
+/* Whether the lock could be had within TIMEOUT_NS: for the end of a process,
+ * where a holder may never come back. */
+bool mr_lock_acquire_timed(struct mr_lock *lock, uint64_t timeout_ns);
+
+#endif
