@@ -90,6 +90,7 @@ $(foreach t,$(THREAD_TESTS),$(eval $(call test_program,$(B)/threads/$(t),$(B)/ob
 FUZZ_TARGETS := $(basename $(notdir $(wildcard tests/fuzz/fuzz_*.c)))
 FUZZ_PROGRAMS := $(FUZZ_TARGETS:%=$(B)/fuzz/%)
 FUZZ_ARCHIVES := $(TEST_LIB_RENDER) $(TEST_LIB_ANALYZE) $(TEST_LIB_LOG)
+FUZZ_ARCHIVES_fuzz_options := $(TEST_LIB_LOG)
 FUZZ_SECONDS ?= 30
 ifeq ($(FUZZER),1)
 FUZZ_DRIVER :=
@@ -99,7 +100,7 @@ else
 FUZZ_DRIVER := $(B)/obj/tests/fuzz/driver.o
 endif
 $(foreach t,$(FUZZ_TARGETS),$(eval $(call test_program,$(B)/fuzz/$(t),$(B)/obj/tests/fuzz/$(t).o,\
-  $(FUZZ_ARCHIVES),$(B)/obj/capture/base_memory.o,$(FUZZ_DRIVER),$(FUZZ_FLAGS))))
+  $(or $(FUZZ_ARCHIVES_$(t)),$(FUZZ_ARCHIVES)),$(B)/obj/capture/base_memory.o,$(FUZZ_DRIVER),$(FUZZ_FLAGS))))
 
 .PHONY: fuzz fuzz-programs
 fuzz-programs: $(FUZZ_PROGRAMS)
