@@ -39,7 +39,8 @@ int64_t mr_pread_full(int fd, void *data, size_t len, uint64_t offset, const cha
 	size_t done = 0;
 
 	MR_FAIL_IF(len > INT64_MAX || offset > (uint64_t)INT64_MAX - len, err, MR_ERR_LIMIT,
-	           "cannot read '%s': offset %llu is beyond what a file can have", path, (unsigned long long)offset);
+	           "cannot read '%s': offset %llu is beyond what a file can have", path,
+	           (unsigned long long)offset);
 	while (done < len) {
 		const ssize_t got = pread(fd, bytes + done, len - done, (off_t)(offset + done));
 

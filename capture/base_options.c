@@ -246,8 +246,8 @@ static int fail_option(const struct mr_command *command, int code, int code_wron
 }
 
 /* What is the matter when the handler has said nothing more than a code. */
-static int handle(const struct mr_option *option, mr_option_handler *handler, void *context, const char *value,
-                  struct mr_error *err)
+static int handle(const struct mr_option *option, mr_option_handler *handler, void *context,
+                  const char *value, struct mr_error *err)
 {
 	const int code = handler(context, option ? option->id : 0, value, err);
 
@@ -274,7 +274,8 @@ int mr_command_parse(const struct mr_command *command, int argc, char **argv, mr
 			result = handle(NULL, handler, context, optarg, err);
 			continue;
 		}
-		const struct mr_option *option = code == '?' || code == ':' ? NULL : find_option(command, code);
+		const struct mr_option *option =
+			code == '?' || code == ':' ? NULL : find_option(command, code);
 
 		if (!option)
 			result = fail_option(command, code, optopt, argv[optind - 1], err);

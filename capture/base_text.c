@@ -111,7 +111,8 @@ void mr_text_bytes(char out[32], uint64_t size_bytes)
 	 * moves on.  The layout is that of ClassTracker's tables. */
 	while (degree + 1 < MR_ARRAY_LEN(units) &&
 	       (size_bytes >> (10 * degree) > 1024 ||
-	        (size_bytes >> (10 * degree) == 1024 && (size_bytes & ((UINT64_C(1) << (10 * degree)) - 1)) != 0)))
+	        (size_bytes >> (10 * degree) == 1024 &&
+	         (size_bytes & ((UINT64_C(1) << (10 * degree)) - 1)) != 0)))
 		degree++;
 	if (degree == 0) {
 		snprintf(out, 32, "%4" PRIu64 "     %s", size_bytes, units[0]);

@@ -33,8 +33,9 @@ static const struct memcapture_field item_fields[] = {
 	MEMCAPTURE_BLOCK(struct item, parts[3], REFERENT_BYTES),
 };
 static const struct memcapture_layout flat_layout = { "item", sizeof(struct item), NULL, 0, NULL, NULL };
-static const struct memcapture_layout deep_layout = { "item", sizeof(struct item), item_fields, REFERENTS,
-	                                              NULL, NULL };
+static const struct memcapture_layout deep_layout = { "item",      sizeof(struct item),
+	                                              item_fields, REFERENTS,
+	                                              NULL,        NULL };
 
 static size_t item_measure(const void *object)
 {
@@ -122,7 +123,8 @@ static void close_log(struct memcapture *capture)
 static struct memcapture_class *make_class(struct memcapture *capture, const struct memcapture_layout *layout,
                                            unsigned level)
 {
-	const struct memcapture_class_options options = { .name = "Item", .layout = layout,
+	const struct memcapture_class_options options = { .name = "Item",
+		                                          .layout = layout,
 		                                          .resolution_level = level };
 	struct memcapture_class *klass = memcapture_track_class(capture, &options);
 
@@ -262,14 +264,16 @@ static void pairs(const char *log, size_t threads, int live)
 	if (!order)
 		fail("no memory");
 	for (size_t i = 0; i < 2 * order_len; i++) /* odd items for one thread, even ones for the other */
-		order[i] = (uint32_t)((live ? random_next() % (OBJECTS / 2) : i % order_len) * 2 + i / order_len);
+		order[i] = (uint32_t)((live ? random_next() % (OBJECTS / 2) : i % order_len) * 2 +
+		                      i / order_len);
 	if (live)
 		track_all(klass, items);
 	usleep(300000);
 	const double writer_before = other_threads_ns();
 
 	for (size_t i = 0; i < threads; i++) {
-		work[i] = (struct pair_work){ capture, klass, items, order + i * order_len, order_len - 1, live, 0 };
+		work[i] = (struct pair_work){ capture,       klass, items, order + i * order_len,
+			                      order_len - 1, live,  0 };
 		if (threads > 1 && pthread_create(&ids[i], NULL, do_pairs, &work[i]) != 0)
 			fail("no thread");
 	}

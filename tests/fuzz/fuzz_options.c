@@ -16,8 +16,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define WORDS_MAX 64
 
 static const struct mr_option options[] = {
-	{ "sort", 's', "COL", "a", 1 },  { "limit", 'n', "N", "b", 2 },     { "limits", 0, NULL, "c", 3 },
-	{ "quiet", 'q', NULL, "d", 4 },  { "bytes", 0, "SIZE", "e", 5 },    { "interval", 'i', "TIME", "f", 6 },
+	{ "sort", 's', "COL", "a", 1 }, { "limit", 'n', "N", "b", 2 },  { "limits", 0, NULL, "c", 3 },
+	{ "quiet", 'q', NULL, "d", 4 }, { "bytes", 0, "SIZE", "e", 5 }, { "interval", 'i', "TIME", "f", 6 },
 };
 
 static void require(bool holds, const char *what)
@@ -60,14 +60,18 @@ static int handler(void *context, int id, const char *value, struct mr_error *er
 		mr_buffer_clear(shown);
 		mr_text_show(shown, value, strlen(value), (size_t)id);
 		for (size_t i = 0; i < shown->len; i++)
-			require(shown->data[i] >= 0x20 && shown->data[i] != 0x7f, "a control character is shown");
+			require(shown->data[i] >= 0x20 && shown->data[i] != 0x7f,
+			        "a control character is shown");
 	}
-	return id == 2 && value[0] == '-' ? mr_fail(err, MR_ERR_ARG, "--limit: '%s' is negative", value) : 0;
+	return id == 2 && value && value[0] == '-' ? mr_fail(err, MR_ERR_ARG, "--limit: '%s' is negative", value) : 0;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct mr_command command = { .name = "fuzz", .synopsis = "fuzz", .summary = "x", .options = options,
+	struct mr_command command = { .name = "fuzz",
+		                      .synopsis = "fuzz",
+		                      .summary = "x",
+		                      .options = options,
 		                      .option_count = MR_ARRAY_LEN(options) };
 	struct mr_buffer shown = { NULL, 0, 0, false };
 	struct mr_error err = { 0 };

@@ -12,8 +12,10 @@
 enum { ID_SORT = 1, ID_LIMIT, ID_QUIET, ID_LINES };
 
 static const struct mr_option options[] = {
-	{ "sort", 's', "COL[,COL...]", "sort the rows by these columns; a unique prefix of a name is enough, and "
-	                               "later columns break ties", ID_SORT },
+	{ "sort", 's', "COL[,COL...]",
+	  "sort the rows by these columns; a unique prefix of a name is enough, and "
+	  "later columns break ties",
+	  ID_SORT },
 	{ "limit", 'n', "N", "keep N rows", ID_LIMIT },
 	{ "quiet", 'q', NULL, "say less", ID_QUIET },
 	{ "lines-of-a-very-long-option", 0, "LINES", "shown below", ID_LINES },
@@ -22,7 +24,8 @@ static const struct mr_option options[] = {
 static const struct mr_command command = {
 	.name = "memtool",
 	.synopsis = "memtool [TABLE] FILE...\nmemtool verify FILE",
-	.summary = "Reads one or more logs and prints what is in them as a table, sorted and cut as asked for.",
+	.summary =
+		"Reads one or more logs and prints what is in them as a table, sorted and cut as asked for.",
 	.epilogue = "exit status: 0 done",
 	.options = options,
 	.option_count = MR_ARRAY_LEN(options),
@@ -66,7 +69,8 @@ static struct outcome parse(const struct mr_command *with, const char *line)
 	}
 	argv[argc] = NULL;
 	outcome.code = mr_command_parse(with, argc, argv, record, &seen, &outcome.rest, &outcome.err);
-	snprintf(outcome.seen, sizeof(outcome.seen), "%.*s", (int)seen.len, seen.data ? (char *)seen.data : "");
+	snprintf(outcome.seen, sizeof(outcome.seen), "%.*s", (int)seen.len,
+	         seen.data ? (char *)seen.data : "");
 	mr_buffer_release(&seen);
 	return outcome;
 }
@@ -141,24 +145,23 @@ Test(base_options, parse__takes_unique_prefixes)
 	cr_expect_str_eq(parse(&command, "memtool --lim 3 --so x").seen, "2=3 1=x ");
 }
 
-static const char help[] =
-	"usage: memtool [TABLE] FILE...\n"
-	"       memtool verify FILE\n"
-	"\n"
-	"Reads one or more logs and prints what is in them as a table, sorted and cut as\n"
-	"asked for.\n"
-	"\n"
-	"options:\n"
-	"  -s, --sort COL[,COL...]  sort the rows by these columns; a unique prefix of a\n"
-	"                           name is enough, and later columns break ties\n"
-	"  -n, --limit N            keep N rows\n"
-	"  -q, --quiet              say less\n"
-	"      --lines-of-a-very-long-option LINES\n"
-	"                           shown below\n"
-	"  -h, --help               show this help\n"
-	"  -V, --version            show the version\n"
-	"\n"
-	"exit status: 0 done\n";
+static const char help[] = "usage: memtool [TABLE] FILE...\n"
+			   "       memtool verify FILE\n"
+			   "\n"
+			   "Reads one or more logs and prints what is in them as a table, sorted and cut as\n"
+			   "asked for.\n"
+			   "\n"
+			   "options:\n"
+			   "  -s, --sort COL[,COL...]  sort the rows by these columns; a unique prefix of a\n"
+			   "                           name is enough, and later columns break ties\n"
+			   "  -n, --limit N            keep N rows\n"
+			   "  -q, --quiet              say less\n"
+			   "      --lines-of-a-very-long-option LINES\n"
+			   "                           shown below\n"
+			   "  -h, --help               show this help\n"
+			   "  -V, --version            show the version\n"
+			   "\n"
+			   "exit status: 0 done\n";
 
 Test(base_options, help__is_aligned_and_wrapped, .init = cr_redirect_stdout)
 {

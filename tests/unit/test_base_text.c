@@ -33,17 +33,19 @@ Test(base_text, show__keeps_plain_text_and_utf8)
 Test(base_text, show__escapes_what_could_steer_a_terminal)
 {
 	shown("a\x1b[31mb\n\t\x7f", 0, "a\\x1b[31mb\\x0a\\x09\\x7f");
-	shown("\xc2\x9b" "2J", 0, "\\xc2\\x9b2J");             /* C1: CSI in UTF-8 */
-	shown("x\xe2\x80\xaey", 0, "x\\xe2\\x80\\xaey");       /* right-to-left override */
+	shown("\xc2\x9b"
+	      "2J",
+	      0, "\\xc2\\x9b2J");                        /* C1: CSI in UTF-8 */
+	shown("x\xe2\x80\xaey", 0, "x\\xe2\\x80\\xaey"); /* right-to-left override */
 	expect_shown("a\0b", 3, 0, "a\\x00b");
 }
 
 Test(base_text, show__escapes_bytes_that_are_not_utf8)
 {
-	shown("\xff\xc0\x80", 0, "\\xff\\xc0\\x80");     /* never in UTF-8; overlong */
-	shown("\xed\xa0\x80", 0, "\\xed\\xa0\\x80");     /* a surrogate */
+	shown("\xff\xc0\x80", 0, "\\xff\\xc0\\x80");          /* never in UTF-8; overlong */
+	shown("\xed\xa0\x80", 0, "\\xed\\xa0\\x80");          /* a surrogate */
 	shown("\xf4\x90\x80\x80", 0, "\\xf4\\x90\\x80\\x80"); /* above U+10FFFF */
-	shown("\xe2\x82", 0, "\\xe2\\x82");              /* cut short */
+	shown("\xe2\x82", 0, "\\xe2\\x82");                   /* cut short */
 	shown("\xe2\x82z", 0, "\\xe2\\x82z");
 }
 
@@ -54,7 +56,9 @@ Test(base_text, show__cuts_at_the_columns_given)
 	shown("\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4", 4, "\xc3\xa4...");
 	shown("abcd\x01", 7, "abcd...");
 	shown("abcd", 2, "..");
-	shown("abc\x01" "def", 3, "...");
+	shown("abc\x01"
+	      "def",
+	      3, "...");
 }
 
 Test(base_text, show__appends_to_what_is_there_and_takes_a_megabyte)
@@ -82,15 +86,9 @@ Test(base_text, bytes__lays_sizes_out_in_eleven_columns)
 		uint64_t size_bytes;
 		const char *text;
 	} cases[] = {
-		{ 0, "   0     B" },
-		{ 344, " 344     B" },
-		{ 1024, "1024     B" },
-		{ 1025, "   1.00 KB" },
-		{ 1536, "   1.50 KB" },
-		{ 1048576, "1024.00 KB" },
-		{ 1048577, "   1.00 MB" },
-		{ 1279263, "   1.22 MB" },
-		{ UINT64_C(1) << 40, "1024.00 GB" },
+		{ 0, "   0     B" },          { 344, " 344     B" },     { 1024, "1024     B" },
+		{ 1025, "   1.00 KB" },       { 1536, "   1.50 KB" },    { 1048576, "1024.00 KB" },
+		{ 1048577, "   1.00 MB" },    { 1279263, "   1.22 MB" }, { UINT64_C(1) << 40, "1024.00 GB" },
 		{ UINT64_MAX, "  16.00 EB" },
 	};
 
@@ -146,12 +144,18 @@ Test(base_text, duration__chooses_the_unit)
 		uint64_t duration_ns;
 		const char *text;
 	} cases[] = {
-		{ 0, "0 ns" },           { 999, "999 ns" },
-		{ 1000, "1 us" },        { 1250000, "1.25 ms" },
-		{ 12340000, "12.3 ms" }, { 999400, "999 us" },
-		{ 999600, "1 ms" },      { 3400000000, "3.4 s" },
-		{ 9999000000, "10 s" },  { 59960000000, "1 min 00 s" },
-		{ 61000000000, "1 min 01 s" }, { 3599700000000, "1 h 00 min" },
+		{ 0, "0 ns" },
+		{ 999, "999 ns" },
+		{ 1000, "1 us" },
+		{ 1250000, "1.25 ms" },
+		{ 12340000, "12.3 ms" },
+		{ 999400, "999 us" },
+		{ 999600, "1 ms" },
+		{ 3400000000, "3.4 s" },
+		{ 9999000000, "10 s" },
+		{ 59960000000, "1 min 00 s" },
+		{ 61000000000, "1 min 01 s" },
+		{ 3599700000000, "1 h 00 min" },
 		{ 7380000000000, "2 h 03 min" },
 	};
 
@@ -165,8 +169,16 @@ Test(base_text, duration__chooses_the_unit)
 
 Test(base_text, parse_u64__takes_digits_only)
 {
-	static const char *const wrong[] = { "", "-1", "+1", " 1", "1 ", "1x", "0x10", "1.0",
-		                             "18446744073709551616", "99999999999999999999999" };
+	static const char *const wrong[] = { "",
+		                             "-1",
+		                             "+1",
+		                             " 1",
+		                             "1 ",
+		                             "1x",
+		                             "0x10",
+		                             "1.0",
+		                             "18446744073709551616",
+		                             "99999999999999999999999" };
 	uint64_t value = 7;
 
 	for (size_t i = 0; i < MR_ARRAY_LEN(wrong); i++)
@@ -180,8 +192,8 @@ Test(base_text, parse_u64__takes_digits_only)
 
 Test(base_text, parse_double__takes_finite_decimals_only)
 {
-	static const char *const wrong[] = { "", " 1", "1 ", "nan", "inf", "-inf", "0x1p3", "1e999", "1,5",
-		                             "1.2.3", "e5", "--1", "." };
+	static const char *const wrong[] = { "",      " 1",  "1 ",    "nan", "inf", "-inf", "0x1p3",
+		                             "1e999", "1,5", "1.2.3", "e5",  "--1", "." };
 	double value = 7;
 
 	for (size_t i = 0; i < MR_ARRAY_LEN(wrong); i++)
@@ -196,12 +208,29 @@ Test(base_text, parse_bytes__reads_units_of_1024)
 		const char *text;
 		uint64_t size_bytes;
 	} right[] = {
-		{ "1024", 1024 },       { "10K", 10240 },         { "1MiB", 1 << 20 }, { "1 mib", 1 << 20 },
-		{ "2.5GB", 2684354560 }, { "0", 0 },              { "1.5B", 2 },
-		{ "15EiB", UINT64_C(15) << 60 }, { "9007199254740993", UINT64_C(9007199254740993) },
+		{ "1024", 1024 },
+		{ "10K", 10240 },
+		{ "1MiB", 1 << 20 },
+		{ "1 mib", 1 << 20 },
+		{ "2.5GB", 2684354560 },
+		{ "0", 0 },
+		{ "1.5B", 2 },
+		{ "15EiB", UINT64_C(15) << 60 },
+		{ "9007199254740993", UINT64_C(9007199254740993) },
 	};
-	static const char *const wrong[] = { "", "K", "-1", "1X", "1KBB", "16EiB", "1e3", "1.2.3K", "nan", "1 K x",
-		                             "99999999999999999999999999999999999999999999999999999999999999999" };
+	static const char *const wrong[] = {
+		"",
+		"K",
+		"-1",
+		"1X",
+		"1KBB",
+		"16EiB",
+		"1e3",
+		"1.2.3K",
+		"nan",
+		"1 K x",
+		"99999999999999999999999999999999999999999999999999999999999999999"
+	};
 	uint64_t value = 0;
 
 	for (size_t i = 0; i < MR_ARRAY_LEN(right); i++) {
@@ -218,7 +247,7 @@ Test(base_text, parse_duration__reads_seconds_and_units)
 		const char *text;
 		uint64_t duration_ns;
 	} right[] = {
-		{ "2", 2000000000 },   { "2.5s", 2500000000 },      { "10ms", 10000000 },
+		{ "2", 2000000000 },      { "2.5s", 2500000000 },  { "10ms", 10000000 },
 		{ "3min", 180000000000 }, { "1h", 3600000000000 }, { "0.5us", 500 },
 	};
 	static const char *const wrong[] = { "", "s", "-1s", "1m", "inf", "1s 2", "99999999999h" };
