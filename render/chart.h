@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Charts: plain descriptions of what to show, drawn onto any canvas.  A chart
+ * borrows all that it points to.  Same description, same bytes.
+ *
+ * chart_axis.c chooses scales and ticks; one chart_*.c draws one kind of chart.
+ */
+#ifndef MR_CHART_H
+#define MR_CHART_H
+
+#include "canvas.h"
+
+/* ---- Axes (chart_axis.c) -------------------------------------------------- */
+
+enum mr_unit {
+	MR_UNIT_COUNT, /* steps of 1, 2, 5 times a power of ten, whole numbers */
+	MR_UNIT_BYTES, /* the same in B, KiB, MiB, ... */
+	MR_UNIT_TIME,  /* nanoseconds; seconds, minutes, hours, days as people count them */
+};
+
+#define MR_TICKS_MAX 16
+
+struct mr_ticks {
+	double step;
+	double first; /* the smallest multiple of the step in the range */
+	size_t count; /* 1..MR_TICKS_MAX */
+};
+
+/* Round ticks in [LOW, HIGH], WANTED (2..MR_TICKS_MAX) of them at most.  Any
+ * pair of numbers gives a usable answer: a range that is empty, reversed or not
+ * finite gives one tick at LOW (or 0). */
+struct mr_ticks mr_ticks_choose(double low, double high, size_t wanted, enum mr_unit unit);
+/* The end of the axis that shows 0..HIGH: the first tick at or above HIGH; above 0. */
+double mr_ticks_ceiling(double high, size_t wanted, enum mr_unit unit);
+/* "20 MiB", "1.5 s", "3": VALUE as ticks that are STEP apart are labelled. */
+void mr_tick_text(char out[40], double value, double step, enum mr_unit unit);
+
+/* Chooses at most MAX of COUNT points so that the curve looks the same: of each
+ * group of neighbours the first, the last, the smallest and the largest.
+ * INDEXES (room for MAX, at least 8) rise; gives how many. */
+size_t mr_points_choose(const double *values, size_t count, size_t max, size_t *indexes);
+
+/* ---- Series --------------------------------------------------------------- */
+
+struct mr_points {
+	const char *name;
+	enum mr_paint paint;
+	size_t count;
+	const double *x; /* rising */
+	const double *y;
+	bool dashed;
+};
+
+/* ---- Charts ---------------------------------------------------------------- */
+
+/* Memory over time: lines (rss, vsz) with the classes stacked in it.  When the
+ * classes are small beside the lines they get a panel of their own below. */
+struct mr_timeline {
+	double time_end_ns;
+	size_t line_count;
+	const struct mr_points *lines; /* the first is the main one, whose peak is marked */
+	size_t moment_count;           /* snapshots */
+	const double *moment_times;
+	const char *const *moment_names;
+	size_t area_count;
+	const struct mr_points *areas; /* each with moment_count points, stacked from the first up */
+	size_t mark_count;
+	const double *mark_times;
+	const char *const *mark_names;
+};
+
+struct mr_bar {
+	const char *name;
+	double value;
+	enum mr_paint paint;
+	const char *text;  /* the value laid out */
+	const char *share; /* its part of the whole laid out, or "" */
+};
+
+/* Horizontal bars. */
+struct mr_bars {
+	size_t count;
+	const struct mr_bar *bars;
+};
+
+/* A ring of shares with the whole in its middle. */
+struct mr_donut {
+	size_t count;
+	const struct mr_bar *bars;
+	const char *middle;       /* "12.3 MiB" */
+	const char *middle_below; /* "in 1,234 objects" */
+};
+
+/* One or more steps or lines over time. */
+struct mr_curve {
+	double time_end_ns;
+	enum mr_unit unit;
+	bool filled;
+	size_t line_count;
+	const struct mr_points *lines;
+};
+
+struct mr_bin {
+	double low, high; /* of the measured value */
+	double count;
+};
+
+struct mr_histogram {
+	enum mr_unit unit; /* of the measured value */
+	enum mr_paint paint;
+	size_t count;
+	const struct mr_bin *bins;
+};
+
+struct mr_life {
+	const char *name;
+	double birth_ns;
+	double death_ns;   /* the chart's end when alive */
+	bool alive;        /* at the end */
+	enum mr_paint paint;
+	const char *text;  /* what the hint says */
+};
+
+/* Bars from birth to death. */
+struct mr_lives {
+	double time_end_ns;
+	size_t count;
+	const struct mr_life *lives;
+};
+
+enum mr_chart_kind {
+	MR_CHART_TIMELINE,
+	MR_CHART_BARS,
+	MR_CHART_DONUT,
+	MR_CHART_CURVE,
+	MR_CHART_HISTOGRAM,
+	MR_CHART_LIVES,
+};
+
+struct mr_chart {
+	enum mr_chart_kind kind;
+	double width, height; /* HEIGHT 0: what mr_chart_height() says */
+	const char *title;
+	const char *description;
+	union {
+		struct mr_timeline timeline;
+		struct mr_bars bars;
+		struct mr_donut donut;
+		struct mr_curve curve;
+		struct mr_histogram histogram;
+		struct mr_lives lives;
+	} of;
+};
+
+double mr_chart_height(const struct mr_chart *chart);
+/* Draws at the origin, within WIDTH and mr_chart_height(). */
+void mr_chart_draw(const struct mr_chart *chart, struct mr_canvas *canvas);
+/* A canvas of the chart's size with the chart on it, unfinished; NULL when there is no memory. */
+struct mr_canvas *mr_chart_canvas(const struct mr_chart *chart, enum mr_canvas_target target);
+
+/* ---- Private to chart_*.c -------------------------------------------------- */
+
+/* The rectangle that data is drawn in, and what its edges stand for. */
+struct mr_plot {
+	double left, top, width, height;
+	double x_low, x_high, y_high; /* y from 0 */
+};
+
+double mr_plot_x(const struct mr_plot *plot, double value);
+double mr_plot_y(const struct mr_plot *plot, double value);
+/* Grid, ticks and their labels; the time axis has its labels below when LABELLED. */
+void mr_plot_y_axis(const struct mr_plot *plot, struct mr_canvas *canvas, enum mr_unit unit);
+void mr_plot_time_axis(const struct mr_plot *plot, struct mr_canvas *canvas, bool labelled);
+void mr_plot_line(const struct mr_plot *plot, struct mr_canvas *canvas, const struct mr_points *points, double width);
+/* Room for the labels of an axis up to HIGH. */
+double mr_plot_margin(double high, enum mr_unit unit);
+
+struct mr_legend_item {
+	const char *name;
+	enum mr_paint paint;
+	bool line;
+};
+
+/* Rows of items in WIDTH; gives the height. With CANVAS NULL it only measures. */
+double mr_legend_draw(struct mr_canvas *canvas, double x, double y, double width, const struct mr_legend_item *items,
+                      size_t count);
+
+double mr_timeline_height(const struct mr_chart *chart);
+void mr_timeline_draw(const struct mr_chart *chart, struct mr_canvas *canvas);
+double mr_bars_height(const struct mr_chart *chart);
+void mr_bars_draw(const struct mr_chart *chart, struct mr_canvas *canvas);
+double mr_donut_height(const struct mr_chart *chart);
+void mr_donut_draw(const struct mr_chart *chart, struct mr_canvas *canvas);
+double mr_curve_height(const struct mr_chart *chart);
+void mr_curve_draw(const struct mr_chart *chart, struct mr_canvas *canvas);
+double mr_histogram_height(const struct mr_chart *chart);
+void mr_histogram_draw(const struct mr_chart *chart, struct mr_canvas *canvas);
+double mr_lives_height(const struct mr_chart *chart);
+void mr_lives_draw(const struct mr_chart *chart, struct mr_canvas *canvas);
+
+#endif

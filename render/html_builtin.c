@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The files of templates/, put into the library by the assembler, so that a
+ * report needs nothing beside the program.
+ */
+#include "html_template.h"
+
+#define BUILTIN_FILES(X)            \
+	X(report_html, "report.html") \
+	X(style_css, "style.css")     \
+	X(script_js, "script.js")
+
+#define EMBED(symbol, file)                                                                     \
+	__asm__(".section .rodata\n"                                                            \
+	        "mr_builtin_" #symbol ":\n"                                                     \
+	        ".incbin \"templates/" file "\"\n"                                              \
+	        "mr_builtin_" #symbol "_end:\n"                                                 \
+	        ".byte 0\n"                                                                     \
+	        ".previous\n");                                                                 \
+	extern const char mr_builtin_##symbol[] __attribute__((visibility("hidden")));          \
+	extern const char mr_builtin_##symbol##_end[] __attribute__((visibility("hidden")));
+BUILTIN_FILES(EMBED)
+#undef EMBED
+
+#define ENTRY(symbol, file) { file, mr_builtin_##symbol, mr_builtin_##symbol##_end },
+static const struct mr_builtin files[] = { BUILTIN_FILES(ENTRY) };
+#undef ENTRY
+
+const struct mr_builtin *mr_builtin_find(const char *name)
+{
+	for (size_t i = 0; i < MR_ARRAY_LEN(files); i++)
+		if (strcmp(files[i].name, name) == 0)
+			return &files[i];
+	return NULL;
+}
+
+const struct mr_builtin *mr_builtin_list(size_t *count)
+{
+	*count = MR_ARRAY_LEN(files);
+	return files;
+}
