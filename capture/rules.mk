@@ -16,3 +16,13 @@ $(LIB_BASE): $(BASE_OBJECTS) $(MEMORY_OBJECT)
 
 # Sizes of objects and their referents; part of libmemcapture.
 SIZER_SOURCES := $(addprefix capture/, sizer.c sizer_fold.c sizer_paths.c sizer_resolve.c visited.c)
+
+# The command memrecord: process sampler, and the writing side of the channel from libmemcapture.
+MEMRECORD_SOURCES := $(addprefix capture/, memrecord.c memrecord_run.c memrecord_watch.c memrecord_launch.c \
+                       memrecord_channel.c sampler.c sampler_process.c sampler_log.c sampler_pace.c \
+                       process_tree.c process_events.c proc_memory.c proc_identity.c \
+                       channel.c ring.c event_drain.c futex.c log_writer.c)
+$(B)/memrecord: $(MEMRECORD_SOURCES:%.c=$(B)/obj/%.o) $(LIB_BASE)
+	$(say) LD $@
+	$(Q)$(CC) $(SANITIZE) $(LDFLAGS) -o $@ $^ -lzstd -lpthread
+all: $(B)/memrecord

@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See memrecord_run.h.
+ */
+#include "memrecord_run.h"
+
+#include <errno.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "memrecord_launch.h"
+#include "memrecord_watch.h"
+#include "proc_identity.h"
+
+struct run {
+	const struct mr_run_options *options;
+	struct mr_inherited inherited;
+	struct mr_launch launch;
+	struct mr_watch watch;
+	char *path;
+	char *command_line; /* as the log shows it; NULL with -p */
+	const char *home;
+	uint64_t begin_ns;
+};
+
+static int complain(const struct run *run, const struct mr_error *err, int status)
+{
+	mr_command_complain(run->options->command, err);
+	return status;
+}
+
+/* ---- The log ------------------------------------------------------------------- */
+
+char *mr_run_log_path(const char *pattern, const char *name, uint32_t pid)
+{
+	const char *const base = strrchr(name, '/') ? strrchr(name, '/') + 1 : name;
+	struct mr_buffer path = { 0 };
+
+	if (!pattern)
+		mr_buffer_printf(&path, "%s.%u.dat", base, pid);
+	for (const char *at = pattern; at && *at; at++) {
+		const bool percent = at[0] == '%' && (at[1] == 'p' || at[1] == '%');
+
+		if (percent && *++at == 'p')
+			mr_buffer_printf(&path, "%u", pid);
+		else
+			mr_buffer_append(&path, at, 1);
+	}
+	mr_buffer_put_u8(&path, 0);
+	if (path.failed)
+		mr_buffer_release(&path);
+	return (char *)path.data;
+}
+
+static int open_log(struct run *run, const char *name, struct mr_error *err)
+{
+	const struct mr_log_writer_options options = { .max_size_bytes = run->options->max_size_bytes };
+	struct mr_proc_identity identity;
+	struct mr_log_header header = {
+		.version_major = MR_LOG_VERSION_MAJOR,
+		.version_minor = MR_LOG_VERSION_MINOR,
+		.clock_realtime_ns = mr_clock_realtime_ns(),
+	};
+
+	MR_FAIL_IF(mr_proc_identity_read((uint32_t)run->watch.pid, &identity) < 0, err, MR_ERR_READ,
+	           "cannot read of process %d in /proc: %s", (int)run->watch.pid, strerror(errno));
+	header.boot_id[0] = identity.boot_id[0];
+	header.boot_id[1] = identity.boot_id[1];
+	header.start_ticks = identity.start_ticks;
+	header.pid = identity.pid;
+	run->watch.start_ticks = identity.start_ticks;
+	run->path = mr_run_log_path(run->options->output, name, identity.pid);
+	MR_FAIL_IF(!run->path, err, MR_ERR_NOMEM, "out of memory");
+	return mr_log_writer_open(&run->watch.writer, run->path, &header, &options, err);
+}
+
+/* A log in which nothing was recorded is of no use; a device stays where it is. */
+static void remove_log(const struct run *run)
+{
+	struct stat info;
+
+	if (run->path && lstat(run->path, &info) == 0 && S_ISREG(info.st_mode))
+		(void)unlink(run->path);
+}
+
+static int open_sampler(struct run *run, struct mr_error *err)
+{
+	const struct mr_sampler_options options = {
+		.interval_ns = run->options->interval_ns,
+		.arguments = run->options->arguments,
+		.home = run->home,
+		.command = run->command_line,
+		.ended = mr_watch_process_ended,
+		.context = &run->watch,
+	};
+
+	return mr_sampler_new(&run->watch.sampler, run->watch.writer, &options, err);
+}
+
+static int write_settings(struct run *run, struct mr_error *err)
+{
+	struct mr_sampler *const sampler = run->watch.sampler;
+	char text[64] = "10 ms, later a thousandth of the age, at most 1 s";
+
+	if (run->options->interval_ns)
+		(void)snprintf(text, sizeof(text), "%.9g s", (double)run->options->interval_ns / 1e9);
+	MR_TRY(mr_sampler_setting(sampler, "sample interval", text, err));
+	MR_TRY(mr_sampler_setting(sampler, "arguments", run->options->arguments ? "recorded" : "left out", err));
+	if (run->options->max_size_bytes) {
+		(void)snprintf(text, sizeof(text), "%llu bytes", (unsigned long long)run->options->max_size_bytes);
+		MR_TRY(mr_sampler_setting(sampler, "maximum size", text, err));
+	}
+	return MR_OK;
+}
+
+/* ---- The end ---------------------------------------------------------------------- */
+
+static void describe_end(char *text, size_t size, const struct mr_watch *watch)
+{
+	const unsigned long long value = watch->end.value;
+
+	switch ((int)watch->end.state) {
+	case MR_EXIT_EXITED:
+		(void)snprintf(text, size, "exited with %llu", value);
+		return;
+	case MR_EXIT_SIGNALLED:
+		(void)snprintf(text, size, "killed by signal %llu (%s)", value, strsignal((int)value));
+		return;
+	case MR_EXIT_UNKNOWN:
+		(void)snprintf(text, size, "ended");
+		return;
+	default:
+		(void)snprintf(text, size, "still running");
+	}
+}
+
+static void closing_line(const struct run *run)
+{
+	struct mr_sampler_totals totals;
+	struct mr_buffer path = { 0 };
+	struct stat info = { 0 };
+	char size[32];
+	char peak[32];
+	char peak_tree[32];
+	char duration[32];
+	char end[96];
+
+	mr_sampler_totals(run->watch.sampler, &totals);
+	(void)stat(run->path, &info);
+	mr_text_bytes_short(size, (uint64_t)info.st_size);
+	mr_text_bytes_short(peak, totals.rss_peak_root);
+	mr_text_bytes_short(peak_tree, totals.rss_peak_tree);
+	mr_text_duration(duration, mr_clock_monotonic_ns() - run->begin_ns);
+	describe_end(end, sizeof(end), &run->watch);
+	mr_text_show(&path, run->path, strlen(run->path), 0);
+	mr_buffer_put_u8(&path, 0);
+	if (totals.process_count > 1)
+		mr_command_warn(run->options->command, "%s: %s, %s, peak rss %s (%llu processes together %s), %s",
+		                path.failed ? "" : (char *)path.data, size, duration, peak,
+		                (unsigned long long)totals.process_count, peak_tree, end);
+	else
+		mr_command_warn(run->options->command, "%s: %s, %s, peak rss %s, %s",
+		                path.failed ? "" : (char *)path.data, size, duration, peak, end);
+	mr_buffer_release(&path);
+}
+
+/* Ends the log; what went wrong on the way is said here, also when quiet. */
+static void finish(struct run *run)
+{
+	struct mr_watch *const watch = &run->watch;
+	const bool full = mr_log_writer_is_full(watch->writer);
+	const char *const complaint = watch->channels ? mr_channels_complaint(watch->channels) : NULL;
+
+	if (watch->failure.code == MR_OK)
+		(void)(mr_sampler_finish(watch->sampler, &watch->failure) < 0);
+	const int closed = mr_log_writer_close(watch->writer, mr_clock_monotonic_ns() - run->begin_ns,
+	                                       full ? MR_END_SIZE : MR_END_CLOSED,
+	                                       watch->failure.code ? NULL : &watch->failure);
+
+	watch->writer = NULL;
+	if (watch->failure.code != MR_OK || closed < 0) {
+		mr_error_prepend(&watch->failure, "the log is incomplete");
+		mr_command_complain(run->options->command, &watch->failure);
+	} else if (!run->options->quiet) {
+		closing_line(run);
+	}
+	if (full)
+		mr_command_warn(run->options->command, "%s reached --max-size: later samples are not in it", run->path);
+	if (complaint)
+		mr_command_warn(run->options->command, "a program's tracked objects are not in the log: %s", complaint);
+}
+
+static void release(struct run *run)
+{
+	mr_watch_release(&run->watch);
+	mr_sampler_free(run->watch.sampler);
+	mr_channels_free(run->watch.channels);
+	mr_log_writer_abandon(run->watch.writer);
+	mr_free(run->path);
+	mr_free(run->command_line);
+}
+
+/* ---- The beginning ------------------------------------------------------------------ */
+
+/* Everything between having a process and watching it. */
+static int begin(struct run *run, const char *name, struct mr_error *err)
+{
+	MR_TRY(open_log(run, name, err));
+	MR_TRY(open_sampler(run, err));
+	return mr_watch_begin(&run->watch, err);
+}
+
+/* The first process; for a command it runs already, so nothing may stop it now. */
+static void watch(struct run *run)
+{
+	struct mr_watch *const watched = &run->watch;
+	struct mr_proc_stat stat;
+
+	run->begin_ns = mr_clock_monotonic_ns();
+	if (mr_proc_stat_read((uint32_t)watched->pid, &stat) < 0)
+		stat = (struct mr_proc_stat){ .state = 'X', .start_ticks = watched->start_ticks };
+	if (mr_sampler_add(watched->sampler, (uint32_t)watched->pid, &stat, &watched->failure) == MR_OK)
+		(void)(write_settings(run, &watched->failure) < 0);
+	mr_watch_run(watched);
+	finish(run);
+}
+
+static char *quoted_command(const struct run *run)
+{
+	struct mr_buffer words = { 0 };
+	char *const text = mr_alloc(MR_PROC_TEXT_MAX);
+
+	for (char **word = run->options->argv; *word; word++)
+		mr_buffer_append(&words, *word, strlen(*word) + 1);
+	if (text && !words.failed)
+		(void)mr_proc_command_quote((const char *)words.data, words.len, run->options->arguments, run->home,
+		                            text, MR_PROC_TEXT_MAX);
+	mr_buffer_release(&words);
+	return text;
+}
+
+static int exit_status(const struct mr_watch *watched)
+{
+	return watched->end.state == MR_EXIT_SIGNALLED ? 128 + (int)watched->end.value : (int)watched->end.value;
+}
+
+static int record_command(struct run *run)
+{
+	char **const argv = run->options->argv;
+	struct mr_error err = { 0 };
+	int status = mr_launch_check(argv[0], &err);
+
+	if (status)
+		return complain(run, &err, status);
+	/* Orphans of the command become our children, so that we learn how they end. */
+	(void)prctl(PR_SET_CHILD_SUBREAPER, 1);
+	if (mr_channels_new(&run->watch.channels, mr_watch_channel_found, &run->watch, &err) < 0) {
+		mr_error_prepend(&err, "programs that track objects write logs of their own");
+		mr_command_complain(run->options->command, &err);
+		err = (struct mr_error){ 0 };
+	}
+	run->command_line = quoted_command(run);
+	if (mr_launch_begin(&run->launch, argv, run->watch.channels ? mr_channels_folder(run->watch.channels) : NULL,
+	                    &run->inherited, &err) < 0)
+		return complain(run, &err, MR_EXIT_OWN_FAILURE);
+	run->watch.pid = run->launch.pid;
+	run->watch.child = true;
+	if (begin(run, argv[0], &err) < 0) {
+		mr_launch_cancel(&run->launch);
+		if (run->watch.writer)
+			remove_log(run);
+		return complain(run, &err, MR_EXIT_OWN_FAILURE);
+	}
+	status = mr_launch_go(&run->launch, argv[0], &err);
+	if (status) {
+		remove_log(run);
+		return complain(run, &err, status);
+	}
+	watch(run);
+	return exit_status(&run->watch);
+}
+
+static int record_pid(struct run *run)
+{
+	const uint32_t pid = run->options->pid;
+	struct mr_error err = { 0 };
+	struct mr_proc_stat stat;
+
+	if (mr_proc_stat_read(pid, &stat) < 0) {
+		(void)mr_fail(&err, MR_ERR_READ, "no process %u", pid);
+		return complain(run, &err, MR_EXIT_OWN_FAILURE);
+	}
+	for (char *at = stat.comm; *at; at++) /* a name such as "kworker/0:1" is to be part of a file's */
+		*at = *at == '/' ? '_' : *at;
+	run->watch.pid = (pid_t)pid;
+	if (begin(run, stat.comm, &err) < 0) {
+		if (run->watch.writer)
+			remove_log(run);
+		return complain(run, &err, MR_EXIT_OWN_FAILURE);
+	}
+	watch(run);
+	return 0;
+}
+
+static const char *home_folder(void)
+{
+	const char *const home = getenv("HOME");
+	const struct passwd *user;
+
+	if (home && home[0] == '/')
+		return home;
+	user = getpwuid(geteuid());
+	return user ? user->pw_dir : NULL;
+}
+
+int mr_run_recording(const struct mr_run_options *options)
+{
+	struct run run = {
+		.options = options,
+		.watch = { .epoll_fd = -1, .signal_fd = -1, .timer_fd = -1, .events_fd = -1 },
+		.home = home_folder(),
+	};
+	sigset_t signals;
+
+	mr_watch_signals(&signals);
+	mr_launch_prepare(&run.inherited, &signals);
+	const int status = options->pid ? record_pid(&run) : record_command(&run);
+
+	release(&run);
+	return status;
+}

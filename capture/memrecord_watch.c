@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See memrecord_watch.h.
+ */
+#include "memrecord_watch.h"
+
+#include <errno.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "process_events.h"
+
+#define LOOK_MIN_NS UINT64_C(10000000) /* for new processes; grows as the sampling interval does */
+#define LOOK_MAX_NS UINT64_C(50000000)
+#define EVENTS_PAUSE_NS UINT64_C(5000000) /* so that a machine full of short processes does not keep us busy */
+#define EVENTS_MAX 512                    /* taken at a time */
+#define GHOSTS_MAX 4096
+
+static const int passed_on[] = { SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGUSR2 };
+
+void mr_watch_signals(sigset_t *signals)
+{
+	(void)sigemptyset(signals);
+	(void)sigaddset(signals, SIGCHLD);
+	(void)sigaddset(signals, SIGUSR1);
+	for (size_t i = 0; i < MR_ARRAY_LEN(passed_on); i++)
+		(void)sigaddset(signals, passed_on[i]);
+}
+
+/* The first failure ends the recording, and nothing else. */
+static void check(struct mr_watch *watch, int code, const struct mr_error *err)
+{
+	if (code < 0 && watch->failure.code == MR_OK)
+		watch->failure = *err;
+}
+
+static bool recording(const struct mr_watch *watch)
+{
+	return watch->failure.code == MR_OK;
+}
+
+/* ---- Who belongs ------------------------------------------------------------------ */
+
+static struct mr_ghost *ghost_of(const struct mr_watch *watch, uint32_t pid)
+{
+	for (size_t i = watch->ghost_count; i > 0; i--)
+		if (watch->ghosts[i - 1].pid == pid)
+			return &watch->ghosts[i - 1];
+	return NULL;
+}
+
+static bool knows(void *context, uint32_t pid)
+{
+	const struct mr_watch *const watch = context;
+
+	return (watch->child && pid == (uint32_t)getpid()) || mr_sampler_knows(watch->sampler, pid) ||
+	       ghost_of(watch, pid);
+}
+
+static int found(void *context, uint32_t pid, const struct mr_proc_stat *stat, struct mr_error *err)
+{
+	struct mr_watch *const watch = context;
+
+	return mr_sampler_add(watch->sampler, pid, stat, err);
+}
+
+void mr_watch_channel_found(void *context, uint32_t pid, uint64_t start_ticks)
+{
+	struct mr_watch *const watch = context;
+	struct mr_error err = { 0 };
+	struct mr_proc_stat stat;
+
+	/* One that names no process of ours (a pid of another namespace) is kept to the end. */
+	if (recording(watch) && mr_proc_stat_read(pid, &stat) == MR_OK && stat.start_ticks == start_ticks &&
+	    stat.state != 'Z')
+		check(watch, mr_sampler_add(watch->sampler, pid, &stat, &err), &err);
+}
+
+int mr_watch_process_ended(void *context, const struct mr_process *process, struct mr_process_end end,
+                           struct mr_error *err)
+{
+	struct mr_watch *const watch = context;
+
+	if (process->pid == (uint32_t)watch->pid && !watch->child) {
+		watch->ended = true;
+		watch->end = end;
+	}
+	return watch->channels ? mr_channels_ended(watch->channels, process->pid, process->start_ticks,
+	                                           watch->writer, err) :
+	                         MR_OK;
+}
+
+/* ---- The kernel's events ----------------------------------------------------------- */
+
+/* What /proc would have said, had the process lived to be asked. */
+static struct mr_proc_stat ghost_stat(const struct mr_ghost *ghost)
+{
+	struct timespec monotonic = { 0 };
+	struct timespec boot = { 0 };
+	const uint64_t ns_per_tick = 1000000000u / (uint64_t)sysconf(_SC_CLK_TCK);
+	struct mr_proc_stat stat = { .state = 'X', .parent_pid = ghost->parent_pid };
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &monotonic);
+	(void)clock_gettime(CLOCK_BOOTTIME, &boot);
+	/* Starts are counted on the clock that goes on while the machine sleeps. */
+	const uint64_t slept = (uint64_t)(boot.tv_sec - monotonic.tv_sec) * 1000000000u + (uint64_t)boot.tv_nsec -
+	                       (uint64_t)monotonic.tv_nsec;
+
+	stat.start_ticks = (ghost->time_ns + slept) / ns_per_tick;
+	return stat;
+}
+
+static int on_fork(struct mr_watch *watch, const struct mr_process_event *event, struct mr_error *err)
+{
+	struct mr_proc_stat stat;
+
+	if (!knows(watch, event->parent_pid) || event->pid == (uint32_t)getpid())
+		return MR_OK;
+	if (mr_proc_stat_read(event->pid, &stat) == MR_OK && stat.state != 'Z' && stat.state != 'X')
+		return mr_sampler_add(watch->sampler, event->pid, &stat, err);
+	if (mr_sampler_knows(watch->sampler, event->pid) || watch->ghost_count >= GHOSTS_MAX)
+		return MR_OK;
+	if (mr_grow(&watch->ghosts, &watch->ghost_capacity, watch->ghost_count + 1, sizeof(*watch->ghosts)) < 0)
+		return mr_fail(err, MR_ERR_NOMEM, "out of memory for processes");
+	watch->ghosts[watch->ghost_count++] =
+		(struct mr_ghost){ event->pid, event->parent_pid, event->time_ns };
+	return MR_OK;
+}
+
+static int on_exit_event(struct mr_watch *watch, const struct mr_process_event *event, struct mr_error *err)
+{
+	const struct mr_process_end end = mr_process_end_from_status(event->wait_status);
+	struct mr_ghost *const ghost = ghost_of(watch, event->pid);
+
+	mr_sampler_hint_end(watch->sampler, event->pid, end);
+	if (!ghost)
+		return MR_OK;
+	const struct mr_proc_stat stat = ghost_stat(ghost);
+
+	*ghost = watch->ghosts[--watch->ghost_count];
+	return mr_sampler_missed(watch->sampler, event->pid, &stat, end, err);
+}
+
+static int on_event(void *context, const struct mr_process_event *event, struct mr_error *err)
+{
+	struct mr_watch *const watch = context;
+
+	switch (event->kind) {
+	case MR_PROCESS_EVENT_FORK:
+		return on_fork(watch, event, err);
+	case MR_PROCESS_EVENT_EXEC:
+		mr_sampler_renamed(watch->sampler, event->pid);
+		return MR_OK;
+	case MR_PROCESS_EVENT_EXIT:
+		return on_exit_event(watch, event, err);
+	}
+	return MR_OK;
+}
+
+/* Events are waited for again after a pause, and after a longer one when they cost too much. */
+static void take_events(struct mr_watch *watch)
+{
+	const uint64_t cpu_begun = mr_sampler_thread_cpu_ns();
+	struct mr_error err = { 0 };
+	bool lost = false;
+
+	check(watch, mr_process_events_read(watch->events_fd, EVENTS_MAX, on_event, watch, &lost, &err), &err);
+	if (lost)
+		mr_process_tree_relax(watch->tree, false);
+	mr_sampler_charge(watch->sampler, mr_sampler_thread_cpu_ns() - cpu_begun);
+	watch->events_due_ns = mr_clock_monotonic_ns() + EVENTS_PAUSE_NS;
+}
+
+static void wait_for_events_again(struct mr_watch *watch)
+{
+	struct epoll_event event = { .events = EPOLLIN | EPOLLONESHOT, .data.fd = watch->events_fd };
+
+	(void)epoll_ctl(watch->epoll_fd, EPOLL_CTL_MOD, watch->events_fd, &event);
+	watch->events_due_ns = UINT64_MAX;
+}
+
+/* ---- Children and signals ----------------------------------------------------------- */
+
+/* A child of ours that has ended and that nobody had seen: an orphan, as a rule. */
+static void add_unseen(struct mr_watch *watch, uint32_t pid, struct mr_process_end end)
+{
+	struct mr_error err = { 0 };
+	struct mr_proc_stat stat;
+	struct mr_ghost *const ghost = ghost_of(watch, pid);
+
+	if (mr_proc_stat_read(pid, &stat) < 0 || stat.start_ticks < watch->start_ticks)
+		return;
+	if (ghost)
+		*ghost = watch->ghosts[--watch->ghost_count];
+	check(watch, mr_sampler_missed(watch->sampler, pid, &stat, end, &err), &err);
+}
+
+static struct mr_process_end end_of(const siginfo_t *info)
+{
+	if (info->si_code == CLD_EXITED)
+		return (struct mr_process_end){ MR_EXIT_EXITED, (uint64_t)info->si_status };
+	return (struct mr_process_end){ MR_EXIT_SIGNALLED, (uint64_t)info->si_status };
+}
+
+static void reap(struct mr_watch *watch)
+{
+	for (;;) {
+		struct mr_error err = { 0 };
+		siginfo_t info = { 0 };
+
+		/* Looked at before it is let go: until then its pid stays its own. */
+		if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == 0)
+			return;
+		const struct mr_process_end end = end_of(&info);
+
+		if (recording(watch) && mr_sampler_knows(watch->sampler, (uint32_t)info.si_pid))
+			check(watch, mr_sampler_ended(watch->sampler, (uint32_t)info.si_pid, end, &err), &err);
+		else if (recording(watch))
+			add_unseen(watch, (uint32_t)info.si_pid, end);
+		if (info.si_pid == watch->pid) {
+			watch->ended = true;
+			watch->end = end;
+		}
+		while (waitpid(info.si_pid, NULL, 0) < 0 && errno == EINTR)
+			;
+	}
+}
+
+static void take_signal(struct mr_watch *watch, const struct signalfd_siginfo *info)
+{
+	struct mr_error err = { 0 };
+
+	switch (info->ssi_signo) {
+	case SIGCHLD:
+		reap(watch);
+		return;
+	case SIGUSR1:
+		if (recording(watch))
+			check(watch, mr_sampler_snapshot(watch->sampler, &err), &err);
+		return;
+	default:
+		break;
+	}
+	if (!watch->child) {
+		if (info->ssi_signo != SIGUSR2)
+			watch->ended = true;
+		return;
+	}
+	/* What the terminal sends, the command has got as well: it is in the same process group. */
+	if (info->ssi_code != SI_KERNEL && !watch->ended)
+		(void)kill(watch->pid, (int)info->ssi_signo);
+}
+
+static void take_signals(struct mr_watch *watch)
+{
+	struct signalfd_siginfo infos[8];
+	ssize_t got;
+
+	while ((got = read(watch->signal_fd, infos, sizeof(infos))) > 0)
+		for (size_t i = 0; i < (size_t)got / sizeof(infos[0]); i++)
+			take_signal(watch, &infos[i]);
+}
+
+/* ---- The loop ------------------------------------------------------------------------- */
+
+static bool add_to_epoll(const struct mr_watch *watch, int fd, uint32_t flags)
+{
+	struct epoll_event event = { .events = EPOLLIN | flags, .data.fd = fd };
+
+	return fd >= 0 && epoll_ctl(watch->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+int mr_watch_begin(struct mr_watch *watch, struct mr_error *err)
+{
+	const struct mr_process_listener listener = { watch, knows, found };
+	sigset_t signals;
+
+	watch->begin_ns = mr_clock_monotonic_ns();
+	watch->events_due_ns = UINT64_MAX;
+	mr_watch_signals(&signals);
+	watch->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	watch->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	watch->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	watch->events_fd = mr_process_events_open();
+	MR_FAIL_IF(!add_to_epoll(watch, watch->signal_fd, 0) || !add_to_epoll(watch, watch->timer_fd, 0) ||
+	                   !add_to_epoll(watch, mr_sampler_ends_fd(watch->sampler), 0) ||
+	                   (watch->channels && !add_to_epoll(watch, mr_channels_fd(watch->channels), 0)) ||
+	                   (watch->events_fd >= 0 && !add_to_epoll(watch, watch->events_fd, EPOLLONESHOT)),
+	           err, MR_ERR_READ, "cannot watch a process: %s", strerror(errno));
+	MR_TRY(mr_process_tree_new(&watch->tree, &listener, watch->start_ticks, err));
+	mr_process_tree_relax(watch->tree, watch->events_fd >= 0);
+	return MR_OK;
+}
+
+void mr_watch_release(struct mr_watch *watch)
+{
+	const int fds[] = { watch->epoll_fd, watch->signal_fd, watch->timer_fd, watch->events_fd };
+
+	mr_process_tree_free(watch->tree);
+	mr_free(watch->ghosts);
+	for (size_t i = 0; i < MR_ARRAY_LEN(fds); i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+}
+
+static void look_for_processes(struct mr_watch *watch, uint64_t now)
+{
+	const uint64_t cpu_begun = mr_sampler_thread_cpu_ns();
+	const uint64_t interval = (now - watch->begin_ns) / 1000;
+	struct mr_error err = { 0 };
+
+	check(watch, mr_process_tree_look(watch->tree, &err), &err);
+	watch->look_due_ns = now + (interval < LOOK_MIN_NS ? LOOK_MIN_NS : interval > LOOK_MAX_NS ? LOOK_MAX_NS : interval);
+	mr_sampler_charge(watch->sampler, mr_sampler_thread_cpu_ns() - cpu_begun);
+}
+
+/* Sets the timer to the first thing that is due. */
+static void set_timer(const struct mr_watch *watch)
+{
+	struct itimerspec time = { 0 };
+	uint64_t due = UINT64_MAX;
+
+	if (watch->channels)
+		due = mr_channels_due_ns(watch->channels);
+	if (recording(watch)) {
+		const uint64_t dues[] = { mr_sampler_due_ns(watch->sampler), watch->look_due_ns, watch->events_due_ns };
+
+		for (size_t i = 0; i < MR_ARRAY_LEN(dues); i++)
+			due = dues[i] < due ? dues[i] : due;
+	}
+	if (due != UINT64_MAX) {
+		time.it_value.tv_sec = (time_t)(due / 1000000000u);
+		/* Zero would switch it off; times that have passed ring at once. */
+		time.it_value.tv_nsec = (long)(due % 1000000000u) + (due < 1000000000u);
+	}
+	(void)timerfd_settime(watch->timer_fd, TFD_TIMER_ABSTIME, &time, NULL);
+}
+
+static void do_what_is_due(struct mr_watch *watch)
+{
+	const uint64_t now = mr_clock_monotonic_ns();
+	struct mr_error err = { 0 };
+
+	if (recording(watch) && now >= watch->events_due_ns)
+		wait_for_events_again(watch);
+	if (recording(watch) && now >= watch->look_due_ns)
+		look_for_processes(watch, now);
+	if (recording(watch) && now >= mr_sampler_due_ns(watch->sampler))
+		check(watch, mr_sampler_tick(watch->sampler, &err), &err);
+	if (watch->channels && now >= mr_channels_due_ns(watch->channels)) {
+		err = (struct mr_error){ 0 };
+		check(watch, mr_channels_run(watch->channels, watch->writer, &err), &err);
+	}
+}
+
+static void handle(struct mr_watch *watch, int fd)
+{
+	struct mr_error err = { 0 };
+
+	if (fd == watch->signal_fd)
+		take_signals(watch);
+	else if (fd == watch->events_fd && recording(watch))
+		take_events(watch);
+	else if (fd == mr_sampler_ends_fd(watch->sampler) && recording(watch))
+		check(watch, mr_sampler_look_for_ends(watch->sampler, &err), &err);
+	else if (fd == mr_sampler_ends_fd(watch->sampler)) /* nobody looks any more: it would ring for ever */
+		(void)epoll_ctl(watch->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+	else if (watch->channels && fd == mr_channels_fd(watch->channels))
+		check(watch, mr_channels_run(watch->channels, watch->writer, &err), &err);
+}
+
+/* A last look at everything, for what came at the very end. */
+static void take_the_rest(struct mr_watch *watch)
+{
+	struct mr_error err = { 0 };
+
+	if (watch->events_fd >= 0 && recording(watch))
+		take_events(watch);
+	if (watch->child)
+		reap(watch);
+	if (recording(watch))
+		check(watch, mr_process_tree_look(watch->tree, &err), &err);
+	if (watch->channels)
+		check(watch, mr_channels_run(watch->channels, watch->writer, &err), &err);
+}
+
+void mr_watch_run(struct mr_watch *watch)
+{
+	while (!watch->ended) {
+		struct epoll_event events[8];
+
+		do_what_is_due(watch);
+		set_timer(watch);
+		const int count = epoll_wait(watch->epoll_fd, events, (int)MR_ARRAY_LEN(events), -1);
+
+		for (int i = 0; i < count; i++)
+			handle(watch, events[i].data.fd);
+	}
+	take_the_rest(watch);
+}

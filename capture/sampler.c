@@ -1,0 +1,560 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See sampler.h.  Processes lie in an array of pointers, ordered by pid: new
+ * pids are mostly the largest, lookups are few, and a tick goes over all anyway.
+ */
+#include "sampler.h"
+
+#include <errno.h>
+#include <sys/epoll.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "proc_identity.h"
+#include "sampler_log.h"
+
+#define WRITE_INTERVAL_NS UINT64_C(1000000000) /* a frame at least once a second */
+#define SLACK_NS UINT64_C(500000)              /* what is due this soon is done at once */
+#define FLAT_MAX_NS UINT64_C(60000000000)      /* an idle process is mentioned at least this often */
+#define ROLLUP_SPACING_NS UINT64_C(50000000)
+/* A first guess at what smaps_rollup takes for a byte of rss: 8 ns a page of 4 KiB. */
+#define ROLLUP_NS_PER_BYTE (8.0 / 4096)
+
+struct mr_sampler {
+	struct mr_sampler_log log;
+	struct mr_sampler_options options;
+	struct mr_process **processes; /* alive, by pid */
+	size_t count;
+	size_t capacity;
+	size_t first;            /* where the next tick begins, so that a tight budget serves all in turn */
+	struct mr_process *root; /* also once it has ended */
+	uint32_t own_pid;
+	int ends_fd;
+
+	uint64_t due_ns;
+	uint64_t write_due_ns;
+	struct mr_budget budget;        /* processor time of the sampler */
+	struct mr_budget rollup_budget; /* time in smaps_rollup, for all processes together */
+	struct mr_sampler_totals totals;
+	uint64_t rss_now;
+};
+
+uint64_t mr_sampler_thread_cpu_ns(void)
+{
+	struct timespec time = { 0 };
+
+	(void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+	return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+}
+
+void mr_sampler_charge(struct mr_sampler *sampler, uint64_t cost_ns)
+{
+	mr_budget_spend(&sampler->budget, cost_ns);
+	sampler->totals.cost_ns += cost_ns;
+}
+
+int mr_sampler_new(struct mr_sampler **sampler, struct mr_log_writer *writer,
+                   const struct mr_sampler_options *options, struct mr_error *err)
+{
+	struct mr_sampler *const made = mr_alloc(sizeof(*made));
+	const uint64_t now = mr_clock_monotonic_ns();
+
+	MR_FAIL_IF(!made, err, MR_ERR_NOMEM, "out of memory for the sampler");
+	made->log.writer = writer;
+	made->log.arguments = options->arguments;
+	made->log.home = options->home;
+	made->log.realtime_offset_ns = (int64_t)(mr_clock_realtime_ns() - now);
+	made->options = *options;
+	made->own_pid = (uint32_t)getpid();
+	made->due_ns = now;
+	made->write_due_ns = now + WRITE_INTERVAL_NS;
+	made->budget = (struct mr_budget){ .start_ns = now, .advance_ns = 10000000, .share_ppm = 7000 };
+	made->rollup_budget = (struct mr_budget){ .start_ns = now, .advance_ns = 5000000, .share_ppm = 3000 };
+	made->ends_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (made->ends_fd < 0 || mr_proc_boot_id_read(made->log.boot_id) < 0) {
+		mr_sampler_free(made);
+		return mr_fail(err, MR_ERR_READ, "cannot watch processes: %s", strerror(errno));
+	}
+	*sampler = made;
+	return MR_OK;
+}
+
+void mr_sampler_free(struct mr_sampler *sampler)
+{
+	if (!sampler)
+		return;
+	for (size_t i = 0; i < sampler->count; i++)
+		if (sampler->processes[i] != sampler->root)
+			mr_process_free(sampler->processes[i]);
+	mr_process_free(sampler->root);
+	mr_free(sampler->processes);
+	mr_sampler_log_release(&sampler->log);
+	if (sampler->ends_fd >= 0)
+		close(sampler->ends_fd);
+	mr_free(sampler);
+}
+
+/* ---- The set of processes --------------------------------------------------- */
+
+/* The index of the first process whose pid is PID or larger. */
+static size_t find(const struct mr_sampler *sampler, uint32_t pid)
+{
+	size_t low = 0;
+	size_t high = sampler->count;
+
+	while (low < high) {
+		const size_t middle = low + (high - low) / 2;
+
+		if (sampler->processes[middle]->pid < pid)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static struct mr_process *process_of(const struct mr_sampler *sampler, uint32_t pid)
+{
+	const size_t at = find(sampler, pid);
+
+	return at < sampler->count && sampler->processes[at]->pid == pid ? sampler->processes[at] : NULL;
+}
+
+bool mr_sampler_knows(const struct mr_sampler *sampler, uint32_t pid)
+{
+	return process_of(sampler, pid) != NULL;
+}
+
+size_t mr_sampler_alive_count(const struct mr_sampler *sampler)
+{
+	return sampler->count;
+}
+
+void mr_sampler_renamed(struct mr_sampler *sampler, uint32_t pid)
+{
+	struct mr_process *const process = process_of(sampler, pid);
+
+	if (!process)
+		return;
+	process->named = false;
+	process->rollup_refused = false;
+	process->due_ns = 0;
+	sampler->due_ns = 0;
+}
+
+static void watch_end(const struct mr_sampler *sampler, const struct mr_process *process)
+{
+	struct epoll_event event = { .events = EPOLLIN | EPOLLONESHOT, .data.u32 = process->pid };
+
+	/* When it cannot be watched, the next look at its memory finds that it has ended. */
+	if (process->pidfd >= 0)
+		(void)epoll_ctl(sampler->ends_fd, EPOLL_CTL_ADD, process->pidfd, &event);
+}
+
+static void budgets_init(struct mr_process *process, uint64_t now)
+{
+	process->stat_budget = (struct mr_budget){ .start_ns = now, .advance_ns = 200000, .share_ppm = 2000 };
+	process->rollup_budget = (struct mr_budget){ .start_ns = now, .advance_ns = 1000000, .share_ppm = 3000 };
+	process->rollup_ns_per_byte = ROLLUP_NS_PER_BYTE;
+}
+
+/* ---- One sample -------------------------------------------------------------- */
+
+static bool same_but_time(const struct mr_sample *a, const struct mr_sample *b)
+{
+	return memcmp(&a->rss, &b->rss, sizeof(*a) - offsetof(struct mr_sample, rss)) == 0;
+}
+
+static int append_row(struct mr_process *process, const struct mr_sample *row, struct mr_error *err)
+{
+	if (mr_grow(&process->rows, &process->row_capacity, process->row_count + 1, sizeof(*process->rows)) < 0)
+		return mr_fail(err, MR_ERR_NOMEM, "out of memory for samples");
+	process->rows[process->row_count++] = *row;
+	return MR_OK;
+}
+
+/* Keeps ROW as the last sample; of several that say the same, the first and the
+ * last are written, so an idle process costs nothing and its line stays true. */
+static int keep_sample(struct mr_sampler *sampler, struct mr_process *process, const struct mr_sample *row,
+                       struct mr_error *err)
+{
+	struct mr_sample plain = *row;
+
+	sampler->rss_now += row->rss - process->last.rss;
+	sampler->totals.sample_count++;
+	if (row->rss > process->rss_peak)
+		process->rss_peak = row->rss;
+	plain.pss = plain.uss = plain.swap = MR_PROC_UNKNOWN;
+	if (process->last.time_ns && row->pss == MR_PROC_UNKNOWN && same_but_time(&plain, &process->last) &&
+	    row->time_ns - process->written_ns < FLAT_MAX_NS) {
+		process->last = plain;
+		process->last_unwritten = true;
+		return MR_OK;
+	}
+	if (process->last_unwritten)
+		MR_TRY(append_row(process, &process->last, err));
+	process->last = plain;
+	process->last_unwritten = false;
+	process->written_ns = row->time_ns;
+	return append_row(process, row, err);
+}
+
+/* Reads faults, cpu and threads, if their budget allows.  MR_ERR_READ: the
+ * process has ended, by now or as a zombie. */
+static int read_stat_into(struct mr_process *process, struct mr_sample *row, bool always)
+{
+	struct mr_proc_stat stat;
+
+	if (!always && mr_budget_ready_ns(&process->stat_budget) > row->time_ns)
+		return MR_OK;
+	MR_TRY(mr_process_read_stat(process, &stat));
+	mr_budget_spend(&process->stat_budget, mr_clock_monotonic_ns() - row->time_ns);
+	if (stat.state == 'Z' || stat.state == 'X')
+		return MR_ERR_READ;
+	row->faults_minor = stat.faults_minor;
+	row->faults_major = stat.faults_major;
+	row->cpu_user_ns = stat.cpu_user_ns;
+	row->cpu_system_ns = stat.cpu_system_ns;
+	row->threads = stat.threads;
+	process->parent_pid = stat.parent_pid;
+	if (mr_process_image_changed(process, &stat)) {
+		process->named = false;
+		process->rollup_refused = false;
+	}
+	return MR_OK;
+}
+
+static void read_rollup_into(struct mr_sampler *sampler, struct mr_process *process, struct mr_sample *row)
+{
+	struct mr_proc_memory memory;
+	struct mr_budget planned = process->rollup_budget;
+
+	if (process->rollup_refused || row->time_ns < process->rollup_due_ns ||
+	    mr_budget_ready_ns(&sampler->rollup_budget) > row->time_ns)
+		return;
+	mr_budget_spend(&planned, (uint64_t)((double)row->rss * process->rollup_ns_per_byte));
+	if (mr_budget_ready_ns(&planned) > row->time_ns)
+		return;
+
+	const uint64_t begun = mr_clock_monotonic_ns();
+	const int code = mr_proc_memory_read(process->pid, MR_PROC_ROLLUP, &memory);
+	const uint64_t cost = mr_clock_monotonic_ns() - begun;
+
+	mr_budget_spend(&process->rollup_budget, cost);
+	mr_budget_spend(&sampler->rollup_budget, cost);
+	process->rollup_due_ns = row->time_ns + ROLLUP_SPACING_NS;
+	if (code < 0) {
+		process->rollup_refused = errno == EACCES || errno == EPERM || errno == ENOENT;
+		return;
+	}
+	if (row->rss > 0)
+		process->rollup_ns_per_byte = (double)cost / (double)row->rss;
+	row->pss = memory.pss;
+	row->uss = memory.uss;
+	row->swap = memory.swap;
+}
+
+static int end_process(struct mr_sampler *sampler, struct mr_process *process, struct mr_process_end end,
+                       struct mr_error *err);
+
+void mr_sampler_hint_end(struct mr_sampler *sampler, uint32_t pid, struct mr_process_end end)
+{
+	struct mr_process *const process = process_of(sampler, pid);
+
+	if (process)
+		process->end_hint = end;
+}
+
+static struct mr_process_end find_end(struct mr_process *process)
+{
+	const struct mr_process_end found = mr_process_end_find(process);
+
+	return found.state == MR_EXIT_UNKNOWN && process->end_hint.state ? process->end_hint : found;
+}
+
+/* The process did not answer.  A child of ours is left to wait(2), which will tell. */
+static int end_unless_own(struct mr_sampler *sampler, struct mr_process *process, struct mr_error *err)
+{
+	struct mr_proc_stat stat;
+
+	if (mr_process_read_stat(process, &stat) == MR_OK && stat.parent_pid == sampler->own_pid) {
+		process->due_ns = UINT64_MAX;
+		return MR_OK;
+	}
+	return end_process(sampler, process, find_end(process), err);
+}
+
+static int log_image(struct mr_sampler *sampler, struct mr_process *process, uint64_t time_ns, struct mr_error *err)
+{
+	const char *const command = process == sampler->root ? sampler->options.command : NULL;
+
+	process->named = true;
+	return mr_sampler_log_image(&sampler->log, process, command, time_ns, err);
+}
+
+static uint64_t interval_of(const struct mr_sampler *sampler, const struct mr_process *process, uint64_t now)
+{
+	return sampler->options.interval_ns ? sampler->options.interval_ns : mr_sampler_interval_ns(now - process->zero_ns);
+}
+
+/* PROCESS may be gone afterwards. */
+static int sample(struct mr_sampler *sampler, struct mr_process *process, struct mr_error *err)
+{
+	struct mr_sample row = process->last;
+
+	row.time_ns = mr_clock_monotonic_ns();
+	row.pss = row.uss = row.swap = MR_PROC_UNKNOWN;
+	process->due_ns += interval_of(sampler, process, row.time_ns);
+	if (process->due_ns <= row.time_ns)
+		process->due_ns = row.time_ns + interval_of(sampler, process, row.time_ns);
+	if (mr_process_read_statm(process, &row.rss, &row.vsz) < 0 ||
+	    read_stat_into(process, &row, row.vsz == 0 || !process->named) < 0)
+		return end_unless_own(sampler, process, err);
+	if (!process->named)
+		MR_TRY(log_image(sampler, process, row.time_ns, err));
+	if (mr_log_writer_is_full(sampler->log.writer))
+		return MR_OK;
+	read_rollup_into(sampler, process, &row);
+	return keep_sample(sampler, process, &row, err);
+}
+
+/* ---- Beginnings and ends ------------------------------------------------------ */
+
+static struct mr_process *insert(struct mr_sampler *sampler, uint32_t pid, const struct mr_proc_stat *stat)
+{
+	const size_t at = find(sampler, pid);
+
+	if (mr_grow(&sampler->processes, &sampler->capacity, sampler->count + 1, sizeof(*sampler->processes)) < 0)
+		return NULL;
+	struct mr_process *const process = mr_process_new(pid, stat);
+
+	if (!process)
+		return NULL;
+	memmove(sampler->processes + at + 1, sampler->processes + at,
+	        (sampler->count - at) * sizeof(*sampler->processes));
+	sampler->processes[at] = process;
+	sampler->count++;
+	if (!sampler->root)
+		sampler->root = process;
+	sampler->totals.process_count++;
+	return process;
+}
+
+static int begin(struct mr_sampler *sampler, uint32_t pid, const struct mr_proc_stat *stat,
+                 struct mr_process **process, struct mr_error *err)
+{
+	const struct mr_process *const parent = process_of(sampler, stat->parent_pid);
+	struct mr_process *const made = insert(sampler, pid, stat);
+	const uint64_t now = mr_clock_monotonic_ns();
+
+	MR_FAIL_IF(!made, err, MR_ERR_NOMEM, "out of memory for process %u", pid);
+	made->parent_start_ticks = parent ? parent->start_ticks : 0;
+	made->due_ns = now;
+	budgets_init(made, now);
+	*process = made;
+	return mr_sampler_log_stream(&sampler->log, made, now, err);
+}
+
+int mr_sampler_add(struct mr_sampler *sampler, uint32_t pid, const struct mr_proc_stat *stat, struct mr_error *err)
+{
+	struct mr_process *process = process_of(sampler, pid);
+
+	if (process && process->start_ticks == stat->start_ticks)
+		return MR_OK;
+	if (process) /* its pid is used again, so it ended and nobody told */
+		MR_TRY(end_process(sampler, process, find_end(process), err));
+	MR_TRY(begin(sampler, pid, stat, &process, err));
+	watch_end(sampler, process);
+	MR_TRY(sample(sampler, process, err));
+	if (sampler->rss_now > sampler->totals.rss_peak_tree)
+		sampler->totals.rss_peak_tree = sampler->rss_now;
+	if (sampler->due_ns > mr_clock_monotonic_ns() + MR_SAMPLER_INTERVAL_MIN_NS)
+		sampler->due_ns = 0;
+	return MR_OK;
+}
+
+int mr_sampler_missed(struct mr_sampler *sampler, uint32_t pid, const struct mr_proc_stat *stat,
+                      struct mr_process_end end, struct mr_error *err)
+{
+	struct mr_process *process;
+
+	if (process_of(sampler, pid))
+		return mr_sampler_ended(sampler, pid, end, err);
+	MR_TRY(begin(sampler, pid, stat, &process, err));
+	MR_TRY(log_image(sampler, process, process->zero_ns, err));
+	return end_process(sampler, process, end, err);
+}
+
+/* PROCESS is gone afterwards, unless it is the root. */
+static int end_process(struct mr_sampler *sampler, struct mr_process *process, struct mr_process_end end,
+                       struct mr_error *err)
+{
+	const uint64_t now = mr_clock_monotonic_ns();
+	const size_t at = find(sampler, process->pid);
+	int code = MR_OK;
+
+	if (!process->named) /* it never lived long enough to be looked at */
+		code = log_image(sampler, process, now, err);
+	if (code == MR_OK && process->last_unwritten)
+		code = append_row(process, &process->last, err);
+	if (code == MR_OK && process->row_count > 0)
+		code = mr_sampler_log_samples(&sampler->log, process, err);
+	if (code == MR_OK)
+		code = mr_sampler_log_end(&sampler->log, process, now, end, err);
+
+	sampler->rss_now -= process->last.rss;
+	sampler->count--;
+	memmove(sampler->processes + at, sampler->processes + at + 1,
+	        (sampler->count - at) * sizeof(*sampler->processes));
+	if (code == MR_OK && end.state != MR_EXIT_RUNNING && sampler->options.ended)
+		code = sampler->options.ended(sampler->options.context, process, end, err);
+	if (process == sampler->root)
+		mr_process_close(process);
+	else
+		mr_process_free(process);
+	return code;
+}
+
+int mr_sampler_ended(struct mr_sampler *sampler, uint32_t pid, struct mr_process_end end, struct mr_error *err)
+{
+	struct mr_process *const process = process_of(sampler, pid);
+
+	return process ? end_process(sampler, process, end, err) : MR_OK;
+}
+
+int mr_sampler_ends_fd(const struct mr_sampler *sampler)
+{
+	return sampler->ends_fd;
+}
+
+int mr_sampler_look_for_ends(struct mr_sampler *sampler, struct mr_error *err)
+{
+	struct epoll_event events[64];
+	const int count = epoll_wait(sampler->ends_fd, events, (int)MR_ARRAY_LEN(events), 0);
+
+	for (int i = 0; i < count; i++) {
+		struct mr_process *const process = process_of(sampler, events[i].data.u32);
+
+		if (process)
+			MR_TRY(end_unless_own(sampler, process, err));
+	}
+	return MR_OK;
+}
+
+/* ---- Ticks --------------------------------------------------------------------- */
+
+static int write_all(struct mr_sampler *sampler, struct mr_error *err)
+{
+	for (size_t i = 0; i < sampler->count; i++)
+		if (sampler->processes[i]->row_count > 0)
+			MR_TRY(mr_sampler_log_samples(&sampler->log, sampler->processes[i], err));
+	return mr_log_writer_flush(sampler->log.writer, err);
+}
+
+/* Samples what is due by LIMIT_NS; a process that has ended leaves the array, and
+ * the one behind it waits for the next tick. */
+static int sample_due(struct mr_sampler *sampler, uint64_t limit_ns, struct mr_error *err)
+{
+	for (size_t i = 0; i < sampler->count; i++) {
+		struct mr_process *const process = sampler->processes[(sampler->first + i) % sampler->count];
+
+		if (process->due_ns <= limit_ns)
+			MR_TRY(sample(sampler, process, err));
+	}
+	sampler->first = sampler->count ? (sampler->first + 1) % sampler->count : 0;
+	return MR_OK;
+}
+
+static uint64_t next_due(const struct mr_sampler *sampler)
+{
+	uint64_t due = sampler->write_due_ns;
+
+	for (size_t i = 0; i < sampler->count; i++)
+		if (sampler->processes[i]->due_ns < due)
+			due = sampler->processes[i]->due_ns;
+	return due;
+}
+
+int mr_sampler_tick(struct mr_sampler *sampler, struct mr_error *err)
+{
+	const uint64_t now = mr_clock_monotonic_ns();
+	const uint64_t cpu_begun = mr_sampler_thread_cpu_ns();
+
+	MR_TRY(sample_due(sampler, now + SLACK_NS, err));
+	if (sampler->rss_now > sampler->totals.rss_peak_tree)
+		sampler->totals.rss_peak_tree = sampler->rss_now;
+	if (now >= sampler->write_due_ns) {
+		sampler->write_due_ns = now + WRITE_INTERVAL_NS;
+		MR_TRY(write_all(sampler, err));
+	}
+	mr_sampler_charge(sampler, mr_sampler_thread_cpu_ns() - cpu_begun);
+
+	const uint64_t ready = mr_budget_ready_ns(&sampler->budget);
+
+	sampler->due_ns = next_due(sampler);
+	if (sampler->due_ns < ready)
+		sampler->due_ns = ready;
+	return MR_OK;
+}
+
+int mr_sampler_setting(struct mr_sampler *sampler, const char *key, const char *value, struct mr_error *err)
+{
+	return sampler->root ? mr_sampler_log_setting(&sampler->log, sampler->root, key, value, err) : MR_OK;
+}
+
+uint64_t mr_sampler_due_ns(const struct mr_sampler *sampler)
+{
+	return sampler->due_ns;
+}
+
+static int snapshot_one(struct mr_sampler *sampler, struct mr_process *process, struct mr_error *err)
+{
+	struct mr_sample row = process->last;
+	struct mr_proc_memory memory;
+
+	mr_proc_memory_clear(&memory);
+	row.time_ns = mr_clock_monotonic_ns();
+	(void)mr_proc_memory_read(process->pid, MR_PROC_STATM | MR_PROC_STATUS | MR_PROC_ROLLUP, &memory);
+	if (memory.rss == MR_PROC_UNKNOWN || read_stat_into(process, &row, true) < 0)
+		return MR_OK; /* it has just ended, which will be told in another way */
+
+	const uint64_t duration = mr_clock_monotonic_ns() - row.time_ns;
+
+	row.rss = memory.rss;
+	row.vsz = memory.vsz;
+	row.pss = memory.pss;
+	row.uss = memory.uss;
+	row.swap = memory.swap;
+	mr_budget_spend(&process->rollup_budget, duration);
+	mr_budget_spend(&sampler->rollup_budget, duration);
+	MR_TRY(keep_sample(sampler, process, &row, err));
+	return mr_sampler_log_snapshot(&sampler->log, process, row.time_ns, duration, &memory, err);
+}
+
+int mr_sampler_snapshot(struct mr_sampler *sampler, struct mr_error *err)
+{
+	for (size_t i = 0; i < sampler->count; i++)
+		MR_TRY(snapshot_one(sampler, sampler->processes[i], err));
+	return write_all(sampler, err);
+}
+
+/* ---- The end --------------------------------------------------------------------- */
+
+void mr_sampler_totals(const struct mr_sampler *sampler, struct mr_sampler_totals *totals)
+{
+	*totals = sampler->totals;
+	totals->rss_peak_root = sampler->root ? sampler->root->rss_peak : 0;
+}
+
+int mr_sampler_finish(struct mr_sampler *sampler, struct mr_error *err)
+{
+	const struct mr_process_end running = { MR_EXIT_RUNNING, 0 };
+
+	while (sampler->count > 0)
+		MR_TRY(end_process(sampler, sampler->processes[sampler->count - 1], running, err));
+	if (!sampler->root)
+		return MR_OK;
+	MR_TRY(mr_sampler_log_counter(&sampler->log, sampler->root, "processes", sampler->totals.process_count, err));
+	MR_TRY(mr_sampler_log_counter(&sampler->log, sampler->root, "samples", sampler->totals.sample_count, err));
+	return mr_sampler_log_counter(&sampler->log, sampler->root, "sampler_cpu_ns", sampler->totals.cost_ns, err);
+}
