@@ -221,10 +221,10 @@ void mr_sizer_resolve(struct mr_sizer *sizer, const struct memcapture_layout *la
 	for (size_t i = 0; binding && i < layout->field_count && sizer->status == 0; i++) {
 		const struct memcapture_field *field = &layout->fields[i];
 		const char *member = object + field->offset;
-		const char *pointer =
-			field->kind == MEMCAPTURE_FIELD_EMBEDDED ? member : mr_read_pointer(member);
+		const bool embedded = field->kind == MEMCAPTURE_FIELD_EMBEDDED;
+		const char *pointer = embedded ? member : mr_read_pointer(member);
 
-		if (!pointer)
+		if (!embedded && !pointer)
 			continue;
 
 		struct mr_path_node *path = mr_sizer_field_path(sizer, binding, i);
