@@ -146,7 +146,7 @@ size_t mr_frame_measure(const uint8_t *data, size_t len);
 
 /* ---- Columns -------------------------------------------------------------- */
 
-#define MR_CHUNK 512 /* rows that are handled at a time */
+#define MR_CHUNK 256 /* rows that are handled at a time */
 
 /* Reads a column from front to back.  Absent columns read as zeros. */
 struct mr_cursor {
@@ -165,5 +165,19 @@ int mr_cursor_open(struct mr_cursor *cursor, const struct mr_block *block, unsig
 /* The next COUNT values (at most those that are left), MR_ERR_FORMAT when the bytes do not
  * hold them, or hold more than the block's rows. */
 int mr_cursor_read(struct mr_cursor *cursor, uint64_t *out, uint32_t count, struct mr_error *err) MR_MUST_CHECK;
+
+#define MR_ROWS_COLUMNS_MAX 16
+
+/* The rows of a block with the columns 1 .. COLUMNS, MR_CHUNK rows at a time. */
+struct mr_rows {
+	unsigned columns;
+	uint32_t left;
+	struct mr_cursor cursors[MR_ROWS_COLUMNS_MAX + 1];
+	uint64_t values[MR_ROWS_COLUMNS_MAX + 1][MR_CHUNK]; /* by column id; 0 is not used */
+};
+
+int mr_rows_open(struct mr_rows *rows, const struct mr_block *block, unsigned columns, struct mr_error *err) MR_MUST_CHECK;
+/* How many rows `values` holds now, 0 at the end; or MR_ERR_FORMAT. */
+int mr_rows_next(struct mr_rows *rows, struct mr_error *err) MR_MUST_CHECK;
 
 #endif

@@ -159,6 +159,7 @@ static int number_frames(struct mr_log *log, size_t index, unsigned *splits_left
 		struct mr_log_segment *const segment = &log->segments[index];
 		struct mr_frame *const frame = &segment->frames[i];
 
+		frame->segment = (uint32_t)index;
 		if (!frame->damaged && frame->sequence < expected) {
 			if (*splits_left > 0) {
 				(*splits_left)--;

@@ -125,3 +125,24 @@ int mr_cursor_read(struct mr_cursor *cursor, uint64_t *out, uint32_t count, stru
 	cursor->in = in;
 	return 0;
 }
+
+int mr_rows_open(struct mr_rows *rows, const struct mr_block *block, unsigned columns, struct mr_error *err)
+{
+	rows->columns = columns;
+	rows->left = block->rows;
+	for (unsigned id = 1; id <= columns; id++)
+		MR_TRY(mr_cursor_open(&rows->cursors[id], block, id, err));
+	return 0;
+}
+
+int mr_rows_next(struct mr_rows *rows, struct mr_error *err)
+{
+	const uint32_t count = rows->left < MR_CHUNK ? rows->left : MR_CHUNK;
+
+	if (count == 0)
+		return 0;
+	for (unsigned id = 1; id <= rows->columns; id++)
+		MR_TRY(mr_cursor_read(&rows->cursors[id], rows->values[id], count, err));
+	rows->left -= count;
+	return (int)count;
+}

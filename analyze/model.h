@@ -2,7 +2,7 @@
  *
  * What logs hold, as columns in memory: one struct mr_run a recorded process,
  * put together from all streams (a tracker's, a sampler's) of that process.
- * The tables are made from it.  model_open() reads definitions and summaries;
+ * The tables are made from it.  mr_model_open() reads definitions and summaries;
  * everything larger is loaded on demand, so that a query touches only the frames
  * that it needs.  Nothing here prints, sorts for show, or knows what a table is.
  *
@@ -20,6 +20,7 @@
 
 #include "base.h"
 #include "log_format.h"
+#include "log_reader.h" /* enum mr_segment_end */
 
 #define MR_NONE UINT64_MAX        /* an optional number that is not there: "unknown", "not yet" */
 #define MR_INDEX_NONE UINT32_MAX  /* no such run or snapshot */
@@ -164,11 +165,12 @@ struct mr_samples { /* columns, ordered by time; absent values are MR_NONE */
 	uint64_t *cpu_user_ns;
 	uint64_t *cpu_system_ns;
 	uint64_t *threads;
+	size_t capacity; /* while loading */
 };
 
 /* ---- Objects ------------------------------------------------------------- */
 
-/* Columns, one row an object, in the order of announcement within a stream. */
+/* Columns, one row an object, in the log's order: of births, nearly, within a stream. */
 struct mr_objects {
 	size_t count;
 	uint64_t *id;         /* as the log has it: unique within a stream */
@@ -194,6 +196,7 @@ struct mr_change {
 	uint32_t row;         /* in `objects` */
 	uint32_t class_index; /* its class from now on, 0: as before */
 	uint32_t level;       /* MR_INDEX_NONE: as before */
+	uint32_t class_born;  /* the class that the object was born as */
 };
 
 /* ---- Runs ---------------------------------------------------------------- */
@@ -258,7 +261,8 @@ struct mr_run {
 	/* MR_LOAD_SAMPLES */
 	struct mr_samples samples;
 	size_t mark_count;
-	struct mr_mark *marks;
+	size_t mark_capacity; /* while loading */
+	struct mr_mark *marks; /* by time */
 
 	/* MR_LOAD_OBJECTS */
 	struct mr_objects objects;
@@ -267,12 +271,6 @@ struct mr_run {
 };
 
 /* ---- Health -------------------------------------------------------------- */
-
-enum mr_segment_end {
-	MR_SEGMENT_WHOLE,     /* an end frame, an index and a seek table that fit */
-	MR_SEGMENT_UNINDEXED, /* ended, but the index is damaged */
-	MR_SEGMENT_CUT,       /* no end: killed, still running, or truncated */
-};
 
 struct mr_segment {
 	uint32_t file;           /* index in the model's files */
@@ -377,8 +375,8 @@ struct mr_snapshot_view {
 typedef int mr_snapshot_visit(void *context, const struct mr_snapshot_view *view, struct mr_error *err);
 
 /* Calls VISIT for each snapshot of RUN with an index from FIRST to LAST, in
- * order, without holding more than one row an object.  Loads MR_LOAD_OBJECTS.
- * The view is borrowed for the call. */
+ * order (of each stream that has objects in its turn), without holding more than
+ * one row an object.  Loads MR_LOAD_OBJECTS.  The view is borrowed for the call. */
 int mr_model_replay(struct mr_model *model, size_t run, uint32_t first, uint32_t last, mr_snapshot_visit *visit,
                     void *context, struct mr_error *err) MR_MUST_CHECK;
 
@@ -405,7 +403,7 @@ struct mr_states { /* of one object, by time: one state a snapshot that it is in
 	const struct mr_state *states;
 };
 
-/* The states of the objects ROWS of RUN in one pass over the log; *DETAILS has
+/* The states of the objects ROWS (each at most once) of RUN in one pass over the log; *DETAILS has
  * ROW_COUNT entries.  Freed as one with mr_details_free(). */
 int mr_model_details(struct mr_model *model, size_t run, const uint32_t *rows, size_t row_count,
                      struct mr_states **details, struct mr_error *err) MR_MUST_CHECK;

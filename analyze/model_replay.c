@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The course of one stream's snapshots.  Sizes are stored as changes: a
+ * snapshot's state is the last key snapshot's and all that followed.  Rows that
+ * come too late, or of objects that are not in the snapshot, are dropped and
+ * counted.
+ */
+#include "model_replay.h"
+
+/* Rows of referents that one pass reads: far more than a log has for its size. */
+#define REFERENTS_ALLOWANCE (UINT64_C(1) << 26)
+#define REFERENTS_PER_BYTE 64
+
+static uint64_t number_at(const struct mr_replay *replay, size_t position)
+{
+	return replay->stream->numbered.items[position].number;
+}
+
+static void drop(struct mr_replay *replay)
+{
+	replay->model->segments[replay->stream->segment].rows_dropped++;
+}
+
+/* Applies the changes of class up to the snapshot's time. */
+static void change_classes(struct mr_replay *replay)
+{
+	const struct mr_run *const run = replay->run;
+
+	for (; replay->change_next < run->change_count; replay->change_next++) {
+		const struct mr_change *const change = &run->changes[replay->change_next];
+
+		if (change->time_ns > replay->time_ns)
+			break;
+		if (change->class_index != 0)
+			replay->classes_now[change->row] = change->class_index;
+	}
+}
+
+static int call_end(struct mr_replay *replay, struct mr_error *err)
+{
+	if (!replay->open)
+		return 0;
+	replay->open = false;
+	return replay->hooks->end != NULL ? replay->hooks->end(replay, err) : 0;
+}
+
+static int begin(struct mr_replay *replay, size_t position, struct mr_error *err)
+{
+	const struct mr_snapshot *const snapshot =
+		&replay->run->snapshots[replay->stream->numbered.items[position].index];
+
+	replay->time_before_ns = replay->snapshot != MR_INDEX_NONE ? replay->time_ns : MR_NONE;
+	replay->position = position;
+	replay->snapshot = replay->stream->numbered.items[position].index;
+	replay->time_ns = snapshot->time_ns;
+	replay->open = true;
+	if (replay->classes_now != NULL)
+		change_classes(replay);
+	return replay->hooks->begin != NULL
+	               ? replay->hooks->begin(replay, (snapshot->flags & MR_SNAPSHOT_KEY) != 0, err)
+	               : 0;
+}
+
+/* Goes on to the snapshot NUMBER: those before it have ended then. */
+static int advance(struct mr_replay *replay, uint64_t number, struct mr_error *err)
+{
+	int code = 0;
+
+	if (replay->snapshot != MR_INDEX_NONE && number > number_at(replay, replay->position))
+		code = call_end(replay, err);
+	while (code == 0) {
+		const size_t next = replay->snapshot == MR_INDEX_NONE ? replay->first : replay->position + 1;
+
+		if (next > replay->last || number_at(replay, next) > number)
+			break;
+		code = call_end(replay, err);
+		if (code == 0)
+			code = begin(replay, next, err);
+	}
+	if (code > 0)
+		replay->done = true;
+	return code;
+}
+
+/* What a row that names snapshot NUMBER is to us. */
+enum row_use { ROW_USE, ROW_SKIP, ROW_DONE };
+
+static int use_of(struct mr_replay *replay, uint64_t number, enum row_use *use, struct mr_error *err)
+{
+	*use = ROW_USE;
+	if (number == 0) /* of an object that was freed: belongs to no snapshot */
+		return 0;
+	if (number < number_at(replay, replay->first)) {
+		*use = ROW_SKIP;
+		return 0;
+	}
+	if (number > number_at(replay, replay->last)) {
+		*use = ROW_DONE;
+		return 0;
+	}
+	MR_TRY(advance(replay, number, err));
+	if (replay->done) {
+		*use = ROW_DONE;
+	} else if (number < number_at(replay, replay->position)) {
+		drop(replay); /* too late */
+		*use = ROW_SKIP;
+	}
+	return 0;
+}
+
+/* The row of an object, when it is in the snapshot (or was freed), else MR_INDEX_NONE. */
+static inline uint32_t row_of(struct mr_replay *replay, uint64_t object, bool freed)
+{
+	const uint32_t row = mr_stream_row(replay->run, replay->stream, object);
+
+	if (row == MR_INDEX_NONE) {
+		replay->model->segments[replay->stream->segment].ids_unknown++;
+		return row;
+	}
+	if (freed ? replay->run->objects.death_ns[row] == MR_NONE
+	          : !mr_object_is_alive(&replay->run->objects, row, replay->time_ns)) {
+		drop(replay);
+		return MR_INDEX_NONE;
+	}
+	return row;
+}
+
+/* ---- Blocks ---------------------------------------------------------------------- */
+
+/* Handles rows [first, end) of a chunk, which all name one snapshot. */
+static int use_sizes(struct mr_replay *replay, const struct mr_rows *rows, int first, int end, bool freed,
+                     struct mr_error *err)
+{
+	uint32_t places[MR_CHUNK];
+	uint64_t sizes[MR_CHUNK], flats[MR_CHUNK];
+	size_t count = 0;
+
+	for (int i = first; i < end; i++) {
+		places[count] = row_of(replay, rows->values[MR_SIZES_OBJECT][i], freed);
+		sizes[count] = rows->values[MR_SIZES_SIZE][i];
+		flats[count] = rows->values[MR_SIZES_FLAT][i];
+		count += places[count] != MR_INDEX_NONE;
+	}
+	return count > 0 ? replay->hooks->sizes(replay, freed, places, sizes, flats, count, err) : 0;
+}
+
+static int read_sizes(struct mr_replay *replay, const struct mr_block *block, struct mr_error *err)
+{
+	struct mr_rows rows;
+	int count;
+
+	MR_TRY(mr_rows_open(&rows, block, MR_SIZES_FLAT, err));
+	while ((count = mr_rows_next(&rows, err)) > 0) {
+		for (int first = 0, end; first < count; first = end) {
+			const uint64_t number = rows.values[MR_SIZES_SNAPSHOT][first];
+			enum row_use use;
+
+			for (end = first + 1; end < count && rows.values[MR_SIZES_SNAPSHOT][end] == number; end++)
+				;
+			MR_TRY(use_of(replay, number, &use, err));
+			if (use == ROW_DONE)
+				return replay->done ? 1 : 0; /* the rest of the block comes later still */
+			if (use == ROW_USE)
+				MR_TRY(use_sizes(replay, &rows, first, end, number == 0, err));
+		}
+	}
+	return count;
+}
+
+static int read_referents(struct mr_replay *replay, const struct mr_block *block, struct mr_error *err)
+{
+	struct mr_rows rows;
+	int count;
+
+	MR_FAIL_IF(block->rows > replay->referents_left, err, MR_ERR_LIMIT,
+	           "the log claims far more referents than its size can hold");
+	replay->referents_left -= block->rows;
+	MR_TRY(mr_rows_open(&rows, block, MR_REFERENTS_FLAT, err));
+	while ((count = mr_rows_next(&rows, err)) > 0) {
+		for (int i = 0; i < count; i++) {
+			const uint64_t number = rows.values[MR_REFERENTS_SNAPSHOT][i];
+			enum row_use use;
+
+			MR_TRY(use_of(replay, number, &use, err));
+			if (use == ROW_DONE)
+				return replay->done ? 1 : 0;
+			if (use == ROW_SKIP)
+				continue;
+			const uint32_t row = row_of(replay, rows.values[MR_REFERENTS_OBJECT][i], number == 0);
+			if (row == MR_INDEX_NONE)
+				continue;
+			const struct mr_state_referent referent = {
+				.path = mr_model__resolve(replay->model, replay->stream, MR_DEFINED_PATH,
+				                          rows.values[MR_REFERENTS_PATH][i]),
+				.count = rows.values[MR_REFERENTS_COUNT][i],
+				.size_bytes = rows.values[MR_REFERENTS_SIZE][i],
+				.flat_bytes = rows.values[MR_REFERENTS_FLAT][i],
+			};
+			MR_TRY(replay->hooks->referent(replay, number == 0, row, &referent, err));
+		}
+	}
+	return count;
+}
+
+static int read_labels(struct mr_replay *replay, const struct mr_block *block, struct mr_error *err)
+{
+	struct mr_rows rows;
+	int count;
+
+	MR_FAIL_IF(block->rows > replay->referents_left, err, MR_ERR_LIMIT,
+	           "the log claims far more labels than its size can hold");
+	replay->referents_left -= block->rows;
+	MR_TRY(mr_rows_open(&rows, block, MR_LABELS_TEXT, err));
+	while ((count = mr_rows_next(&rows, err)) > 0) {
+		for (int i = 0; i < count; i++) {
+			const uint64_t number = rows.values[MR_LABELS_SNAPSHOT][i];
+			enum row_use use;
+
+			MR_TRY(use_of(replay, number, &use, err));
+			if (use == ROW_DONE)
+				return replay->done ? 1 : 0;
+			if (use == ROW_SKIP)
+				continue;
+			const uint32_t row = row_of(replay, rows.values[MR_LABELS_OBJECT][i], number == 0);
+			if (row != MR_INDEX_NONE)
+				MR_TRY(replay->hooks->label(replay, number == 0, row,
+				                            mr_model__resolve(replay->model, replay->stream,
+				                                              MR_DEFINED_STRING,
+				                                              rows.values[MR_LABELS_TEXT][i]),
+				                            err));
+		}
+	}
+	return count;
+}
+
+static int read_block(void *context, struct mr_loading *loading, const struct mr_block *block, struct mr_error *err)
+{
+	struct mr_replay *const replay = context;
+
+	if (replay->done)
+		return 1;
+	if (loading->stream != replay->stream)
+		return 0;
+	switch (block->kind) {
+	case MR_KIND_SIZES: return read_sizes(replay, block, err);
+	case MR_KIND_REFERENTS: return read_referents(replay, block, err);
+	case MR_KIND_LABELS: return read_labels(replay, block, err);
+	default: return 0;
+	}
+}
+
+/* Whether a frame may speak of our stream and snapshots. */
+static bool is_wanted(void *context, const struct mr_frame *frame)
+{
+	const struct mr_replay *const replay = context;
+	const struct mr_stream_state *const stream = replay->stream;
+	const uint32_t segment = replay->model->state->segment_first[stream->log] + frame->segment;
+
+	if (segment != stream->segment || (frame->stream != 0 && frame->stream != stream->id))
+		return false;
+	/* Rows of freed objects have no snapshot; whoever wants them wants all snapshots. */
+	if (replay->first == 0 && replay->last + 1 == stream->numbered.count)
+		return true;
+	return frame->snapshot_last >= number_at(replay, replay->first) &&
+	       frame->snapshot_first <= number_at(replay, replay->last);
+}
+
+/* ---- The whole ------------------------------------------------------------------- */
+
+static int prepare(struct mr_replay *replay, struct mr_error *err)
+{
+	const struct mr_run *const run = replay->run;
+	const struct mr_stream *const stream = &run->streams[replay->stream->index];
+
+	replay->row_first = stream->object_first;
+	replay->row_end = stream->object_first + (size_t)stream->object_count;
+	replay->snapshot = MR_INDEX_NONE;
+	replay->class_index = run->objects.class_index;
+	if (__builtin_mul_overflow(replay->model->files[replay->stream->log].size_bytes, REFERENTS_PER_BYTE,
+	                           &replay->referents_left) ||
+	    __builtin_add_overflow(replay->referents_left, REFERENTS_ALLOWANCE, &replay->referents_left))
+		replay->referents_left = UINT64_MAX;
+	if (run->change_count == 0)
+		return 0;
+
+	replay->classes_now = mr_realloc(NULL, run->objects.count * sizeof(*replay->classes_now));
+	MR_FAIL_IF(replay->classes_now == NULL, err, MR_ERR_NOMEM, "out of memory for the classes of objects");
+	memcpy(replay->classes_now, run->objects.class_index, run->objects.count * sizeof(*replay->classes_now));
+	for (size_t i = 0; i < run->change_count; i++)
+		replay->classes_now[run->changes[i].row] = run->changes[i].class_born;
+	replay->class_index = replay->classes_now;
+	return 0;
+}
+
+int mr_replay_run(struct mr_replay *replay, struct mr_error *err)
+{
+	const struct mr_replay_hooks *const hooks = replay->hooks;
+	const struct mr_frame_walk walk = {
+		.kinds = (hooks->sizes != NULL ? UINT64_C(1) << MR_KIND_SIZES : 0) |
+		         (hooks->referent != NULL ? UINT64_C(1) << MR_KIND_REFERENTS : 0) |
+		         (hooks->label != NULL ? UINT64_C(1) << MR_KIND_LABELS : 0),
+		.wanted = is_wanted,
+		.block = read_block,
+		.context = replay,
+	};
+
+	if (replay->stream->numbered.count == 0)
+		return 0;
+	/* A key snapshot says all: nothing before the nearest one matters. */
+	while (replay->first > 0 && (replay->run->snapshots[replay->stream->numbered.items[replay->first].index].flags &
+	                             MR_SNAPSHOT_KEY) == 0)
+		replay->first--;
+
+	int code = prepare(replay, err);
+	if (code == 0)
+		code = mr_model__walk(replay->model, replay->stream->log, &walk, err);
+	if (code == 0 && !replay->done)
+		code = advance(replay, number_at(replay, replay->last), err);
+	if (code == 0 && !replay->done)
+		code = call_end(replay, err);
+	mr_free(replay->classes_now);
+	replay->classes_now = NULL;
+	return code < 0 ? code : 0;
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Goes through the snapshots of one stream in order and through what its SIZES,
+ * REFERENTS and LABELS blocks say at each.  Who uses it keeps what it needs:
+ * the columns of all objects (model_sizes.c) or the states of a few
+ * (model_details.c).  Private to the model.
+ */
+#ifndef MR_MODEL_REPLAY_H
+#define MR_MODEL_REPLAY_H
+
+#include "model_private.h"
+
+struct mr_replay;
+
+/* Each gives 0 to go on, 1 to end, or an error.  NULL: not of interest. */
+struct mr_replay_hooks {
+	/* Snapshot replay->snapshot begins: a key snapshot resets the objects that are in it. */
+	int (*begin)(struct mr_replay *replay, bool key, struct mr_error *err);
+	/* COUNT objects have these sizes from here on; FREED: they had them when they were freed. */
+	int (*sizes)(struct mr_replay *replay, bool freed, const uint32_t *rows, const uint64_t *sizes,
+	             const uint64_t *flats, size_t count, struct mr_error *err);
+	/* A referent of the object in ROW. */
+	int (*referent)(struct mr_replay *replay, bool freed, uint32_t row, const struct mr_state_referent *referent,
+	                struct mr_error *err);
+	int (*label)(struct mr_replay *replay, bool freed, uint32_t row, uint32_t text, struct mr_error *err);
+	/* All that the log says of the snapshot was said. */
+	int (*end)(struct mr_replay *replay, struct mr_error *err);
+};
+
+struct mr_replay {
+	struct mr_model *model;
+	struct mr_run *run;
+	struct mr_stream_state *stream;
+	const struct mr_replay_hooks *hooks;
+	void *context;
+	size_t row_first; /* rows of the stream */
+	size_t row_end;
+	uint32_t snapshot; /* index in the run's; MR_INDEX_NONE before the first */
+	uint64_t time_ns;  /* its time */
+	uint64_t time_before_ns; /* the time of the one before; MR_NONE: there is none */
+	/* The classes of objects at this time, by row; the run's column where none ever changes. */
+	const uint32_t *class_index;
+
+	uint32_t *classes_now; /* owned, or NULL */
+	size_t change_next;
+	size_t first;      /* positions in stream->numbered: where to begin */
+	size_t last;       /* and the last one of interest */
+	size_t position;   /* of `snapshot` */
+	bool open;         /* its end was not told yet */
+	bool done;         /* past the last, or told to end */
+	uint64_t referents_left;
+};
+
+/* Runs HOOKS over the snapshots of STREAM at positions [first, last] of its
+ * `numbered`, beginning at a key snapshot where there is one. */
+int mr_replay_run(struct mr_replay *replay, struct mr_error *err) MR_MUST_CHECK;
+
+/* The size of an object of that class of which nothing else is known. */
+static inline uint64_t mr_replay_class_size(const struct mr_replay *replay, size_t row)
+{
+	return replay->run->classes[replay->class_index[row]].size_bytes;
+}
+
+#endif

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Samples of process memory, and marks: straight into the columns of their run.
+ */
+#include "model_private.h"
+
+#include <stdlib.h>
+
+static int no_memory(struct mr_error *err)
+{
+	return mr_fail(err, MR_ERR_NOMEM, "out of memory for the samples of a log");
+}
+
+enum { SAMPLE_COLUMNS = MR_SAMPLES_THREADS };
+
+/* The address of the column of samples with that id of the log's. */
+static uint64_t **column(struct mr_samples *samples, unsigned id)
+{
+	uint64_t **const columns[SAMPLE_COLUMNS + 1] = {
+		[MR_SAMPLES_TIME] = &samples->time_ns,
+		[MR_SAMPLES_RSS] = &samples->rss_bytes,
+		[MR_SAMPLES_VSZ] = &samples->vsz_bytes,
+		[MR_SAMPLES_PSS] = &samples->pss_bytes,
+		[MR_SAMPLES_USS] = &samples->uss_bytes,
+		[MR_SAMPLES_SWAP] = &samples->swap_bytes,
+		[MR_SAMPLES_FAULTS_MINOR] = &samples->faults_minor,
+		[MR_SAMPLES_FAULTS_MAJOR] = &samples->faults_major,
+		[MR_SAMPLES_CPU_USER] = &samples->cpu_user_ns,
+		[MR_SAMPLES_CPU_SYSTEM] = &samples->cpu_system_ns,
+		[MR_SAMPLES_THREADS] = &samples->threads,
+	};
+	return columns[id];
+}
+
+static void extend_run(struct mr_run *run, uint64_t time_ns)
+{
+	if (time_ns > run->end_ns)
+		run->end_ns = time_ns;
+}
+
+int mr_model__read_samples(struct mr_loading *loading, const struct mr_block *block, struct mr_error *err)
+{
+	struct mr_stream_state *const stream = loading->stream;
+	struct mr_run *const run = &loading->model->runs[stream->run];
+	struct mr_samples *const samples = &run->samples;
+	struct mr_rows rows;
+	int count;
+
+	MR_TRY(mr_model__spend_rows(loading, block->rows, err));
+	MR_TRY(mr_rows_open(&rows, block, SAMPLE_COLUMNS, err));
+	while ((count = mr_rows_next(&rows, err)) > 0) {
+		const size_t at = samples->count;
+		size_t grown = samples->capacity;
+
+		for (unsigned id = 1; id <= SAMPLE_COLUMNS; id++) {
+			grown = samples->capacity;
+			if (mr_grow(column(samples, id), &grown, at + (size_t)count, sizeof(uint64_t)) < 0)
+				return no_memory(err);
+		}
+		samples->capacity = grown;
+		for (unsigned id = 1; id <= SAMPLE_COLUMNS; id++) {
+			/* pss, uss and swap are stored as value + 1: what wraps around is MR_NONE. */
+			const uint64_t less = id >= MR_SAMPLES_PSS && id <= MR_SAMPLES_SWAP ? 1 : 0;
+			uint64_t *const out = *column(samples, id) + at;
+
+			for (int i = 0; i < count; i++)
+				out[i] = rows.values[id][i] - less;
+		}
+		for (int i = 0; i < count; i++) {
+			samples->time_ns[at + (size_t)i] = mr_run_time(stream, samples->time_ns[at + (size_t)i]);
+			extend_run(run, samples->time_ns[at + (size_t)i]);
+		}
+		samples->count += (size_t)count;
+	}
+	return count;
+}
+
+int mr_model__read_marks(struct mr_loading *loading, const struct mr_block *block, struct mr_error *err)
+{
+	struct mr_stream_state *const stream = loading->stream;
+	struct mr_run *const run = &loading->model->runs[stream->run];
+	struct mr_rows rows;
+	int count;
+
+	MR_TRY(mr_model__spend_rows(loading, block->rows, err));
+	MR_TRY(mr_rows_open(&rows, block, MR_MARKS_THREAD, err));
+	while ((count = mr_rows_next(&rows, err)) > 0) {
+		if (mr_grow(&run->marks, &run->mark_capacity, run->mark_count + (size_t)count, sizeof(*run->marks)) < 0)
+			return no_memory(err);
+		for (int i = 0; i < count; i++) {
+			struct mr_mark *const mark = &run->marks[run->mark_count++];
+
+			*mark = (struct mr_mark){
+				.time_ns = mr_run_time(stream, rows.values[MR_MARKS_TIME][i]),
+				.text = mr_model__resolve(loading->model, stream, MR_DEFINED_STRING,
+				                          rows.values[MR_MARKS_TEXT][i]),
+				.thread = mr_model__resolve(loading->model, stream, MR_DEFINED_THREAD,
+				                            rows.values[MR_MARKS_THREAD][i]),
+			};
+			extend_run(run, mark->time_ns);
+		}
+	}
+	return count;
+}
+
+/* ---- By time ----------------------------------------------------------------------- */
+
+struct order {
+	uint64_t time_ns;
+	size_t from;
+};
+
+static int compare_order(const void *left, const void *right)
+{
+	const struct order *const a = left;
+	const struct order *const b = right;
+
+	if (a->time_ns != b->time_ns)
+		return a->time_ns < b->time_ns ? -1 : 1;
+	return a->from < b->from ? -1 : a->from > b->from;
+}
+
+static bool is_ordered(const uint64_t *times, size_t count)
+{
+	for (size_t i = 1; i < count; i++)
+		if (times[i] < times[i - 1])
+			return false;
+	return true;
+}
+
+static int sort_samples(struct mr_samples *samples, struct mr_error *err)
+{
+	if (is_ordered(samples->time_ns, samples->count))
+		return 0;
+
+	struct order *const order = mr_alloc(samples->count * sizeof(*order));
+	uint64_t *const moved = mr_alloc(samples->count * sizeof(*moved));
+	if (order == NULL || moved == NULL) {
+		mr_free(order);
+		mr_free(moved);
+		return no_memory(err);
+	}
+	for (size_t i = 0; i < samples->count; i++)
+		order[i] = (struct order){ samples->time_ns[i], i };
+	qsort(order, samples->count, sizeof(*order), compare_order);
+	for (unsigned id = 1; id <= SAMPLE_COLUMNS; id++) {
+		uint64_t *const values = *column(samples, id);
+
+		for (size_t i = 0; i < samples->count; i++)
+			moved[i] = values[order[i].from];
+		memcpy(values, moved, samples->count * sizeof(*moved));
+	}
+	mr_free(order);
+	mr_free(moved);
+	return 0;
+}
+
+static int compare_marks(const void *left, const void *right)
+{
+	const struct mr_mark *const a = left;
+	const struct mr_mark *const b = right;
+
+	if (a->time_ns != b->time_ns)
+		return a->time_ns < b->time_ns ? -1 : 1;
+	return a->text < b->text ? -1 : a->text > b->text;
+}
+
+int mr_model__finish_samples(struct mr_model *model, struct mr_error *err)
+{
+	for (size_t i = 0; i < model->run_count; i++) {
+		struct mr_run *const run = &model->runs[i];
+
+		MR_TRY(sort_samples(&run->samples, err));
+		if (run->mark_count > 1)
+			qsort(run->marks, run->mark_count, sizeof(*run->marks), compare_marks);
+	}
+	return 0;
+}
