@@ -7,7 +7,7 @@ ANALYZE_READER := $(patsubst analyze/%.c,%,$(wildcard analyze/log_*.c analyze/mo
 ANALYZE_TABLES := $(patsubst analyze/%.c,%,$(filter-out analyze/log_%.c analyze/model%.c analyze/symbolizer%.c \
                     analyze/memstats.c,$(wildcard analyze/*.c)))
 MEMSTATS_OBJECTS := $(patsubst %,$(B)/obj/analyze/%.o,$(ANALYZE_READER) $(ANALYZE_TABLES))
-MEMSTATS_LIBS := -lzstd -ldw -lelf -lpthread -lm
+MEMSTATS_LIBS := -lzstd -ldw -lelf -ljansson -lpthread -lm
 
 $(B)/obj/analyze/%.o: OBJ_CFLAGS += -Ianalyze
 
@@ -23,3 +23,8 @@ $(B)/libmemstats.so: $(MEMSTATS_OBJECTS) $(LIB_BASE) analyze/libmemstats.map
 	  -Wl,-z,defs $(SANITIZE) $(LDFLAGS) -o $@ $(MEMSTATS_OBJECTS) $(LIB_BASE) $(MEMSTATS_LIBS)
 
 all: $(LIB_MEMSTATS) $(B)/libmemstats.so
+
+# The command: our own archives inside, foreign libraries beside.
+$(B)/memstats: $(B)/obj/analyze/memstats.o $(LIB_MEMSTATS) $(LIB_BASE)
+	$(say) LD $@
+	$(Q)$(CC) $(SANITIZE) $(LDFLAGS) -o $@ $^ $(MEMSTATS_LIBS)

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The text layout of a diff.  Within a run, as Reftracker prints one: what was
+ * created, what was deleted, what persists, and what that comes to.  Of two
+ * logs: what is new, grown, shrunk and gone.
+ */
+#include <inttypes.h>
+
+#include "tables_diff.h"
+
+#define RULE_WIDTH 79
+
+static void put_bytes(struct mr_writing *writing, uint64_t size_bytes, char sign)
+{
+	char number[32];
+	char text[40];
+
+	if (writing->flags & MEMSTATS_EXACT_BYTES)
+		snprintf(number, sizeof(number), "%" PRIu64, size_bytes);
+	else
+		mr_text_bytes_short(number, size_bytes);
+	snprintf(text, sizeof(text), "%s%s", sign == '+' ? "+" : sign == '-' ? "-" : "", number);
+	mr_buffer_printf(&writing->buffer, "  %12s", text);
+}
+
+static void put_change(struct mr_writing *writing, uint64_t before, uint64_t after, bool bytes)
+{
+	const uint64_t size = after > before ? after - before : before - after;
+	const char sign = after == before ? ' ' : after > before ? '+' : '-';
+	char text[32];
+
+	if (bytes) {
+		put_bytes(writing, size, sign);
+		return;
+	}
+	snprintf(text, sizeof(text), "%s%" PRIu64, sign == ' ' ? "" : sign == '+' ? "+" : "-", size);
+	mr_buffer_printf(&writing->buffer, "  %12s", text);
+}
+
+static void put_class(struct mr_writing *writing, const struct mr_diff_row *row)
+{
+	mr_buffer_append(&writing->buffer, "  ", 2);
+	mr_output_name(&writing->buffer, row->class_name, 48, false);
+	mr_buffer_put_u8(&writing->buffer, '\n');
+}
+
+static void put_rule(struct mr_writing *writing, size_t start)
+{
+	struct mr_buffer *out = &writing->buffer;
+
+	if (out->failed)
+		return;
+	mr_buffer_put_u8(out, ' ');
+	for (size_t at = mr_output_characters(out->data + start, out->len - start); at < RULE_WIDTH; at++)
+		mr_buffer_put_u8(out, '-');
+	mr_buffer_put_u8(out, '\n');
+}
+
+/* The next row of PAIR from *AT on, or NULL. */
+static const struct mr_diff_row *next_row(const struct memstats_table *table, uint32_t pair, size_t *at)
+{
+	const struct mr_diff *diff = table->state;
+
+	while (*at < table->row_count) {
+		const struct mr_diff_row *row = &diff->rows[mr_table_row(table, (*at)++)];
+
+		if (row->pair == pair)
+			return row;
+	}
+	return NULL;
+}
+
+/* ---- Within a run -------------------------------------------------------- */
+
+enum section { CREATED, DELETED, PERSISTENT };
+
+static const struct mr_amount *amount_of(const struct mr_diff_row *row, enum section section)
+{
+	return section == CREATED ? &row->created : section == DELETED ? &row->deleted : &row->persistent;
+}
+
+static void put_section(struct mr_writing *writing, uint32_t pair, enum section section)
+{
+	static const char *const titles[] = { "created", "deleted", "persistent" };
+	struct mr_amount sum = { 0, 0 };
+	size_t at = 0;
+	size_t classes = 0;
+	const struct mr_diff_row *row = NULL;
+
+	mr_buffer_printf(&writing->buffer, "%-12s  %12s  %12s  class\n", titles[section], "count", "size");
+	while ((row = next_row(writing->table, pair, &at)) != NULL) {
+		const struct mr_amount *amount = amount_of(row, section);
+
+		if (amount->count == 0)
+			continue;
+		mr_buffer_printf(&writing->buffer, "%12s  %12" PRIu64, "", amount->count);
+		put_bytes(writing, amount->size_bytes, ' ');
+		put_class(writing, row);
+		sum.count += amount->count;
+		sum.size_bytes += amount->size_bytes;
+		classes++;
+	}
+	if (classes == 0)
+		mr_buffer_printf(&writing->buffer, "%12s  %12s\n", "", "none");
+	if (classes > 1) {
+		mr_buffer_printf(&writing->buffer, "%12s  %12" PRIu64, "", sum.count);
+		put_bytes(writing, sum.size_bytes, ' ');
+		mr_buffer_printf(&writing->buffer, "  (all)\n");
+	}
+}
+
+static void put_changes(struct mr_writing *writing, uint32_t pair)
+{
+	const struct mr_diff_row *row = NULL;
+	size_t at = 0;
+	size_t classes = 0;
+
+	mr_buffer_printf(&writing->buffer, "%-12s  %12s  %12s  class\n", "change", "count", "size");
+	while ((row = next_row(writing->table, pair, &at)) != NULL) {
+		if (mr_diff_verdict(row) == MR_VERDICT_SAME)
+			continue;
+		mr_buffer_printf(&writing->buffer, "%12s", mr_verdict_name(mr_diff_verdict(row)));
+		put_change(writing, row->before.count, row->after.count, false);
+		put_change(writing, row->before.size_bytes, row->after.size_bytes, true);
+		put_class(writing, row);
+		classes++;
+	}
+	if (classes == 0)
+		mr_buffer_printf(&writing->buffer, "%12s  %12s\n", "", "none");
+}
+
+static void put_snapshot(struct mr_writing *writing, const struct mr_model *model, const struct mr_snapshot *snapshot)
+{
+	char time[32];
+	const char *description = mr_model_string(model, snapshot->description);
+
+	mr_text_clock(time, snapshot->time_ns);
+	mr_buffer_printf(&writing->buffer, "%" PRIu64 " ", snapshot->number);
+	if (description[0] != '\0') {
+		mr_output_name(&writing->buffer, description, 20, false);
+		mr_buffer_put_u8(&writing->buffer, ' ');
+	}
+	mr_buffer_printf(&writing->buffer, "(%s)", time);
+}
+
+static void put_run(struct mr_writing *writing, uint32_t index)
+{
+	const struct mr_diff *diff = writing->table->state;
+	const struct mr_diff_pair *pair = &diff->pairs[index];
+	const struct mr_model *model = diff->log->model;
+	const struct mr_run *run = &model->runs[pair->run];
+
+	if (model->run_count > 1)
+		mr_output_run(writing, model, pair->run);
+	const size_t start = writing->buffer.len;
+
+	mr_buffer_printf(&writing->buffer, "---- DIFF ");
+	put_snapshot(writing, model, &run->snapshots[pair->from]);
+	mr_buffer_printf(&writing->buffer, " to ");
+	put_snapshot(writing, model, &run->snapshots[pair->to]);
+	put_rule(writing, start);
+	put_section(writing, index, CREATED);
+	put_section(writing, index, DELETED);
+	put_section(writing, index, PERSISTENT);
+	put_changes(writing, index);
+}
+
+/* ---- Two logs ------------------------------------------------------------ */
+
+static void put_verdict(struct mr_writing *writing, enum mr_verdict verdict)
+{
+	const struct mr_diff_row *row = NULL;
+	bool titled = false;
+	size_t at = 0;
+
+	while ((row = next_row(writing->table, 0, &at)) != NULL) {
+		if (mr_diff_verdict(row) != verdict)
+			continue;
+		if (!titled)
+			mr_buffer_printf(&writing->buffer, "%-6s  %10s  %10s  %12s  %12s  %12s  class\n", mr_verdict_name(verdict),
+			                 "count", "was", "size", "was", "change");
+		titled = true;
+		mr_buffer_printf(&writing->buffer, "%6s  %10" PRIu64 "  %10" PRIu64, "", row->after.count, row->before.count);
+		put_bytes(writing, row->after.size_bytes, ' ');
+		put_bytes(writing, row->before.size_bytes, ' ');
+		put_change(writing, row->before.size_bytes, row->after.size_bytes, true);
+		put_class(writing, row);
+	}
+}
+
+static void put_files(struct mr_writing *writing)
+{
+	static const enum mr_verdict order[] = { MR_VERDICT_NEW, MR_VERDICT_GROWN, MR_VERDICT_SHRUNK, MR_VERDICT_GONE,
+		                                 MR_VERDICT_SAME };
+	const struct mr_diff *diff = writing->table->state;
+	const size_t start = writing->buffer.len;
+
+	mr_buffer_printf(&writing->buffer, "---- DIFF ");
+	mr_output_name(&writing->buffer, diff->log->words[0], 30, true);
+	mr_buffer_printf(&writing->buffer, " to ");
+	mr_output_name(&writing->buffer, diff->log->words[1], 30, true);
+	put_rule(writing, start);
+	for (size_t i = 0; i < MR_ARRAY_LEN(order); i++)
+		put_verdict(writing, order[i]);
+	if (writing->table->row_count == 0)
+		mr_buffer_printf(&writing->buffer, "(no classes)\n");
+}
+
+int mr_diff_write_text(struct mr_writing *writing, struct mr_error *err)
+{
+	const struct mr_diff *diff = writing->table->state;
+
+	if (diff->pair_count == 0)
+		mr_buffer_printf(&writing->buffer, "(no snapshots)\n");
+	for (uint32_t i = 0; i < diff->pair_count; i++) {
+		if (diff->pairs[i].run == MR_INDEX_NONE)
+			put_files(writing);
+		else
+			put_run(writing, i);
+		MR_TRY(mr_writing_flush(writing, false, err));
+	}
+	mr_output_more(writing);
+	return 0;
+}
