@@ -14,7 +14,7 @@
 
 #include "process_events.h"
 
-#define LOOK_MIN_NS UINT64_C(10000000) /* for new processes; grows as the sampling interval does */
+#define LOOK_MIN_NS UINT64_C(10000000) /* for new processes; grows as a process's sampling interval does */
 #define LOOK_MAX_NS UINT64_C(50000000)
 #define EVENTS_PAUSE_NS UINT64_C(5000000) /* so that a machine full of short processes does not keep us busy */
 #define EVENTS_MAX 512                    /* taken at a time */
@@ -96,21 +96,30 @@ int mr_watch_process_ended(void *context, const struct mr_process *process, stru
 
 /* ---- The kernel's events ----------------------------------------------------------- */
 
-/* What /proc would have said, had the process lived to be asked. */
-static struct mr_proc_stat ghost_stat(const struct mr_ghost *ghost)
+/* What CLOCK_BOOTTIME, by which the kernel counts starts, is ahead: the time that the machine slept. */
+static uint64_t slept_ns(void)
 {
 	struct timespec monotonic = { 0 };
 	struct timespec boot = { 0 };
-	const uint64_t ns_per_tick = 1000000000u / (uint64_t)sysconf(_SC_CLK_TCK);
-	struct mr_proc_stat stat = { .state = 'X', .parent_pid = ghost->parent_pid };
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &monotonic);
 	(void)clock_gettime(CLOCK_BOOTTIME, &boot);
-	/* Starts are counted on the clock that goes on while the machine sleeps. */
-	const uint64_t slept = (uint64_t)(boot.tv_sec - monotonic.tv_sec) * 1000000000u + (uint64_t)boot.tv_nsec -
-	                       (uint64_t)monotonic.tv_nsec;
+	return (uint64_t)(boot.tv_sec - monotonic.tv_sec) * 1000000000u + (uint64_t)boot.tv_nsec -
+	       (uint64_t)monotonic.tv_nsec;
+}
 
-	stat.start_ticks = (ghost->time_ns + slept) / ns_per_tick;
+static uint64_t ns_per_tick(void)
+{
+	return 1000000000u / (uint64_t)sysconf(_SC_CLK_TCK);
+}
+
+/* What /proc would have said, had the process lived to be asked. */
+static struct mr_proc_stat ghost_stat(const struct mr_ghost *ghost)
+{
+	struct mr_proc_stat stat = { .state = 'X', .parent_pid = ghost->parent_pid };
+
+	memcpy(stat.comm, ghost->name, sizeof(stat.comm));
+	stat.start_ticks = (ghost->time_ns + slept_ns()) / ns_per_tick();
 	return stat;
 }
 
@@ -126,8 +135,12 @@ static int on_fork(struct mr_watch *watch, const struct mr_process_event *event,
 		return MR_OK;
 	if (mr_grow(&watch->ghosts, &watch->ghost_capacity, watch->ghost_count + 1, sizeof(*watch->ghosts)) < 0)
 		return mr_fail(err, MR_ERR_NOMEM, "out of memory for processes");
-	watch->ghosts[watch->ghost_count++] =
-		(struct mr_ghost){ event->pid, event->parent_pid, event->time_ns };
+	const struct mr_ghost *const parent = ghost_of(watch, event->parent_pid);
+	struct mr_ghost ghost = { .pid = event->pid, .parent_pid = event->parent_pid, .time_ns = event->time_ns };
+
+	(void)snprintf(ghost.name, sizeof(ghost.name), "%s",
+	               parent ? parent->name : mr_sampler_name(watch->sampler, event->parent_pid));
+	watch->ghosts[watch->ghost_count++] = ghost;
 	return MR_OK;
 }
 
@@ -140,9 +153,19 @@ static int on_exit_event(struct mr_watch *watch, const struct mr_process_event *
 	if (!ghost)
 		return MR_OK;
 	const struct mr_proc_stat stat = ghost_stat(ghost);
+	const uint64_t begin_ns = ghost->time_ns;
 
 	*ghost = watch->ghosts[--watch->ghost_count];
-	return mr_sampler_missed(watch->sampler, event->pid, &stat, end, err);
+	return mr_sampler_missed(watch->sampler, event->pid, &stat, begin_ns, end, err);
+}
+
+static void on_exec(struct mr_watch *watch, uint32_t pid)
+{
+	struct mr_ghost *const ghost = ghost_of(watch, pid);
+
+	if (ghost)
+		ghost->name[0] = '\0';
+	mr_sampler_renamed(watch->sampler, pid);
 }
 
 static int on_event(void *context, const struct mr_process_event *event, struct mr_error *err)
@@ -153,7 +176,7 @@ static int on_event(void *context, const struct mr_process_event *event, struct 
 	case MR_PROCESS_EVENT_FORK:
 		return on_fork(watch, event, err);
 	case MR_PROCESS_EVENT_EXEC:
-		mr_sampler_renamed(watch->sampler, event->pid);
+		on_exec(watch, event->pid);
 		return MR_OK;
 	case MR_PROCESS_EVENT_EXIT:
 		return on_exit_event(watch, event, err);
@@ -164,14 +187,12 @@ static int on_event(void *context, const struct mr_process_event *event, struct 
 /* Events are waited for again after a pause, and after a longer one when they cost too much. */
 static void take_events(struct mr_watch *watch)
 {
-	const uint64_t cpu_begun = mr_sampler_thread_cpu_ns();
 	struct mr_error err = { 0 };
 	bool lost = false;
 
 	check(watch, mr_process_events_read(watch->events_fd, EVENTS_MAX, on_event, watch, &lost, &err), &err);
 	if (lost)
 		mr_process_tree_relax(watch->tree, false);
-	mr_sampler_charge(watch->sampler, mr_sampler_thread_cpu_ns() - cpu_begun);
 	watch->events_due_ns = mr_clock_monotonic_ns() + EVENTS_PAUSE_NS;
 }
 
@@ -192,11 +213,16 @@ static void add_unseen(struct mr_watch *watch, uint32_t pid, struct mr_process_e
 	struct mr_proc_stat stat;
 	struct mr_ghost *const ghost = ghost_of(watch, pid);
 
-	if (mr_proc_stat_read(pid, &stat) < 0 || stat.start_ticks < watch->start_ticks)
+	if (mr_proc_stat_read(pid, &stat) < 0 || stat.start_ticks < watch->start_ticks ||
+	    mr_sampler_has_ended(watch->sampler, pid, stat.start_ticks))
 		return;
 	if (ghost)
 		*ghost = watch->ghosts[--watch->ghost_count];
-	check(watch, mr_sampler_missed(watch->sampler, pid, &stat, end, &err), &err);
+	uint64_t begin_ns = stat.start_ticks * ns_per_tick() - slept_ns();
+
+	if (begin_ns < watch->begin_ns)
+		begin_ns = watch->begin_ns;
+	check(watch, mr_sampler_missed(watch->sampler, pid, &stat, begin_ns, end, &err), &err);
 }
 
 static struct mr_process_end end_of(const siginfo_t *info)
@@ -309,13 +335,13 @@ void mr_watch_release(struct mr_watch *watch)
 
 static void look_for_processes(struct mr_watch *watch, uint64_t now)
 {
-	const uint64_t cpu_begun = mr_sampler_thread_cpu_ns();
-	const uint64_t interval = (now - watch->begin_ns) / 1000;
+	uint64_t interval = mr_sampler_interval_ns(now - watch->begin_ns);
 	struct mr_error err = { 0 };
 
 	check(watch, mr_process_tree_look(watch->tree, &err), &err);
-	watch->look_due_ns = now + (interval < LOOK_MIN_NS ? LOOK_MIN_NS : interval > LOOK_MAX_NS ? LOOK_MAX_NS : interval);
-	mr_sampler_charge(watch->sampler, mr_sampler_thread_cpu_ns() - cpu_begun);
+	if (interval > LOOK_MAX_NS || mr_process_tree_is_relaxed(watch->tree))
+		interval = LOOK_MAX_NS;
+	watch->look_due_ns = now + interval;
 }
 
 /* Sets the timer to the first thing that is due. */
@@ -340,6 +366,25 @@ static void set_timer(const struct mr_watch *watch)
 	(void)timerfd_settime(watch->timer_fd, TFD_TIMER_ABSTIME, &time, NULL);
 }
 
+/* Programs that track objects make work as they please; everything else is
+ * charged to the sampler, whose share of the processor is fixed. */
+static void run_channels(struct mr_watch *watch)
+{
+	const uint64_t cpu_begun = mr_sampler_thread_cpu_ns();
+	struct mr_error err = { 0 };
+
+	check(watch, mr_channels_run(watch->channels, watch->writer, &err), &err);
+	watch->channels_cpu_ns += mr_sampler_thread_cpu_ns() - cpu_begun;
+}
+
+static void charge(struct mr_watch *watch)
+{
+	const uint64_t cpu_now = mr_sampler_thread_cpu_ns() - watch->channels_cpu_ns;
+
+	mr_sampler_charge(watch->sampler, cpu_now - watch->charged_cpu_ns);
+	watch->charged_cpu_ns = cpu_now;
+}
+
 static void do_what_is_due(struct mr_watch *watch)
 {
 	const uint64_t now = mr_clock_monotonic_ns();
@@ -347,14 +392,15 @@ static void do_what_is_due(struct mr_watch *watch)
 
 	if (recording(watch) && now >= watch->events_due_ns)
 		wait_for_events_again(watch);
-	if (recording(watch) && now >= watch->look_due_ns)
+	const bool sample = recording(watch) && now >= mr_sampler_due_ns(watch->sampler);
+
+	/* What falls near a sample is done with it, so that we wake up once for both. */
+	if (recording(watch) && now + (sample ? LOOK_MIN_NS / 2 : 0) >= watch->look_due_ns)
 		look_for_processes(watch, now);
-	if (recording(watch) && now >= mr_sampler_due_ns(watch->sampler))
+	if (sample && recording(watch))
 		check(watch, mr_sampler_tick(watch->sampler, &err), &err);
-	if (watch->channels && now >= mr_channels_due_ns(watch->channels)) {
-		err = (struct mr_error){ 0 };
-		check(watch, mr_channels_run(watch->channels, watch->writer, &err), &err);
-	}
+	if (watch->channels && now + (sample ? LOOK_MIN_NS / 2 : 0) >= mr_channels_due_ns(watch->channels))
+		run_channels(watch);
 }
 
 static void handle(struct mr_watch *watch, int fd)
@@ -370,7 +416,7 @@ static void handle(struct mr_watch *watch, int fd)
 	else if (fd == mr_sampler_ends_fd(watch->sampler)) /* nobody looks any more: it would ring for ever */
 		(void)epoll_ctl(watch->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
 	else if (watch->channels && fd == mr_channels_fd(watch->channels))
-		check(watch, mr_channels_run(watch->channels, watch->writer, &err), &err);
+		run_channels(watch);
 }
 
 /* A last look at everything, for what came at the very end. */
@@ -385,15 +431,17 @@ static void take_the_rest(struct mr_watch *watch)
 	if (recording(watch))
 		check(watch, mr_process_tree_look(watch->tree, &err), &err);
 	if (watch->channels)
-		check(watch, mr_channels_run(watch->channels, watch->writer, &err), &err);
+		run_channels(watch);
 }
 
 void mr_watch_run(struct mr_watch *watch)
 {
+	watch->charged_cpu_ns = mr_sampler_thread_cpu_ns();
 	while (!watch->ended) {
 		struct epoll_event events[8];
 
 		do_what_is_due(watch);
+		charge(watch);
 		set_timer(watch);
 		const int count = epoll_wait(watch->epoll_fd, events, (int)MR_ARRAY_LEN(events), -1);
 

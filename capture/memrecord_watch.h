@@ -19,6 +19,7 @@ struct mr_ghost {
 	uint32_t pid;
 	uint32_t parent_pid;
 	uint64_t time_ns; /* of its fork */
+	char name[MR_PROC_COMM_MAX]; /* its parent's, until it calls exec(2) */
 };
 
 struct mr_watch {
@@ -41,6 +42,9 @@ struct mr_watch {
 	struct mr_ghost *ghosts;
 	size_t ghost_count;
 	size_t ghost_capacity;
+
+	uint64_t channels_cpu_ns; /* processor time that went into channels */
+	uint64_t charged_cpu_ns;  /* and into the rest, as far as the sampler knows of it */
 
 	bool ended;
 	struct mr_process_end end; /* of the command, once ended; state 0: told to stop */

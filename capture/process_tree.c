@@ -14,7 +14,7 @@
 #define BEHIND_PIDS_MAX 4096 /* further behind than this, a scan is cheaper */
 #define SCAN_SHARE 1000     /* a scan may take this fraction of the time until the next one */
 #define SCAN_SHARE_ALONE 500
-#define SCAN_SPACING_NS UINT64_C(2000000000)
+#define SCAN_SPACING_NS UINT64_C(5000000000)
 #define SCAN_SPACING_ALONE_NS UINT64_C(10000000)
 
 /* A process that was seen but whose parent is not known (yet). */
@@ -101,6 +101,11 @@ void mr_process_tree_relax(struct mr_process_tree *tree, bool relaxed)
 {
 	tree->behind = tree->behind || (tree->relaxed && !relaxed);
 	tree->relaxed = relaxed;
+}
+
+bool mr_process_tree_is_relaxed(const struct mr_process_tree *tree)
+{
+	return tree->relaxed;
 }
 
 /* /proc/TID exists for threads too, and looks like a process but for this line. */

@@ -36,6 +36,7 @@ void mr_process_tree_free(struct mr_process_tree *tree); /* NULL is fine */
 
 /* Whether someone else tells of new processes: then /proc is scanned only now and then. */
 void mr_process_tree_relax(struct mr_process_tree *tree, bool relaxed);
+bool mr_process_tree_is_relaxed(const struct mr_process_tree *tree);
 /* Looks for new processes.  Errors are those of `found`. */
 int mr_process_tree_look(struct mr_process_tree *tree, struct mr_error *err) MR_MUST_CHECK;
 

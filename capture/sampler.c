@@ -16,9 +16,17 @@
 #define WRITE_INTERVAL_NS UINT64_C(1000000000) /* a frame at least once a second */
 #define SLACK_NS UINT64_C(500000)              /* what is due this soon is done at once */
 #define FLAT_MAX_NS UINT64_C(60000000000)      /* an idle process is mentioned at least this often */
-#define ROLLUP_SPACING_NS UINT64_C(50000000)
+#define NAMELESS_LOOKS_MAX 3
+#define ENDED_MAX 4096
+#define ROLLUP_SPACING_NS UINT64_C(100000000)
 /* A first guess at what smaps_rollup takes for a byte of rss: 8 ns a page of 4 KiB. */
 #define ROLLUP_NS_PER_BYTE (8.0 / 4096)
+
+/* Processes whose end was told before they were reaped; whoever reaps them asks. */
+struct ended {
+	uint32_t pid;
+	uint64_t start_ticks;
+};
 
 struct mr_sampler {
 	struct mr_sampler_log log;
@@ -37,14 +45,21 @@ struct mr_sampler {
 	struct mr_budget rollup_budget; /* time in smaps_rollup, for all processes together */
 	struct mr_sampler_totals totals;
 	uint64_t rss_now;
+	struct ended ended[ENDED_MAX]; /* a ring */
+	size_t ended_count;
 };
 
-uint64_t mr_sampler_thread_cpu_ns(void)
+static uint64_t clock_ns(clockid_t clock)
 {
 	struct timespec time = { 0 };
 
-	(void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+	(void)clock_gettime(clock, &time);
 	return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+}
+
+uint64_t mr_sampler_thread_cpu_ns(void)
+{
+	return clock_ns(CLOCK_THREAD_CPUTIME_ID);
 }
 
 void mr_sampler_charge(struct mr_sampler *sampler, uint64_t cost_ns)
@@ -68,7 +83,7 @@ int mr_sampler_new(struct mr_sampler **sampler, struct mr_log_writer *writer,
 	made->own_pid = (uint32_t)getpid();
 	made->due_ns = now;
 	made->write_due_ns = now + WRITE_INTERVAL_NS;
-	made->budget = (struct mr_budget){ .start_ns = now, .advance_ns = 10000000, .share_ppm = 7000 };
+	made->budget = (struct mr_budget){ .start_ns = now, .advance_ns = 5000000, .share_ppm = 8000 };
 	made->rollup_budget = (struct mr_budget){ .start_ns = now, .advance_ns = 5000000, .share_ppm = 3000 };
 	made->ends_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (made->ends_fd < 0 || mr_proc_boot_id_read(made->log.boot_id) < 0) {
@@ -136,8 +151,7 @@ void mr_sampler_renamed(struct mr_sampler *sampler, uint32_t pid)
 
 	if (!process)
 		return;
-	process->named = false;
-	process->rollup_refused = false;
+	process->look_at_image = true;
 	process->due_ns = 0;
 	sampler->due_ns = 0;
 }
@@ -217,6 +231,7 @@ static int read_stat_into(struct mr_process *process, struct mr_sample *row, boo
 	row->cpu_system_ns = stat.cpu_system_ns;
 	row->threads = stat.threads;
 	process->parent_pid = stat.parent_pid;
+	process->look_at_image = false;
 	if (mr_process_image_changed(process, &stat)) {
 		process->named = false;
 		process->rollup_refused = false;
@@ -281,15 +296,35 @@ static int end_unless_own(struct mr_sampler *sampler, struct mr_process *process
 		process->due_ns = UINT64_MAX;
 		return MR_OK;
 	}
+	sampler->ended[sampler->ended_count++ % ENDED_MAX] = (struct ended){ process->pid, process->start_ticks };
 	return end_process(sampler, process, find_end(process), err);
 }
 
-static int log_image(struct mr_sampler *sampler, struct mr_process *process, uint64_t time_ns, struct mr_error *err)
+bool mr_sampler_has_ended(const struct mr_sampler *sampler, uint32_t pid, uint64_t start_ticks)
 {
-	const char *const command = process == sampler->root ? sampler->options.command : NULL;
+	const size_t count = sampler->ended_count < ENDED_MAX ? sampler->ended_count : ENDED_MAX;
 
+	for (size_t i = 0; i < count; i++)
+		if (sampler->ended[i].pid == pid && sampler->ended[i].start_ticks == start_ticks)
+			return true;
+	return false;
+}
+
+/* Writes a PROCESS row, unless the process is in the middle of exec(2): then its
+ * command line is empty for a moment, and the next look will do; not so at the LAST chance. */
+static int log_image(struct mr_sampler *sampler, struct mr_process *process, uint64_t time_ns, bool last,
+                     struct mr_error *err)
+{
+	struct mr_process_names names;
+
+	mr_sampler_log_read_names(&sampler->log, process, &names);
+	if (!names.command_line[0] && !last && process->nameless_looks++ < NAMELESS_LOOKS_MAX)
+		return MR_OK;
+	if (!names.command_line[0] && process == sampler->root && sampler->options.command)
+		(void)snprintf(names.command_line, sizeof(names.command_line), "%s", sampler->options.command);
 	process->named = true;
-	return mr_sampler_log_image(&sampler->log, process, command, time_ns, err);
+	process->nameless_looks = 0;
+	return mr_sampler_log_image(&sampler->log, process, &names, time_ns, err);
 }
 
 static uint64_t interval_of(const struct mr_sampler *sampler, const struct mr_process *process, uint64_t now)
@@ -308,10 +343,10 @@ static int sample(struct mr_sampler *sampler, struct mr_process *process, struct
 	if (process->due_ns <= row.time_ns)
 		process->due_ns = row.time_ns + interval_of(sampler, process, row.time_ns);
 	if (mr_process_read_statm(process, &row.rss, &row.vsz) < 0 ||
-	    read_stat_into(process, &row, row.vsz == 0 || !process->named) < 0)
+	    read_stat_into(process, &row, row.vsz == 0 || !process->named || process->look_at_image) < 0)
 		return end_unless_own(sampler, process, err);
 	if (!process->named)
-		MR_TRY(log_image(sampler, process, row.time_ns, err));
+		MR_TRY(log_image(sampler, process, row.time_ns, false, err));
 	if (mr_log_writer_is_full(sampler->log.writer))
 		return MR_OK;
 	read_rollup_into(sampler, process, &row);
@@ -340,12 +375,11 @@ static struct mr_process *insert(struct mr_sampler *sampler, uint32_t pid, const
 	return process;
 }
 
-static int begin(struct mr_sampler *sampler, uint32_t pid, const struct mr_proc_stat *stat,
+static int begin(struct mr_sampler *sampler, uint32_t pid, const struct mr_proc_stat *stat, uint64_t now,
                  struct mr_process **process, struct mr_error *err)
 {
 	const struct mr_process *const parent = process_of(sampler, stat->parent_pid);
 	struct mr_process *const made = insert(sampler, pid, stat);
-	const uint64_t now = mr_clock_monotonic_ns();
 
 	MR_FAIL_IF(!made, err, MR_ERR_NOMEM, "out of memory for process %u", pid);
 	made->parent_start_ticks = parent ? parent->start_ticks : 0;
@@ -363,7 +397,7 @@ int mr_sampler_add(struct mr_sampler *sampler, uint32_t pid, const struct mr_pro
 		return MR_OK;
 	if (process) /* its pid is used again, so it ended and nobody told */
 		MR_TRY(end_process(sampler, process, find_end(process), err));
-	MR_TRY(begin(sampler, pid, stat, &process, err));
+	MR_TRY(begin(sampler, pid, stat, mr_clock_monotonic_ns(), &process, err));
 	watch_end(sampler, process);
 	MR_TRY(sample(sampler, process, err));
 	if (sampler->rss_now > sampler->totals.rss_peak_tree)
@@ -374,15 +408,21 @@ int mr_sampler_add(struct mr_sampler *sampler, uint32_t pid, const struct mr_pro
 }
 
 int mr_sampler_missed(struct mr_sampler *sampler, uint32_t pid, const struct mr_proc_stat *stat,
-                      struct mr_process_end end, struct mr_error *err)
+                      uint64_t begin_ns, struct mr_process_end end, struct mr_error *err)
 {
 	struct mr_process *process;
 
 	if (process_of(sampler, pid))
 		return mr_sampler_ended(sampler, pid, end, err);
-	MR_TRY(begin(sampler, pid, stat, &process, err));
-	MR_TRY(log_image(sampler, process, process->zero_ns, err));
+	MR_TRY(begin(sampler, pid, stat, begin_ns, &process, err));
 	return end_process(sampler, process, end, err);
+}
+
+const char *mr_sampler_name(const struct mr_sampler *sampler, uint32_t pid)
+{
+	const struct mr_process *const process = process_of(sampler, pid);
+
+	return process ? process->comm : "";
 }
 
 /* PROCESS is gone afterwards, unless it is the root. */
@@ -394,7 +434,7 @@ static int end_process(struct mr_sampler *sampler, struct mr_process *process, s
 	int code = MR_OK;
 
 	if (!process->named) /* it never lived long enough to be looked at */
-		code = log_image(sampler, process, now, err);
+		code = log_image(sampler, process, process->zero_ns, true, err);
 	if (code == MR_OK && process->last_unwritten)
 		code = append_row(process, &process->last, err);
 	if (code == MR_OK && process->row_count > 0)
@@ -478,7 +518,6 @@ static uint64_t next_due(const struct mr_sampler *sampler)
 int mr_sampler_tick(struct mr_sampler *sampler, struct mr_error *err)
 {
 	const uint64_t now = mr_clock_monotonic_ns();
-	const uint64_t cpu_begun = mr_sampler_thread_cpu_ns();
 
 	MR_TRY(sample_due(sampler, now + SLACK_NS, err));
 	if (sampler->rss_now > sampler->totals.rss_peak_tree)
@@ -487,13 +526,7 @@ int mr_sampler_tick(struct mr_sampler *sampler, struct mr_error *err)
 		sampler->write_due_ns = now + WRITE_INTERVAL_NS;
 		MR_TRY(write_all(sampler, err));
 	}
-	mr_sampler_charge(sampler, mr_sampler_thread_cpu_ns() - cpu_begun);
-
-	const uint64_t ready = mr_budget_ready_ns(&sampler->budget);
-
 	sampler->due_ns = next_due(sampler);
-	if (sampler->due_ns < ready)
-		sampler->due_ns = ready;
 	return MR_OK;
 }
 
@@ -504,7 +537,9 @@ int mr_sampler_setting(struct mr_sampler *sampler, const char *key, const char *
 
 uint64_t mr_sampler_due_ns(const struct mr_sampler *sampler)
 {
-	return sampler->due_ns;
+	const uint64_t ready = mr_budget_ready_ns(&sampler->budget);
+
+	return sampler->due_ns > ready ? sampler->due_ns : ready;
 }
 
 static int snapshot_one(struct mr_sampler *sampler, struct mr_process *process, struct mr_error *err)
@@ -556,5 +591,7 @@ int mr_sampler_finish(struct mr_sampler *sampler, struct mr_error *err)
 		return MR_OK;
 	MR_TRY(mr_sampler_log_counter(&sampler->log, sampler->root, "processes", sampler->totals.process_count, err));
 	MR_TRY(mr_sampler_log_counter(&sampler->log, sampler->root, "samples", sampler->totals.sample_count, err));
-	return mr_sampler_log_counter(&sampler->log, sampler->root, "sampler_cpu_ns", sampler->totals.cost_ns, err);
+	MR_TRY(mr_sampler_log_counter(&sampler->log, sampler->root, "sampler_cpu_ns", sampler->totals.cost_ns, err));
+	return mr_sampler_log_counter(&sampler->log, sampler->root, "capture_cpu_ns", clock_ns(CLOCK_PROCESS_CPUTIME_ID),
+	                              err);
 }

@@ -8,8 +8,9 @@
  * What it costs: rss and vsz are read every time; faults, cpu and threads too,
  * unless a process has so many threads that it would take more than 0.2% of the
  * time; pss, uss and swap make the kernel walk the process's page tables, so
- * they get at most 0.3%, of each process's time and of all.  The sampler's own
- * thread gets 0.7% of a core: when there is more to look at, it looks less often.
+ * they get at most 0.3%, of each process's time and of all.  And all that is done
+ * for the sampler's sake gets 0.8% of a core, as its caller charges it: when
+ * there is more to look at, it looks less often.
  *
  * One thread.  Errors come from the log or from memory; after the first one the
  * sampler is of no more use, and the processes do not notice.
@@ -53,9 +54,14 @@ void mr_sampler_hint_end(struct mr_sampler *sampler, uint32_t pid, struct mr_pro
 /* Process PID has ended so. Unknown ones are ignored. */
 int mr_sampler_ended(struct mr_sampler *sampler, uint32_t pid, struct mr_process_end end,
                      struct mr_error *err) MR_MUST_CHECK;
-/* A process that ended before it could be looked at: a stream that says so. */
+/* A process that began at BEGIN_NS (CLOCK_MONOTONIC) and has ended before it could
+ * be looked at: a stream that says so. */
 int mr_sampler_missed(struct mr_sampler *sampler, uint32_t pid, const struct mr_proc_stat *stat,
-                      struct mr_process_end end, struct mr_error *err) MR_MUST_CHECK;
+                      uint64_t begin_ns, struct mr_process_end end, struct mr_error *err) MR_MUST_CHECK;
+/* Whether that end has been told of already, by a look: a zombie changes hands when its parent ends. */
+bool mr_sampler_has_ended(const struct mr_sampler *sampler, uint32_t pid, uint64_t start_ticks);
+/* The name (comm) of process PID; "" when it is not known.  Borrowed until it ends. */
+const char *mr_sampler_name(const struct mr_sampler *sampler, uint32_t pid);
 
 /* Writes a setting of the capture into the root's stream; KEY and VALUE are copied. */
 int mr_sampler_setting(struct mr_sampler *sampler, const char *key, const char *value,
@@ -63,7 +69,7 @@ int mr_sampler_setting(struct mr_sampler *sampler, const char *key, const char *
 
 /* Samples what is due and writes once a second what has gathered. */
 int mr_sampler_tick(struct mr_sampler *sampler, struct mr_error *err) MR_MUST_CHECK;
-/* CLOCK_MONOTONIC at which mr_sampler_tick() is next needed. */
+/* CLOCK_MONOTONIC at which mr_sampler_tick() is next needed, and may be afforded. */
 uint64_t mr_sampler_due_ns(const struct mr_sampler *sampler);
 /* Reads everything of every process and writes a snapshot row for each. */
 int mr_sampler_snapshot(struct mr_sampler *sampler, struct mr_error *err) MR_MUST_CHECK;
@@ -87,7 +93,8 @@ struct mr_sampler_totals {
 
 void mr_sampler_totals(const struct mr_sampler *sampler, struct mr_sampler_totals *totals);
 
-/* Charges COST_NS of processor time, spent for the sampler's sake elsewhere. */
+/* Charges COST_NS of processor time that was spent for the sampler's sake, here or
+ * elsewhere: when there are samples again follows from it. */
 void mr_sampler_charge(struct mr_sampler *sampler, uint64_t cost_ns);
 uint64_t mr_sampler_thread_cpu_ns(void); /* of the calling thread */
 

@@ -4,8 +4,6 @@
  */
 #include "sampler_log.h"
 
-#include "proc_identity.h"
-
 #define CREATOR "memrecord " MR_VERSION_STRING
 #define SNAPSHOT_DESCRIPTION "requested by a signal"
 
@@ -73,23 +71,27 @@ int mr_sampler_log_stream(struct mr_sampler_log *log, struct mr_process *process
 	return mr_log_writer_end(log->writer, &block, &nowhere, err);
 }
 
-int mr_sampler_log_image(struct mr_sampler_log *log, struct mr_process *process, const char *command_line,
-                         uint64_t time_ns, struct mr_error *err)
+void mr_sampler_log_read_names(const struct mr_sampler_log *log, const struct mr_process *process,
+                               struct mr_process_names *names)
+{
+	names->name = process->comm;
+	(void)mr_proc_command_line(process->pid, log->arguments, log->home, names->command_line,
+	                           sizeof(names->command_line));
+	(void)mr_proc_executable(process->pid, log->home, names->executable, sizeof(names->executable));
+}
+
+int mr_sampler_log_image(struct mr_sampler_log *log, struct mr_process *process,
+                         const struct mr_process_names *names, uint64_t time_ns, struct mr_error *err)
 {
 	const struct mr_log_span span = span_at(process, time_ns);
 	struct mr_block_writer block;
-	char text[MR_PROC_TEXT_MAX];
 	uint64_t name;
 	uint64_t command;
 	uint64_t executable;
 
-	MR_TRY(put_string(log, process, process->comm, &name, err));
-	if (mr_proc_command_line(process->pid, log->arguments, log->home, text, sizeof(text)) > 0 || !command_line)
-		command_line = text;
-	MR_TRY(put_string(log, process, command_line, &command, err));
-	(void)mr_proc_executable(process->pid, log->home, text, sizeof(text));
-	MR_TRY(put_string(log, process, text, &executable, err));
-
+	MR_TRY(put_string(log, process, names->name, &name, err));
+	MR_TRY(put_string(log, process, names->command_line, &command, err));
+	MR_TRY(put_string(log, process, names->executable, &executable, err));
 	mr_log_writer_begin(log->writer, process->stream, MR_KIND_PROCESS, 1, &block);
 	mr_block_scalar(&block, MR_PROCESS_TIME, span.time_first);
 	mr_block_scalar(&block, MR_PROCESS_NAME, name);

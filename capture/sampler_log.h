@@ -8,6 +8,7 @@
 #define MR_SAMPLER_LOG_H
 
 #include "log_writer.h"
+#include "proc_identity.h"
 #include "sampler_process.h"
 
 struct mr_sampler_log {
@@ -25,10 +26,19 @@ void mr_sampler_log_release(struct mr_sampler_log *log);
 /* Gives PROCESS a stream whose zero is TIME_NS. */
 int mr_sampler_log_stream(struct mr_sampler_log *log, struct mr_process *process, uint64_t time_ns,
                           struct mr_error *err) MR_MUST_CHECK;
-/* A PROCESS row with the names of the image that runs now.  COMMAND_LINE (may
- * be NULL) stands in for a command line that /proc does not tell. */
-int mr_sampler_log_image(struct mr_sampler_log *log, struct mr_process *process, const char *command_line,
-                         uint64_t time_ns, struct mr_error *err) MR_MUST_CHECK;
+/* What a PROCESS row says; "" where nothing is known. */
+struct mr_process_names {
+	const char *name;
+	char command_line[MR_PROC_TEXT_MAX];
+	char executable[MR_PROC_TEXT_MAX];
+};
+
+/* The names of the image that PROCESS runs now, from /proc. */
+void mr_sampler_log_read_names(const struct mr_sampler_log *log, const struct mr_process *process,
+                               struct mr_process_names *names);
+int mr_sampler_log_image(struct mr_sampler_log *log, struct mr_process *process,
+                         const struct mr_process_names *names, uint64_t time_ns,
+                         struct mr_error *err) MR_MUST_CHECK;
 /* Writes and forgets the samples that wait. */
 int mr_sampler_log_samples(struct mr_sampler_log *log, struct mr_process *process,
                            struct mr_error *err) MR_MUST_CHECK;

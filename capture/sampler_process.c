@@ -106,6 +106,10 @@ int mr_process_read_statm(struct mr_process *process, uint64_t *rss, uint64_t *v
 
 bool mr_process_image_changed(struct mr_process *process, const struct mr_proc_stat *stat)
 {
+	/* Without an address space (a process that is ending) there is no image to tell of. */
+	if (stat->image_code == 0 && stat->image_stack == 0 && process->comm[0])
+		return false;
+
 	const bool changed = process->image_code != stat->image_code || process->image_stack != stat->image_stack ||
 	                     memcmp(process->comm, stat->comm, sizeof(process->comm)) != 0;
 

@@ -52,6 +52,8 @@ struct mr_process {
 	uint64_t snapshot_count;
 	struct mr_process_end end_hint; /* state 0: none */
 	bool named;            /* a PROCESS row tells of the image that runs now */
+	bool look_at_image;    /* it may have changed */
+	unsigned nameless_looks; /* that found no command line: exec(2) was under way */
 
 	/* The image: what exec(2) changes. */
 	char comm[MR_PROC_COMM_MAX];
