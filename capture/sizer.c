@@ -85,6 +85,12 @@ int mr_sizer_mark(struct mr_sizer *sizer, const void *object)
 	return added < 0 ? added : 0;
 }
 
+void mr_sizer_ask(struct mr_sizer *sizer, mr_sizer_is_tracked *is_tracked, void *context)
+{
+	sizer->is_tracked = is_tracked;
+	sizer->is_tracked_context = context;
+}
+
 static bool embedded_is_flat(const struct memcapture_layout *layout, unsigned depth)
 {
 	if (layout->walk)

@@ -75,6 +75,10 @@ void mr_sizer_clear(struct mr_sizer *sizer);
 /* OBJECT is tracked: it is never part of another's size.  To be called for all
  * tracked objects before the first is sized. */
 int mr_sizer_mark(struct mr_sizer *sizer, const void *object) MR_MUST_CHECK;
+/* Instead of marks for all, when few objects are to be sized: IS_TRACKED is asked
+ * about each address that is met, once.  NULL: marks are all there is. */
+typedef bool mr_sizer_is_tracked(void *context, const void *address);
+void mr_sizer_ask(struct mr_sizer *sizer, mr_sizer_is_tracked *is_tracked, void *context);
 /* Sizes one tracked object (marked before), down to LEVEL levels of single
  * referents (at most MR_LOG_PATH_DEPTH_MAX are told apart).  After a failure
  * SIZED is as it was, and part of what the object leads to has been counted. */

@@ -84,6 +84,8 @@ struct mr_pending {
 
 struct mr_sizer {
 	struct mr_path_source source;
+	mr_sizer_is_tracked *is_tracked; /* or NULL */
+	void *is_tracked_context;
 	struct mr_visited visited;
 	int status;       /* the first failure while sizing the current object */
 	unsigned level;   /* of the current object */
@@ -249,6 +251,9 @@ static inline bool mr_sizer_claim(struct mr_sizer *sizer, const void *pointer)
 		sizer->status = added;
 		return false;
 	}
+	if (MR_UNLIKELY(sizer->is_tracked != NULL) && added &&
+	    sizer->is_tracked(sizer->is_tracked_context, pointer))
+		return false;
 	sizer->counted += (uint64_t)added;
 	return added;
 }

@@ -436,6 +436,25 @@ Test(sizer, tracked_objects__are_not_part_of_others)
 	             "= 82 40\nlabels 1 42 32\nlabels/[] 2 10 0\nlabels/[]/text 2 10 10\n"));
 }
 
+static bool is_second_label(void *context, const void *address)
+{
+	return address == context;
+}
+
+Test(sizer, tracked_objects__can_be_asked_for)
+{
+	struct point point = { 0, 0 };
+	struct label labels[3] = { { "one", &point }, { "two", NULL }, { "three", NULL } };
+	struct table table = { labels, NULL, NULL, NULL, 3, 0 };
+
+	mr_sizer_ask(fixture.sizer, is_second_label, &labels[1]);
+	cr_assert(
+		eq(str, sized_text(&table, &table_layout, 2), "= 90 40\nlabels 1 50 32\nlabels/[] 2 18 0\n"));
+	mr_sizer_clear(fixture.sizer);
+	mr_sizer_ask(fixture.sizer, NULL, NULL);
+	cr_assert(eq(str, sized_text(&table, &table_layout, 0), "= 110 40\n"));
+}
+
 struct tree {
 	struct tree *left, *right, *up;
 };
