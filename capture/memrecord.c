@@ -11,7 +11,7 @@
 
 #define INTERVAL_MIN_NS UINT64_C(1000000)
 #define INTERVAL_MAX_NS UINT64_C(3600000000000)
-#define SIZE_MIN_BYTES UINT64_C(65536)
+#define SIZE_MIN_BYTES UINT64_C(131072) /* the log writer keeps half of it for what explains the rest */
 
 enum option_id {
 	OPTION_OUTPUT = 1,
@@ -32,7 +32,7 @@ static const struct mr_option options[] = {
 	                      "then a thousandth of the process's age, at most 1s)",
 	  OPTION_INTERVAL },
 	{ "no-args", 0, NULL, "leave the arguments of commands out of the log", OPTION_NO_ARGS },
-	{ "max-size", 0, "BYTES", "stop recording samples when the log has BYTES (64KiB or more; also 10M, 1GiB)",
+	{ "max-size", 0, "BYTES", "stop recording samples when the log has BYTES (128KiB or more; also 10M, 1GiB)",
 	  OPTION_MAX_SIZE },
 	{ "quiet", 'q', NULL, "no closing line", OPTION_QUIET },
 	{ "pid", 'p', "PID", "record this process and its descendants instead of a command", OPTION_PID },
@@ -69,7 +69,7 @@ static int take_interval(const char *value, uint64_t *interval_ns, struct mr_err
 static int take_size(const char *value, uint64_t *size_bytes, struct mr_error *err)
 {
 	if (mr_parse_bytes(value, size_bytes) < 0 || *size_bytes < SIZE_MIN_BYTES)
-		return mr_fail(err, MR_ERR_ARG, "--max-size '%s': must be a number of bytes, 64KiB or more", value);
+		return mr_fail(err, MR_ERR_ARG, "--max-size '%s': must be a number of bytes, 128KiB or more", value);
 	return MR_OK;
 }
 
