@@ -71,7 +71,7 @@ struct mr_frame {
 	uint64_t stream;     /* 0: of several */
 	uint64_t time_first;
 	uint64_t time_last;
-	uint64_t snapshot_first; /* 0 .. UINT64_MAX where the frame was found without an index */
+	uint64_t snapshot_first; /* 0 .. UINT64_MAX where it may speak of any */
 	uint64_t snapshot_last;
 	uint64_t sequence;   /* found without an index: its number in the segment */
 	uint32_t segment;
@@ -140,6 +140,9 @@ int mr_frame_decompress(void *zstd, const uint8_t *data, size_t len, uint8_t *co
  * may hold: a zstd frame with checksum and a content size within the limit. 0
  * or MR_ERR_FORMAT / MR_ERR_LIMIT. */
 int mr_frame_claim(const uint8_t *data, size_t len, uint32_t *content_bytes, struct mr_error *err) MR_MUST_CHECK;
+
+/* Appends CONTENT as one frame to OUT.  MR_ERR_NOMEM. */
+int mr_frame_compress(struct mr_buffer *out, const uint8_t *content, size_t len, struct mr_error *err) MR_MUST_CHECK;
 
 /* Bytes of the whole frame that begins at DATA; 0 when [DATA, DATA + LEN) does not hold it. */
 size_t mr_frame_measure(const uint8_t *data, size_t len);

@@ -9,6 +9,10 @@
 /* Segments whose headers may be lost; a log with more has been put together in a wild way. */
 #define SPLITS_MAX 64
 
+/* A few bytes can claim a million rows: looking at a column is worth as many rows as this. */
+#define ROWS_WORTH (1u << 20)
+#define ROWS_WORTH_PER_BYTE 64u
+
 /* The column of times of a kind; 0: it has none. */
 static unsigned time_column(unsigned kind)
 {
@@ -26,25 +30,62 @@ static unsigned time_column(unsigned kind)
 	}
 }
 
-static int add_times(struct mr_frame *frame, const struct mr_block *block, struct mr_error *err)
+/* The column of snapshots' numbers of a kind; 0: it has none. */
+static unsigned snapshot_column(unsigned kind)
 {
-	const unsigned id = time_column(block->kind);
-	struct mr_cursor cursor;
-	uint64_t times[MR_CHUNK];
+	switch (kind) {
+	case MR_KIND_SIZES: return MR_SIZES_SNAPSHOT;
+	case MR_KIND_REFERENTS: return MR_REFERENTS_SNAPSHOT;
+	case MR_KIND_LABELS: return MR_LABELS_SNAPSHOT;
+	case MR_KIND_SNAPSHOTS: return MR_SNAPSHOTS_NUMBER;
+	case MR_KIND_CLASS_TOTALS: return MR_CLASS_TOTALS_SNAPSHOT;
+	case MR_KIND_REFERENT_TOTALS: return MR_REFERENT_TOTALS_SNAPSHOT;
+	default: return 0;
+	}
+}
 
-	/* A few bytes that claim a million rows are not worth the work: the times are for show. */
-	if (id == 0 || block->rows > 4096 + 64 * (uint64_t)block->columns[id].len)
+/* Widens [*FIRST, *LAST] (0: nothing yet) by the values of a column; gives
+ * false when the column claims more rows than looking at them is worth. */
+static int add_span(const struct mr_block *block, unsigned id, uint64_t *first, uint64_t *last, bool *worth,
+                    struct mr_error *err)
+{
+	struct mr_cursor cursor;
+	uint64_t values[MR_CHUNK];
+
+	*worth = block->rows <= ROWS_WORTH + ROWS_WORTH_PER_BYTE * (uint64_t)block->columns[id].len;
+	if (!*worth)
 		return 0;
 	MR_TRY(mr_cursor_open(&cursor, block, id, err));
 	while (cursor.rows_left > 0) {
 		const uint32_t rows = cursor.rows_left < MR_CHUNK ? cursor.rows_left : MR_CHUNK;
 
-		MR_TRY(mr_cursor_read(&cursor, times, rows, err));
+		MR_TRY(mr_cursor_read(&cursor, values, rows, err));
 		for (uint32_t row = 0; row < rows; row++) {
-			if (frame->time_last == 0 || times[row] < frame->time_first)
-				frame->time_first = times[row];
-			if (times[row] > frame->time_last)
-				frame->time_last = times[row];
+			if (*last == 0 || values[row] < *first)
+				*first = values[row];
+			if (values[row] > *last)
+				*last = values[row];
+		}
+	}
+	return 0;
+}
+
+/* What an index would say of a block. */
+static int add_block(struct mr_frame *frame, const struct mr_block *block, struct mr_error *err)
+{
+	const unsigned time_id = time_column(block->kind);
+	const unsigned snapshot_id = snapshot_column(block->kind);
+	bool worth;
+
+	if (block->kind < 64)
+		frame->kinds |= UINT64_C(1) << block->kind;
+	if (time_id != 0)
+		MR_TRY(add_span(block, time_id, &frame->time_first, &frame->time_last, &worth, err));
+	if (snapshot_id != 0) {
+		MR_TRY(add_span(block, snapshot_id, &frame->snapshot_first, &frame->snapshot_last, &worth, err));
+		if (!worth) { /* it may speak of any */
+			frame->snapshot_first = 0;
+			frame->snapshot_last = UINT64_MAX;
 		}
 	}
 	return 0;
@@ -60,9 +101,7 @@ static int look_through(struct mr_log_segment *segment, const struct mr_frame_co
 	MR_TRY(mr_log__frame_block(content->data, content->len, &frame->stream, &frame->sequence, err));
 	while (offset < content->len) {
 		MR_TRY(mr_block_parse(content->data, content->len, &offset, &block, err));
-		if (block.kind < 64)
-			frame->kinds |= UINT64_C(1) << block.kind;
-		MR_TRY(add_times(frame, &block, err));
+		MR_TRY(add_block(frame, &block, err));
 		if (block.kind == MR_KIND_FRAME) {
 			uint64_t stream;
 

@@ -95,6 +95,23 @@ int mr_frame_decompress(void *zstd, const uint8_t *data, size_t len, uint8_t *co
 	return 0;
 }
 
+int mr_frame_compress(struct mr_buffer *out, const uint8_t *content, size_t len, struct mr_error *err)
+{
+	const size_t bound = ZSTD_compressBound(len);
+	uint8_t *const data = mr_buffer_reserve(out, bound);
+	ZSTD_CCtx *const zstd = ZSTD_createCCtx();
+	size_t made = 0;
+
+	if (data != NULL && zstd != NULL) {
+		ZSTD_CCtx_setParameter(zstd, ZSTD_c_checksumFlag, 1);
+		made = ZSTD_compress2(zstd, data, bound, content, len);
+	}
+	ZSTD_freeCCtx(zstd);
+	MR_FAIL_IF(made == 0 || ZSTD_isError(made), err, MR_ERR_NOMEM, "out of memory for a frame of %zu bytes", len);
+	out->len += made;
+	return 0;
+}
+
 static int slot_reserve(uint8_t **memory, size_t *capacity, size_t wanted, struct mr_error *err)
 {
 	if (wanted <= *capacity)

@@ -270,8 +270,6 @@ static int take_found(struct scan *scan, uint64_t offset, const struct found *fo
 			.offset = offset,
 			.size_bytes = (uint32_t)found->size_bytes,
 			.content_bytes = found->content_bytes,
-			.snapshot_last = UINT64_MAX,
-			.time_last = 0,
 		};
 		MR_TRY(mr_log__frame_add(scan->log, segment, &frame, err));
 	} else if (found->what == TABLE && segment != NULL) {

@@ -99,6 +99,8 @@ static int walk_blocks(struct mr_loading *loading, const struct mr_frame_walk *w
 			segment->blocks_unknown++;
 		if (block.kind >= 64 || (walk->kinds >> block.kind & 1) == 0 || block.rows == 0)
 			continue;
+		if (mr_kind_group(block.kind) == MR_GROUP_END)
+			continue; /* the reader's affair */
 		MR_FAIL_IF(loading->stream == NULL, err, MR_ERR_FORMAT, "a block of rows belongs to no stream");
 		if (loading->stream->repeated)
 			continue;
@@ -391,16 +393,16 @@ int mr_model_open(const char *const *paths, size_t path_count, struct mr_model *
 	return 0;
 }
 
-int mr_model_open_memory(const void *data, size_t size_bytes, const char *name, struct mr_model **model,
-                         struct mr_error *err)
+int mr_model__open_take(struct mr_source *source, struct mr_model **model, struct mr_error *err)
 {
 	struct mr_model *opened = NULL;
-	struct mr_source source;
 
-	MR_TRY(model_new(1, &opened, err));
-	int code = mr_source_open_memory(&source, data, size_bytes, name, err);
-	if (code == 0)
-		code = add_log_take(opened, &source, err);
+	int code = model_new(1, &opened, err);
+	if (code < 0) {
+		mr_source_release(source);
+		return code;
+	}
+	code = add_log_take(opened, source, err);
 	if (code == 0)
 		code = load_summary(opened, err);
 	if (code < 0) {
@@ -409,4 +411,13 @@ int mr_model_open_memory(const void *data, size_t size_bytes, const char *name, 
 	}
 	*model = opened;
 	return 0;
+}
+
+int mr_model_open_memory(const void *data, size_t size_bytes, const char *name, struct mr_model **model,
+                         struct mr_error *err)
+{
+	struct mr_source source;
+
+	MR_TRY(mr_source_open_memory(&source, data, size_bytes, name, err));
+	return mr_model__open_take(&source, model, err);
 }

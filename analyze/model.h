@@ -54,7 +54,8 @@ struct mr_code {
 	uint32_t function;     /* strings, as known at capture; 0: not known */
 	uint32_t file;
 	uint32_t line;
-	uint64_t offset;
+	uint64_t offset;       /* in the module's own addresses */
+	uint64_t id;           /* as its stream has it */
 	uint32_t symbol_first; /* its rows in `symbols`, innermost first */
 	uint32_t symbol_count;
 };

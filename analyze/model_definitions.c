@@ -59,6 +59,8 @@ static int add_string(struct mr_loading *loading, uint64_t id, const uint8_t *by
 	state->text_len += len + 1;
 	MR_TRY(mr_id_map_put(&loading->stream->ids[MR_DEFINED_STRING], id, (uint32_t)state->strings.count, err));
 	state->strings.count++;
+	if (id > loading->stream->string_id_max)
+		loading->stream->string_id_max = id;
 	return 0;
 }
 
@@ -166,6 +168,7 @@ int mr_model__read_code(struct mr_loading *loading, const struct mr_block *block
 				.file = mr_raw_id(rows.values[MR_CODE_FILE][i]),
 				.line = mr_raw_id(rows.values[MR_CODE_LINE][i]),
 				.offset = rows.values[MR_CODE_OFFSET][i],
+				.id = rows.values[MR_CODE_ID][i],
 			};
 			stream->codes.count += at == stream->codes.count;
 		}

@@ -109,6 +109,7 @@ struct mr_stream_state {
 	uint64_t clock_realtime_ns;
 	uint32_t creator; /* string id, then string */
 	uint64_t time_last_ns;
+	uint64_t string_id_max;
 
 	uint32_t run;     /* index in the model's runs */
 	uint32_t index;   /* in the run's streams */
@@ -201,6 +202,9 @@ uint32_t mr_stream_row(const struct mr_run *run, struct mr_stream_state *stream,
 
 /* Counts ROWS against what the file may ask for. */
 int mr_model__spend_rows(struct mr_loading *loading, uint32_t rows, struct mr_error *err) MR_MUST_CHECK;
+
+/* Opens the log of SOURCE (taken, also on failure) as a model. */
+int mr_model__open_take(struct mr_source *source, struct mr_model **model, struct mr_error *err) MR_MUST_CHECK;
 
 /* Puts the runs together after the definitions and summaries are read. */
 int mr_model__build_runs(struct mr_model *model, struct mr_error *err) MR_MUST_CHECK;

@@ -7,7 +7,7 @@ ANALYZE_READER := $(patsubst analyze/%.c,%,$(wildcard analyze/log_*.c analyze/mo
 ANALYZE_TABLES := $(patsubst analyze/%.c,%,$(filter-out analyze/log_%.c analyze/model%.c analyze/symbolizer%.c \
                     analyze/memstats.c,$(wildcard analyze/*.c)))
 MEMSTATS_OBJECTS := $(patsubst %,$(B)/obj/analyze/%.o,$(ANALYZE_READER) $(ANALYZE_TABLES))
-MEMSTATS_LIBS := -lzstd -ldw -lelf -ljansson -lpthread -lm
+MEMSTATS_LIBS := -lzstd -ldw -lelf -liberty -ljansson -lpthread -lm
 
 $(B)/obj/analyze/%.o: OBJ_CFLAGS += -Ianalyze
 

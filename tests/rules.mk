@@ -32,7 +32,7 @@ $(B)/test/lib%.a:
 TEST_PACKAGES := cairo libxml-2.0 jansson libzstd
 # Asked for once, and only when a test is built.
 TEST_CFLAGS = $(eval TEST_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(TEST_PACKAGES)))$(TEST_CFLAGS)
-TEST_LIBS = $(eval TEST_LIBS := $(shell $(PKG_CONFIG) --libs $(TEST_PACKAGES)) -ldw -lelf -lpthread -lm)$(TEST_LIBS)
+TEST_LIBS = $(eval TEST_LIBS := $(shell $(PKG_CONFIG) --libs $(TEST_PACKAGES)) -ldw -lelf -liberty -lpthread -lm)$(TEST_LIBS)
 $(B)/obj/tests/%.o: OBJ_CFLAGS += -Ianalyze -Irender -Itests/lib $(TEST_CFLAGS)
 # Criterion's eq(str, ...) takes its texts as plain char *.
 $(B)/obj/tests/unit/%.o: OBJ_CFLAGS += -Wno-write-strings

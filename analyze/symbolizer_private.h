@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Between the part that reads debugging information (symbolizer.c), the one that
+ * demangles (symbolizer_demangle.c) and the one that rewrites logs
+ * (symbolizer_log.c).
+ */
+#ifndef MR_SYMBOLIZER_PRIVATE_H
+#define MR_SYMBOLIZER_PRIVATE_H
+
+#include "base.h"
+
+/* One module of which places are named. */
+struct mr_symbolizer;
+
+/* Opens the module at PATH ("~" is the home folder), whose build id was
+ * BUILD_ID ("" when not known).  Where the file is gone or is of another build,
+ * what is installed for that build id is taken.  MR_ERR_READ: there is nothing
+ * to be had, with the reason; MR_ERR_NOMEM. */
+int mr_symbolizer_open(struct mr_symbolizer **symbolizer, const char *path, const char *build_id,
+                       struct mr_error *err) MR_MUST_CHECK;
+void mr_symbolizer_close(struct mr_symbolizer *symbolizer); /* NULL is fine */
+/* Whether there is debugging information, not names of functions alone. */
+bool mr_symbolizer_has_lines(struct mr_symbolizer *symbolizer);
+
+struct mr_named { /* a frame; strings are borrowed for the call, "" when unknown */
+	const char *function; /* demangled */
+	const char *file;     /* the home folder as ~ */
+	uint32_t line;
+};
+
+/* Called for each frame at a place, innermost first, with its DEPTH 0.. . */
+typedef int mr_symbolizer_visit(void *context, uint32_t depth, const struct mr_named *named, struct mr_error *err);
+
+/* Names OFFSET, an address in the module's own terms.  Gives the number of
+ * frames, 0 when nothing is known, or the error that VISIT gave. */
+int mr_symbolizer_name(struct mr_symbolizer *symbolizer, uint64_t offset, mr_symbolizer_visit *visit, void *context,
+                       struct mr_error *err) MR_MUST_CHECK;
+
+/* Appends NAME as a programmer writes it (C++ and Rust), or as it is. */
+void mr_demangle(struct mr_buffer *out, const char *name);
+
+#endif
