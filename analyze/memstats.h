@@ -189,8 +189,9 @@ struct memstats_object {
 	const struct memstats_state *states; /* by time */
 };
 
-/* The details of the objects in ROWS of an `objects` table, in one pass over
- * the log: *OBJECTS has an entry a row. Freed as one with memstats_objects_free(). */
+/* The details of the objects in ROWS (each at most once) of an `objects` table,
+ * in one pass over the log: *DETAILS has an entry a row; texts in it live as long as
+ * the log. Freed as one with memstats_objects_free(). */
 int memstats_objects_new(struct memstats_table *objects, const size_t *rows, size_t row_count,
                          struct memstats_object **details, struct memstats_error *error);
 void memstats_objects_free(struct memstats_object *details);

@@ -262,6 +262,27 @@ static int fill(struct details *details, struct mr_error *err)
 	return 0;
 }
 
+/* Each exists, and none is there twice: the model gives each object once. */
+static int check_rows(const struct memstats_table *objects, const size_t *rows, size_t row_count, struct mr_error *err)
+{
+	uint8_t *seen = mr_alloc(objects->row_count / 8 + 1);
+	int code = 0;
+
+	MR_FAIL_IF(!seen, err, MR_ERR_NOMEM, "no memory for the details of %zu objects", row_count);
+	for (size_t i = 0; code == 0 && i < row_count; i++) {
+		const size_t row = rows[i];
+
+		if (row >= objects->row_count)
+			code = mr_fail(err, MR_ERR_ARG, "table objects has no row %zu", row);
+		else if (seen[row / 8] & 1u << row % 8)
+			code = mr_fail(err, MR_ERR_ARG, "row %zu of table objects is asked for twice", row);
+		else
+			seen[row / 8] |= (uint8_t)(1u << row % 8);
+	}
+	mr_free(seen);
+	return code;
+}
+
 int memstats_objects_new(struct memstats_table *objects, const size_t *rows, size_t row_count,
                          struct memstats_object **result, struct memstats_error *error)
 {
@@ -271,8 +292,7 @@ int memstats_objects_new(struct memstats_table *objects, const size_t *rows, siz
 
 	MR_FAIL_IF(objects->type != &mr_table_objects, err, MR_ERR_ARG, "table %s has no details of objects",
 	           objects->type->info.name);
-	for (size_t i = 0; i < row_count; i++)
-		MR_FAIL_IF(rows[i] >= objects->row_count, err, MR_ERR_ARG, "table objects has no row %zu", rows[i]);
+	MR_TRY(check_rows(objects, rows, row_count, err));
 	details.trace = mr_alloc(TRACE_MAX * sizeof(*details.trace));
 	if (!details.trace)
 		code = mr_fail(err, MR_ERR_NOMEM, "no memory for traces");

@@ -231,7 +231,7 @@ static void objects_cell(const void *state, size_t row, size_t column, struct mr
 
 const struct mr_table_type mr_table_objects = {
 	.info = { "objects", "every tracked object: birth, death, sizes, where it was made", columns, COLUMN_COUNT, CLASS },
-	.default_sort = "class,tsize,birth",
+	.default_sort = "run,class,tsize,birth",
 	.open = objects_open,
 	.cell = objects_cell,
 	.close = objects_close,
