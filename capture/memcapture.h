@@ -3,14 +3,17 @@
  * libmemcapture: lets a program track its own objects and classes, and leaves a
  * compressed binary log that memstats and memreport read.
  *
+ *     static const struct memcapture_layout node_layout;
  *     static const struct memcapture_field node_fields[] = {
  *         MEMCAPTURE_STRING(struct node, name),
- *         MEMCAPTURE_LIST(struct node, children, next, &node_layout),
+ *         MEMCAPTURE_LIST(struct node, children, struct node, next, &node_layout),
  *     };
+ *     static const struct memcapture_layout node_layout = MEMCAPTURE_LAYOUT(struct node, node_fields);
+ *
  *     struct memcapture *capture;
  *     memcapture_open(&capture, "profile.dat", NULL);
- *     struct memcapture_class *nodes = memcapture_track_class(capture,
- *             MEMCAPTURE_CLASS("Node", struct node, node_fields));
+ *     struct memcapture_class_options options = { .name = "Node", .layout = &node_layout };
+ *     struct memcapture_class *nodes = memcapture_track_class(capture, &options);
  *     ...
  *     memcapture_track(nodes, node);             // where a node has been made
  *     memcapture_forget(capture, node);          // before it is freed
@@ -24,13 +27,17 @@
  * vanishes and nothing needs to be linked.
  *
  * Nothing here prints, aborts, installs a signal handler or uses the program's
- * heap.  All functions may be called from any thread at any time, but not from
- * a signal handler.  While a snapshot sizes an object it reads the object and
+ * heap (starting a thread, which is the C library's work, apart).  All functions
+ * may be called from any thread at any time, but not from a signal handler.  While a snapshot sizes an object it reads the object and
  * what its layout leads to: that memory must stay readable until the object is
  * forgotten.  memcapture_forget() waits, if it must, until the snapshot is done
  * with that one object; a thread that changes the pointers of a tracked object
  * while another takes snapshots does so between memcapture_hold() and
- * memcapture_release(). A forked child is silent unless it opens a log itself.
+ * memcapture_release().  A forked child is silent unless it opens a log itself.
+ *
+ * A program that ends without memcapture_close() leaves a whole log as well, if
+ * it ends by exit() or by returning from main(); one that is killed leaves all
+ * but its last second.
  */
 #ifndef MEMCAPTURE_H
 #define MEMCAPTURE_H
@@ -40,6 +47,10 @@
 
 #ifdef __cplusplus
 extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#pragma GCC visibility push(default)
 #endif
 
 /* ---- Errors -------------------------------------------------------------- */
@@ -110,14 +121,6 @@ struct memcapture_layout {
 	memcapture_walk *walk;       /* NULL: fields are all; both are followed when both are given */
 };
 
-/* To be called from a memcapture_walk: one referent each.  NAME is borrowed for
- * the call; the same name in the same place merges.  A NULL POINTER is skipped,
- * memory that was counted before, or is itself tracked, is not counted again. */
-void memcapture_visit(struct memcapture_visitor *visitor, const char *name, const void *pointer, size_t size_bytes);
-void memcapture_visit_string(struct memcapture_visitor *visitor, const char *name, const char *text);
-void memcapture_visit_object(struct memcapture_visitor *visitor, const char *name, const void *pointer,
-                             const struct memcapture_layout *layout);
-
 #define MEMCAPTURE_STRING(type, member) \
 	{ #member, MEMCAPTURE_FIELD_STRING, offsetof(type, member), 0, 0, 0, 0, 0, 0 }
 #define MEMCAPTURE_BLOCK(type, member, bytes) \
@@ -144,6 +147,12 @@ void memcapture_visit_object(struct memcapture_visitor *visitor, const char *nam
 #define MEMCAPTURE_EMBEDDED(type, member, layout_pointer) \
 	{ #member, MEMCAPTURE_FIELD_EMBEDDED, offsetof(type, member), 0, 0, 0, 0, 0, (layout_pointer) }
 
+/* Layouts: of a struct with an array of fields, and of one that leads nowhere. */
+#define MEMCAPTURE_LAYOUT(type, field_array) \
+	{ #type, sizeof(type), (field_array), sizeof(field_array) / sizeof((field_array)[0]), NULL, NULL }
+#define MEMCAPTURE_FLAT(type) \
+	{ #type, sizeof(type), NULL, 0, NULL, NULL }
+
 /* ---- Classes and objects ------------------------------------------------- */
 
 struct memcapture;       /* one log and what is tracked into it */
@@ -168,6 +177,14 @@ struct memcapture_position {
 };
 
 #ifndef MEMCAPTURE_DISABLE
+
+/* To be called from a memcapture_walk: one referent each.  NAME is borrowed for
+ * the call; the same name in the same place merges.  A NULL POINTER is skipped,
+ * memory that was counted before, or is itself tracked, is not counted again. */
+void memcapture_visit(struct memcapture_visitor *visitor, const char *name, const void *pointer, size_t size_bytes);
+void memcapture_visit_string(struct memcapture_visitor *visitor, const char *name, const char *text);
+void memcapture_visit_object(struct memcapture_visitor *visitor, const char *name, const void *pointer,
+                             const struct memcapture_layout *layout);
 
 /* Opens the log at PATH and starts its writer thread.  MEMCAPTURE_LOG overrides
  * PATH; NULL for both: "PROGRAM.PID.dat". "%p" in either is the pid.  Under
@@ -209,7 +226,8 @@ void memcapture_detach_class(struct memcapture_class *klass);
 void memcapture_detach_all_classes(struct memcapture *capture);
 /* No object is tracked any more, and no class. */
 void memcapture_detach_all(struct memcapture *capture);
-/* detach_all, and what was recorded so far is left out of the statistics: the log starts afresh. */
+/* memcapture_detach_all(), and the log starts afresh: its file is emptied.  Under memrecord, whose
+ * log holds other programs' accounts as well, what was recorded stays. */
 int memcapture_clear(struct memcapture *capture, struct memcapture_error *error);
 
 /* Sizes all tracked objects, and the process.  DESCRIPTION may be NULL. */
@@ -236,7 +254,147 @@ static inline struct memcapture_position memcapture_here(const char *file, const
 #define memcapture_track_object(capture, object, options) \
 	memcapture_track_object_at((capture), (object), (options), MEMCAPTURE_HERE)
 
-#endif /* MEMCAPTURE_DISABLE: the empty forms follow, written by whoever builds the tracker */
+#else /* MEMCAPTURE_DISABLE: the same calls, which come to nothing */
+
+#define MEMCAPTURE_UNUSED __attribute__((unused))
+static inline void memcapture_visit(struct memcapture_visitor *visitor MEMCAPTURE_UNUSED,
+                                    const char *name MEMCAPTURE_UNUSED, const void *pointer MEMCAPTURE_UNUSED,
+                                    size_t size_bytes MEMCAPTURE_UNUSED)
+{
+}
+static inline void memcapture_visit_string(struct memcapture_visitor *visitor MEMCAPTURE_UNUSED,
+                                           const char *name MEMCAPTURE_UNUSED,
+                                           const char *text MEMCAPTURE_UNUSED)
+{
+}
+static inline void memcapture_visit_object(struct memcapture_visitor *visitor MEMCAPTURE_UNUSED,
+                                           const char *name MEMCAPTURE_UNUSED,
+                                           const void *pointer MEMCAPTURE_UNUSED,
+                                           const struct memcapture_layout *layout MEMCAPTURE_UNUSED)
+{
+}
+static inline int memcapture_succeed(struct memcapture_error *error)
+{
+	if (error != NULL) {
+		error->code = MEMCAPTURE_OK;
+		error->message[0] = 0;
+	}
+	return MEMCAPTURE_OK;
+}
+static inline int memcapture_open(struct memcapture **capture, const char *path MEMCAPTURE_UNUSED,
+                                  struct memcapture_error *error)
+{
+	*capture = NULL;
+	return memcapture_succeed(error);
+}
+static inline int memcapture_close(struct memcapture *capture MEMCAPTURE_UNUSED, struct memcapture_error *error)
+{
+	return memcapture_succeed(error);
+}
+static inline int memcapture_status(struct memcapture *capture MEMCAPTURE_UNUSED, struct memcapture_error *error)
+{
+	return memcapture_succeed(error);
+}
+static inline struct memcapture_class *
+memcapture_track_class(struct memcapture *capture MEMCAPTURE_UNUSED,
+                       const struct memcapture_class_options *options MEMCAPTURE_UNUSED)
+{
+	return NULL;
+}
+static inline int memcapture_track(struct memcapture_class *klass MEMCAPTURE_UNUSED,
+                                   const void *object MEMCAPTURE_UNUSED)
+{
+	return MEMCAPTURE_OK;
+}
+static inline int memcapture_track_object(struct memcapture *capture MEMCAPTURE_UNUSED,
+                                          const void *object MEMCAPTURE_UNUSED,
+                                          const struct memcapture_class_options *options MEMCAPTURE_UNUSED)
+{
+	return MEMCAPTURE_OK;
+}
+static inline int memcapture_track_at(struct memcapture_class *klass MEMCAPTURE_UNUSED,
+                                      const void *object MEMCAPTURE_UNUSED,
+                                      struct memcapture_position position MEMCAPTURE_UNUSED)
+{
+	return MEMCAPTURE_OK;
+}
+static inline int memcapture_track_object_at(struct memcapture *capture MEMCAPTURE_UNUSED,
+                                             const void *object MEMCAPTURE_UNUSED,
+                                             const struct memcapture_class_options *options MEMCAPTURE_UNUSED,
+                                             struct memcapture_position position MEMCAPTURE_UNUSED)
+{
+	return MEMCAPTURE_OK;
+}
+static inline int memcapture_track_change(struct memcapture *capture MEMCAPTURE_UNUSED,
+                                          const void *object MEMCAPTURE_UNUSED,
+                                          unsigned resolution_level MEMCAPTURE_UNUSED)
+{
+	return MEMCAPTURE_OK;
+}
+static inline int memcapture_morph(struct memcapture_class *klass MEMCAPTURE_UNUSED,
+                                   const void *object MEMCAPTURE_UNUSED)
+{
+	return MEMCAPTURE_OK;
+}
+static inline int memcapture_move(struct memcapture *capture MEMCAPTURE_UNUSED, const void *from MEMCAPTURE_UNUSED,
+                                  const void *to MEMCAPTURE_UNUSED)
+{
+	return MEMCAPTURE_OK;
+}
+static inline void memcapture_forget(struct memcapture *capture MEMCAPTURE_UNUSED,
+                                     const void *object MEMCAPTURE_UNUSED)
+{
+}
+static inline void memcapture_hold(struct memcapture *capture MEMCAPTURE_UNUSED,
+                                   const void *object MEMCAPTURE_UNUSED)
+{
+}
+static inline void memcapture_release(struct memcapture *capture MEMCAPTURE_UNUSED,
+                                      const void *object MEMCAPTURE_UNUSED)
+{
+}
+static inline void memcapture_detach_class(struct memcapture_class *klass MEMCAPTURE_UNUSED)
+{
+}
+static inline void memcapture_detach_all_classes(struct memcapture *capture MEMCAPTURE_UNUSED)
+{
+}
+static inline void memcapture_detach_all(struct memcapture *capture MEMCAPTURE_UNUSED)
+{
+}
+static inline int memcapture_clear(struct memcapture *capture MEMCAPTURE_UNUSED, struct memcapture_error *error)
+{
+	return memcapture_succeed(error);
+}
+static inline int memcapture_snapshot(struct memcapture *capture MEMCAPTURE_UNUSED,
+                                      const char *description MEMCAPTURE_UNUSED)
+{
+	return MEMCAPTURE_OK;
+}
+static inline int memcapture_start_periodic_snapshots(struct memcapture *capture MEMCAPTURE_UNUSED,
+                                                      double interval_seconds MEMCAPTURE_UNUSED)
+{
+	return MEMCAPTURE_OK;
+}
+static inline void memcapture_stop_periodic_snapshots(struct memcapture *capture MEMCAPTURE_UNUSED)
+{
+}
+static inline int memcapture_mark(struct memcapture *capture MEMCAPTURE_UNUSED, const char *text MEMCAPTURE_UNUSED)
+{
+	return MEMCAPTURE_OK;
+}
+static inline uint64_t memcapture_count(struct memcapture *capture MEMCAPTURE_UNUSED,
+                                        const struct memcapture_class *klass MEMCAPTURE_UNUSED)
+{
+	return 0;
+}
+#undef MEMCAPTURE_UNUSED
+
+#endif /* MEMCAPTURE_DISABLE */
+
+#if defined(__GNUC__)
+#pragma GCC visibility pop
+#endif
 
 #ifdef __cplusplus
 }

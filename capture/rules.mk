@@ -17,6 +17,34 @@ $(LIB_BASE): $(BASE_OBJECTS) $(MEMORY_OBJECT)
 # Sizes of objects and their referents; part of libmemcapture.
 SIZER_SOURCES := $(addprefix capture/, sizer.c sizer_fold.c sizer_paths.c sizer_resolve.c visited.c)
 
+# libmemcapture: the tracker, on memory of its own.  zstd and the unwinder are linked in and hidden, so
+# that they never meet the program's own; what is exported begins with memcapture_.
+MEMCAPTURE_SOURCES := $(SIZER_SOURCES) $(addprefix capture/, tracker.c tracker_class.c tracker_clock.c \
+                        tracker_facts.c tracker_flush.c tracker_hold.c tracker_names.c tracker_object.c \
+                        tracker_periodic.c tracker_snapshot.c tracker_thread.c snapshot_order.c snapshot_rows.c \
+                        snapshot_totals.c trace_tables.c trace_unwind.c object_map.c object_rows.c ring.c \
+                        channel.c event_drain.c futex.c memory_mapped.c log_writer.c proc_memory.c \
+                        proc_identity.c base_error.c base_buffer.c base_varint.c base_file.c base_clock.c \
+                        log_format.c)
+MEMCAPTURE_OBJECTS := $(MEMCAPTURE_SOURCES:%.c=$(B)/obj/%.o)
+ZSTD_ARCHIVE = $(shell $(CC) -print-file-name=libzstd.a)
+UNWIND_ARCHIVE = $(shell $(CC) -print-file-name=libgcc_eh.a)
+
+$(B)/libmemcapture.so.$(SONAME_VERSION): $(MEMCAPTURE_OBJECTS) capture/libmemcapture.map
+	$(say) LD $@
+	$(Q)$(CC) -shared $(SANITIZE) $(LDFLAGS) -static-libgcc -Wl,-soname,$(notdir $@) -Wl,-z,nodelete \
+	  -Wl,--version-script,capture/libmemcapture.map -Wl,--exclude-libs,ALL -Wl,--gc-sections \
+	  $(if $(SANITIZE),,-Wl,-z,defs) -o $@ $(MEMCAPTURE_OBJECTS) $(ZSTD_ARCHIVE) -lpthread -ldl
+$(B)/libmemcapture.so: $(B)/libmemcapture.so.$(SONAME_VERSION)
+	$(Q)ln -sf $(notdir $<) $@
+# One relocatable object, all symbols but the public ones made local.
+$(B)/libmemcapture.a: $(MEMCAPTURE_OBJECTS)
+	$(say) AR $@
+	$(Q)$(CC) -r -nostdlib -o $(B)/libmemcapture.all.o $(MEMCAPTURE_OBJECTS) $(ZSTD_ARCHIVE) $(UNWIND_ARCHIVE)
+	$(Q)$(OBJCOPY) --wildcard --keep-global-symbol='memcapture_*' $(B)/libmemcapture.all.o $(B)/libmemcapture.o
+	$(Q)rm -f $@ $(B)/libmemcapture.all.o && $(AR) rcs $@ $(B)/libmemcapture.o
+all: $(B)/libmemcapture.a $(B)/libmemcapture.so
+
 # The command memrecord: process sampler, and the writing side of the channel from libmemcapture.
 MEMRECORD_SOURCES := $(addprefix capture/, memrecord.c memrecord_run.c memrecord_watch.c memrecord_launch.c \
                        memrecord_channel.c sampler.c sampler_process.c sampler_log.c sampler_pace.c \

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The tracker's clock: the processor's counter where the kernel itself keeps
+ * time by it (half the cost of clock_gettime), CLOCK_MONOTONIC elsewhere.  What
+ * a tick is worth stands in the channel, for whoever reads its events.  Private
+ * to libmemcapture.
+ */
+#ifndef MR_TRACKER_CLOCK_H
+#define MR_TRACKER_CLOCK_H
+
+#include "channel.h"
+
+static inline uint64_t mr_clock_counter(void)
+{
+#if defined(__x86_64__)
+	return __builtin_ia32_rdtsc();
+#elif defined(__aarch64__)
+	uint64_t ticks;
+	__asm__ volatile("mrs %0, cntvct_el0" : "=r"(ticks));
+	return ticks;
+#else
+	return mr_clock_monotonic_ns();
+#endif
+}
+
+static inline uint64_t mr_clock_ticks(bool is_counter)
+{
+	return MR_LIKELY(is_counter) ? mr_clock_counter() : mr_clock_monotonic_ns();
+}
+
+/* Chooses the clock and writes the first piece of the function from ticks to time. */
+void mr_clock_begin(struct mr_channel_header *header);
+/* Adds a piece when it is time to: the counter and CLOCK_MONOTONIC drift apart. One caller at a time. */
+void mr_clock_adjust(struct mr_channel_header *header);
+/* The last tick that has the same time as TICKS: what is stamped later has a later time. */
+uint64_t mr_clock_last_tick(const struct mr_channel_header *header, uint64_t ticks);
+
+#endif

@@ -1,0 +1,578 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Objects: tracked, forgotten, changed.  This is what a program calls millions
+ * of times; what is rare has been put into functions of its own.  tracker.h
+ * says how these operations and a snapshot agree on what happened before it.
+ */
+#include "tracker.h"
+
+#define COLD __attribute__((noinline, cold))
+
+/* One operation on one object: where its row is, or would be. */
+struct operation {
+	struct memcapture *capture;
+	struct mr_thread *thread;
+	struct mr_map_shard *shard; /* locked from operation_begin() to operation_end() */
+	uint64_t address;
+	uint64_t hash;
+	uint64_t ticks;
+	uint32_t at; /* place in the shard, UINT32_MAX: not tracked */
+};
+
+static inline void operation_begin(struct operation *operation, struct memcapture *capture,
+                                   struct mr_thread *thread, const void *object)
+{
+	operation->capture = capture;
+	operation->thread = thread;
+	operation->address = (uint64_t)(uintptr_t)object;
+	operation->hash = mr_map_hash(operation->address);
+	operation->shard = mr_map_shard(&capture->map, operation->hash);
+	mr_tracker_enter(capture, thread);
+	operation->ticks = mr_tracker_ticks(capture);
+	mr_lock_acquire(&operation->shard->lock);
+	operation->at = mr_map_find(operation->shard, &capture->rows, operation->hash, operation->address);
+}
+
+static inline void operation_end(const struct operation *operation)
+{
+	mr_lock_release(&operation->shard->lock);
+	mr_tracker_leave(operation->thread);
+}
+
+static inline uint32_t snapshot_state(const struct memcapture *capture)
+{
+	return atomic_load_explicit(&capture->snapshot_state, memory_order_acquire);
+}
+
+/* A snapshot is about to read its moment: a matter of microseconds. */
+static COLD void wait_for_stamp(const struct memcapture *capture)
+{
+	while (snapshot_state(capture) == MR_SNAPSHOT_STAMPING)
+		mr_cpu_relax();
+}
+
+/* Rows that died during a snapshot that is over are free again. */
+static inline void recycle(const struct memcapture *capture, struct mr_thread *thread)
+{
+	if (MR_UNLIKELY(thread->deferred_count != 0) && snapshot_state(capture) == MR_SNAPSHOT_IDLE)
+		mr_thread_recycle(thread);
+}
+
+static bool held_by_other(const struct mr_thread *thread, uint32_t index, uint32_t control)
+{
+	return (control & MR_ROW_HOLD) != 0 && thread->held_row != index + 1;
+}
+
+static void append_birth(struct mr_thread *thread, const struct mr_row *row, uint32_t class_id, uint32_t level,
+                         uint32_t stack)
+{
+	const struct mr_record_birth birth = {
+		.head = MR_RECORD_BIRTH | level << 4 | (uint32_t)(row->id >> 32) << 12,
+		.object_low = (uint32_t)row->id,
+		.ticks = row->birth,
+		.address = atomic_load_explicit(&row->address, memory_order_relaxed),
+		.class_id = class_id,
+		.stack = stack,
+	};
+
+	memcpy(mr_ring_at_head(&thread->ring), &birth, sizeof(birth));
+	mr_ring_commit(&thread->ring, sizeof(birth));
+}
+
+static void append_death(struct mr_thread *thread, uint64_t id, uint64_t ticks, uint32_t reason)
+{
+	const struct mr_record_death death = {
+		.head = MR_RECORD_DEATH | reason << 4 | (uint32_t)(id >> 32) << 12,
+		.object_low = (uint32_t)id,
+		.ticks = ticks,
+	};
+
+	memcpy(mr_ring_at_head(&thread->ring), &death, sizeof(death));
+	mr_ring_commit(&thread->ring, sizeof(death));
+}
+
+static void append_change(struct mr_thread *thread, uint64_t id, uint64_t ticks, uint32_t class_id, uint32_t level)
+{
+	const struct mr_record_change change = {
+		.head = MR_RECORD_CHANGE | (uint32_t)(id >> 32) << 12,
+		.object_low = (uint32_t)id,
+		.ticks = ticks,
+		.class_id = class_id,
+		.level = level + 1,
+	};
+
+	memcpy(mr_ring_at_head(&thread->ring), &change, sizeof(change));
+	mr_ring_commit(&thread->ring, sizeof(change));
+}
+
+/* ---- Tracking --------------------------------------------------------------------- */
+
+static inline uint64_t next_id(struct memcapture *capture, struct mr_thread *thread)
+{
+	if (MR_UNLIKELY(thread->id_next == thread->id_end)) {
+		thread->id_next = atomic_fetch_add_explicit(&capture->id_next, MR_TRACKER_IDS_AT_ONCE,
+		                                            memory_order_relaxed);
+		thread->id_end = thread->id_next + MR_TRACKER_IDS_AT_ONCE;
+	}
+	return thread->id_next++;
+}
+
+static COLD int no_memory(const struct operation *operation)
+{
+	const struct mr_error err = { .code = MR_ERR_NOMEM, .message = "out of memory for tracked objects" };
+
+	operation_end(operation);
+	mr_tracker_fail(operation->capture, &err);
+	return MEMCAPTURE_ERR_NOMEM;
+}
+
+/* Makes the object that OPERATION found nowhere an instance of KLASS. */
+static inline int add(struct operation *operation, const struct memcapture_class *klass, uint32_t stack)
+{
+	struct memcapture *const capture = operation->capture;
+	struct mr_thread *const thread = operation->thread;
+	const uint32_t level = atomic_load_explicit(&klass->level, memory_order_relaxed);
+
+	if (MR_UNLIKELY(!mr_map_has_room(operation->shard)) && !mr_map_shard_grow(operation->shard))
+		return no_memory(operation);
+	recycle(capture, thread);
+	const uint32_t index = mr_rows_take(&capture->rows, &thread->rows);
+	if (MR_UNLIKELY(index == MR_ROW_NONE))
+		return no_memory(operation);
+
+	struct mr_row *const row = mr_rows_at(&capture->rows, index);
+	row->id = next_id(capture, thread);
+	row->birth = operation->ticks;
+	row->size = klass->size_logged;
+	row->hash = 0;
+	atomic_store_explicit(&row->address, operation->address, memory_order_relaxed);
+	atomic_store_explicit(&row->classes, klass->id, memory_order_relaxed);
+	atomic_store_explicit(&row->control, MR_ROW_LIVE | level << MR_ROW_LEVEL_SHIFT, memory_order_release);
+	mr_map_insert(operation->shard, operation->hash, index);
+	mr_lock_release(&operation->shard->lock);
+
+	mr_thread_count(thread, klass->id, 1);
+	append_birth(thread, row, klass->id, level, stack);
+	mr_tracker_leave(thread);
+	return 0;
+}
+
+enum change_result { CHANGE_DONE, CHANGE_WAIT_FOR_STAMP, CHANGE_WAIT_FOR_HOLD };
+
+/* Makes ROW one of KLASS.  A snapshot that is under way goes on to see the class
+ * that the row had at its moment: the upper half of `classes`, announced by the
+ * snapshot's mark in `control` before the lower half changes. */
+static enum change_result change_class(struct operation *operation, struct mr_row *row, uint32_t index,
+                                       const struct memcapture_class *klass)
+{
+	struct memcapture *const capture = operation->capture;
+	const uint32_t state = snapshot_state(capture);
+	const uint32_t level = atomic_load_explicit(&klass->level, memory_order_relaxed);
+	const uint32_t level_bits = UINT32_C(0xff) << MR_ROW_LEVEL_SHIFT;
+	const uint32_t mark_bits = UINT32_C(0xff) << MR_ROW_SNAPSHOT_SHIFT;
+
+	if (state == MR_SNAPSHOT_STAMPING)
+		return CHANGE_WAIT_FOR_STAMP;
+
+	uint32_t control = atomic_load_explicit(&row->control, memory_order_relaxed);
+	uint32_t classes = atomic_load_explicit(&row->classes, memory_order_relaxed);
+	const uint32_t class_before = classes & 0xffff;
+	uint32_t mark = control & mark_bits;
+	if (held_by_other(operation->thread, index, control))
+		return CHANGE_WAIT_FOR_HOLD;
+	if (state == MR_SNAPSHOT_ACTIVE &&
+	    operation->ticks > atomic_load_explicit(&capture->snapshot_ticks, memory_order_relaxed)) {
+		const uint32_t mark_now = atomic_load_explicit(&capture->snapshot_mark, memory_order_relaxed)
+		                          << MR_ROW_SNAPSHOT_SHIFT;
+
+		if (mark != mark_now) {
+			classes = class_before << 16 | class_before;
+			atomic_store_explicit(&row->classes, classes, memory_order_release);
+			mark = mark_now;
+		}
+	}
+	while (!atomic_compare_exchange_weak(&row->control, &control,
+	                                     (control & ~(level_bits | mark_bits)) | mark | MR_ROW_FORCED |
+	                                             level << MR_ROW_LEVEL_SHIFT)) {
+		if (held_by_other(operation->thread, index, control))
+			return CHANGE_WAIT_FOR_HOLD;
+	}
+	atomic_store_explicit(&row->classes, (classes & 0xffff0000) | klass->id, memory_order_release);
+
+	mr_thread_count(operation->thread, class_before, -1);
+	mr_thread_count(operation->thread, klass->id, 1);
+	append_change(operation->thread, row->id, operation->ticks, klass->id, level);
+	return CHANGE_DONE;
+}
+
+/* The object that OPERATION found becomes one of KLASS, which it was not; ends
+ * the operation.  True when that is done; false when it must be tried again. */
+static COLD bool change_class_and_end(struct operation *operation, const struct memcapture_class *klass)
+{
+	const uint32_t index = mr_map_row(operation->shard, operation->at);
+	struct mr_row *const row = mr_rows_at(&operation->capture->rows, index);
+	const enum change_result result = change_class(operation, row, index, klass);
+
+	operation_end(operation);
+	if (result == CHANGE_WAIT_FOR_STAMP)
+		wait_for_stamp(operation->capture);
+	else if (result == CHANGE_WAIT_FOR_HOLD)
+		mr_row_wait(row);
+	return result == CHANGE_DONE;
+}
+
+/* The object is tracked already: the most specialised class wins. */
+static COLD bool track_again(struct operation *operation, const struct memcapture_class *klass)
+{
+	struct mr_thread *const thread = operation->thread;
+	const struct mr_row *const row =
+		mr_rows_at(&operation->capture->rows, mr_map_row(operation->shard, operation->at));
+	const uint32_t class_id = atomic_load_explicit(&row->classes, memory_order_relaxed) & 0xffff;
+
+	if (class_id != klass->id && mr_class_derives(klass, class_id))
+		return change_class_and_end(operation, klass);
+	/* Its own class once more: most likely the one before was freed without a word. */
+	if (class_id == klass->id)
+		atomic_fetch_add_explicit(&thread->retracked, 1, memory_order_relaxed);
+	operation_end(operation);
+	return true;
+}
+
+/* The stack that a birth is recorded with, when its class wants one. */
+static COLD uint32_t trace(struct memcapture *capture, struct mr_thread *thread,
+                           const struct memcapture_position *position, const void *return_address,
+                           const void *frame)
+{
+	return mr_trace_stack(capture, thread, position, return_address, frame);
+}
+
+static inline int track(struct memcapture_class *klass, const void *object,
+                        const struct memcapture_position *position, const void *return_address, const void *frame)
+{
+	struct memcapture *const capture = klass->capture;
+	const uint32_t state = atomic_load_explicit(&klass->state, memory_order_relaxed);
+	struct operation operation;
+
+	if (!mr_tracker_alive(capture) || (state & MR_CLASS_STATE_DETACHED) != 0)
+		return 0;
+	struct mr_thread *const thread = mr_thread_of(capture);
+	if (MR_UNLIKELY(thread == NULL))
+		return MEMCAPTURE_ERR_NOMEM;
+	const uint32_t stack = MR_UNLIKELY((state & MR_CLASS_STATE_TRACE) != 0) ?
+	                               trace(capture, thread, position, return_address, frame) : 0;
+
+	for (;;) {
+		/* May wait for the writer, so it comes before anybody waits for us. */
+		if (!mr_ring_reserve_event(&thread->ring))
+			return MEMCAPTURE_ERR_WRITE;
+		operation_begin(&operation, capture, thread, object);
+		if (MR_LIKELY(operation.at == UINT32_MAX))
+			return add(&operation, klass, stack);
+		if (track_again(&operation, klass))
+			return 0;
+	}
+}
+
+int memcapture_track_at(struct memcapture_class *klass, const void *object, struct memcapture_position position)
+{
+	if (klass == NULL || object == NULL)
+		return 0;
+	return track(klass, object, &position, __builtin_return_address(0), __builtin_frame_address(0));
+}
+
+int memcapture_track_object_at(struct memcapture *capture, const void *object,
+                               const struct memcapture_class_options *options, struct memcapture_position position)
+{
+	if (capture == NULL || object == NULL)
+		return 0;
+	if (options == NULL)
+		return MEMCAPTURE_ERR_ARG;
+	if (!mr_tracker_alive(capture))
+		return 0;
+
+	struct memcapture_class *const klass = mr_class_for_object(capture, options);
+	if (klass == NULL)
+		return MEMCAPTURE_ERR_NOMEM;
+	return track(klass, object, &position, __builtin_return_address(0), __builtin_frame_address(0));
+}
+
+/* ---- Forgetting ---------------------------------------------------------------------- */
+
+/* Remembers a row that died during a snapshot.  Without memory for that the row
+ * is lost until the capture is closed. */
+static COLD void defer(struct mr_thread *thread, uint32_t index)
+{
+	if (mr_grow(&thread->deferred, &thread->deferred_capacity, thread->deferred_count + 1,
+	            sizeof(*thread->deferred)) == 0)
+		thread->deferred[thread->deferred_count++] = index;
+}
+
+/* A snapshot is under way and may still want the row.  False: it holds the object. */
+static COLD bool die_during_snapshot(struct operation *operation, struct mr_row *row, uint32_t index)
+{
+	uint32_t control = atomic_load_explicit(&row->control, memory_order_relaxed);
+	const uint32_t kept = ~(uint32_t)(MR_ROW_STATE | MR_ROW_HOLD);
+
+	do {
+		if (held_by_other(operation->thread, index, control))
+			return false;
+	} while (!atomic_compare_exchange_weak(&row->control, &control, (control & kept) | MR_ROW_DYING));
+	atomic_store_explicit(&row->address, operation->ticks, memory_order_relaxed);
+	/* A waiter of ours may set its bit meanwhile; it wakes by itself. */
+	atomic_fetch_or_explicit(&row->control, MR_ROW_DEAD, memory_order_release);
+	mr_map_remove(operation->shard, operation->at);
+	mr_lock_release(&operation->shard->lock);
+	defer(operation->thread, index);
+	return true;
+}
+
+static inline bool die(struct operation *operation, struct mr_row *row, uint32_t index)
+{
+	struct mr_thread *const thread = operation->thread;
+
+	if (MR_UNLIKELY(snapshot_state(operation->capture) != MR_SNAPSHOT_IDLE))
+		return die_during_snapshot(operation, row, index);
+	/* No snapshot can begin while we are busy, and the program holds objects
+	 * under the shard's lock, so plain stores will do. */
+	if (MR_UNLIKELY(held_by_other(thread, index, atomic_load_explicit(&row->control, memory_order_relaxed))))
+		return false;
+	mr_map_remove(operation->shard, operation->at);
+	mr_lock_release(&operation->shard->lock);
+	recycle(operation->capture, thread);
+	mr_rows_give(&operation->capture->rows, &thread->rows, index, row);
+	return true;
+}
+
+/* Sizes the object of a class that wants its last state kept; ends the operation. */
+static COLD void keep(struct operation *operation, struct mr_row *row, uint32_t index)
+{
+	struct mr_thread *const thread = operation->thread;
+	const bool mine = thread->held_row == index + 1;
+	const uint64_t id = row->id;
+
+	operation_end(operation);
+	if (!mine && !mr_row_hold(row))
+		return;
+	/* It may have become another object while we waited. */
+	if (row->id == id)
+		mr_snapshot_keep(operation->capture, row);
+	if (!mine)
+		mr_row_unhold(row);
+}
+
+static void forget(struct memcapture *capture, struct mr_thread *thread, const void *object, uint32_t reason)
+{
+	struct operation operation;
+	bool kept = reason != MR_DEATH_FREED;
+
+	for (;;) {
+		const bool recorded = mr_ring_reserve_event(&thread->ring);
+
+		operation_begin(&operation, capture, thread, object);
+		if (operation.at == UINT32_MAX)
+			break;
+
+		const uint32_t index = mr_map_row(operation.shard, operation.at);
+		struct mr_row *const row = mr_rows_at(&capture->rows, index);
+		const uint32_t class_id = atomic_load_explicit(&row->classes, memory_order_relaxed) & 0xffff;
+		const uint32_t state = atomic_load_explicit(&mr_tracker_class(capture, class_id)->state,
+		                                            memory_order_relaxed);
+		const uint64_t id = row->id;
+
+		if (MR_UNLIKELY((state & MR_CLASS_STATE_KEEP) != 0) && !kept) {
+			kept = true;
+			keep(&operation, row, index);
+			continue;
+		}
+		if (MR_UNLIKELY(!die(&operation, row, index))) {
+			operation_end(&operation);
+			mr_row_wait(row);
+			continue;
+		}
+		if (MR_UNLIKELY(thread->held_row == index + 1))
+			thread->held_row = 0;
+		mr_thread_count(thread, class_id, -1);
+		if (MR_LIKELY(recorded))
+			append_death(thread, id, operation.ticks, reason);
+		mr_tracker_leave(thread);
+		return;
+	}
+	operation_end(&operation);
+}
+
+void memcapture_forget(struct memcapture *capture, const void *object)
+{
+	if (capture == NULL || object == NULL || !mr_tracker_alive(capture))
+		return;
+	struct mr_thread *const thread = mr_thread_of(capture);
+	if (thread != NULL)
+		forget(capture, thread, object, MR_DEATH_FREED);
+}
+
+void mr_object_detach_all(struct memcapture *capture)
+{
+	struct mr_thread *const thread = mr_thread_of(capture);
+	const uint32_t used = atomic_load_explicit(&capture->rows.used, memory_order_acquire);
+
+	if (thread == NULL)
+		return;
+	for (uint32_t index = 0; index < used; index++) {
+		const struct mr_row *const row = mr_rows_at(&capture->rows, index);
+
+		if ((atomic_load_explicit(&row->control, memory_order_acquire) & MR_ROW_STATE) == MR_ROW_LIVE)
+			forget(capture, thread,
+			       (const void *)(uintptr_t)atomic_load_explicit(&row->address, memory_order_relaxed),
+			       MR_DEATH_DETACHED);
+	}
+}
+
+/* ---- Changing --------------------------------------------------------------------------- */
+
+int memcapture_morph(struct memcapture_class *klass, const void *object)
+{
+	if (klass == NULL || object == NULL || !mr_tracker_alive(klass->capture))
+		return 0;
+
+	struct memcapture *const capture = klass->capture;
+	struct mr_thread *const thread = mr_thread_of(capture);
+	struct operation operation;
+
+	if (thread == NULL)
+		return MEMCAPTURE_ERR_NOMEM;
+	for (;;) {
+		if (!mr_ring_reserve_event(&thread->ring))
+			return MEMCAPTURE_ERR_WRITE;
+		operation_begin(&operation, capture, thread, object);
+		if (operation.at == UINT32_MAX) {
+			operation_end(&operation);
+			return MEMCAPTURE_ERR_ARG;
+		}
+		if (change_class_and_end(&operation, klass))
+			return 0;
+	}
+}
+
+int memcapture_track_change(struct memcapture *capture, const void *object, unsigned resolution_level)
+{
+	if (capture == NULL || object == NULL || !mr_tracker_alive(capture))
+		return 0;
+
+	struct mr_thread *const thread = mr_thread_of(capture);
+	const uint32_t level = resolution_level < MR_TRACKER_LEVEL_MAX ? resolution_level : MR_TRACKER_LEVEL_MAX;
+	const uint32_t level_bits = UINT32_C(0xff) << MR_ROW_LEVEL_SHIFT;
+	struct operation operation;
+
+	if (thread == NULL)
+		return MEMCAPTURE_ERR_NOMEM;
+	if (!mr_ring_reserve_event(&thread->ring))
+		return MEMCAPTURE_ERR_WRITE;
+	operation_begin(&operation, capture, thread, object);
+	if (operation.at != UINT32_MAX) {
+		struct mr_row *const row = mr_rows_at(&capture->rows, mr_map_row(operation.shard, operation.at));
+		uint32_t control = atomic_load_explicit(&row->control, memory_order_relaxed);
+
+		while (!atomic_compare_exchange_weak(&row->control, &control,
+		                                     (control & ~level_bits) | level << MR_ROW_LEVEL_SHIFT))
+			;
+		append_change(thread, row->id, operation.ticks, 0, level);
+	}
+	operation_end(&operation);
+	return operation.at != UINT32_MAX ? 0 : MEMCAPTURE_ERR_ARG;
+}
+
+/* Takes the object out of the map, its row staying live; the row's index or MR_ROW_NONE. */
+static uint32_t take_out(struct memcapture *capture, struct mr_thread *thread, const void *object)
+{
+	struct operation operation;
+
+	for (;;) {
+		operation_begin(&operation, capture, thread, object);
+		if (operation.at == UINT32_MAX) {
+			operation_end(&operation);
+			return MR_ROW_NONE;
+		}
+
+		const uint32_t index = mr_map_row(operation.shard, operation.at);
+		struct mr_row *const row = mr_rows_at(&capture->rows, index);
+		/* Held from here on, so that no snapshot reads at either address. */
+		if (thread->held_row == index + 1 || mr_row_try_hold(row)) {
+			mr_map_remove(operation.shard, operation.at);
+			operation_end(&operation);
+			return index;
+		}
+		operation_end(&operation);
+		mr_row_wait(row);
+	}
+}
+
+int memcapture_move(struct memcapture *capture, const void *from, const void *to)
+{
+	if (capture == NULL || from == NULL || to == NULL || from == to || !mr_tracker_alive(capture))
+		return 0;
+
+	struct mr_thread *const thread = mr_thread_of(capture);
+	struct operation operation;
+
+	if (thread == NULL)
+		return MEMCAPTURE_ERR_NOMEM;
+	const uint32_t index = take_out(capture, thread, from);
+	if (index == MR_ROW_NONE)
+		return MEMCAPTURE_ERR_ARG;
+
+	struct mr_row *const row = mr_rows_at(&capture->rows, index);
+	/* Whatever was tracked at the new address must be gone: the memory is another's now. */
+	forget(capture, thread, to, MR_DEATH_FREED);
+	operation_begin(&operation, capture, thread, to);
+	atomic_store_explicit(&row->address, operation.address, memory_order_relaxed);
+	const bool room = mr_map_has_room(operation.shard) || mr_map_shard_grow(operation.shard);
+	if (room)
+		mr_map_insert(operation.shard, operation.hash, index);
+	operation_end(&operation);
+	if (thread->held_row != index + 1)
+		mr_row_unhold(row);
+	return room ? 0 : MEMCAPTURE_ERR_NOMEM;
+}
+
+/* ---- Holding --------------------------------------------------------------------------------- */
+
+void memcapture_hold(struct memcapture *capture, const void *object)
+{
+	if (capture == NULL || object == NULL || !mr_tracker_alive(capture))
+		return;
+
+	struct mr_thread *const thread = mr_thread_of(capture);
+	struct operation operation;
+
+	while (thread != NULL) {
+		operation_begin(&operation, capture, thread, object);
+		if (operation.at == UINT32_MAX) {
+			operation_end(&operation);
+			return;
+		}
+
+		const uint32_t index = mr_map_row(operation.shard, operation.at);
+		struct mr_row *const row = mr_rows_at(&capture->rows, index);
+		const bool held = thread->held_row == index + 1 || mr_row_try_hold(row);
+		operation_end(&operation);
+		if (held) {
+			thread->held_row = index + 1;
+			return;
+		}
+		mr_row_wait(row);
+	}
+}
+
+void memcapture_release(struct memcapture *capture, const void *object)
+{
+	if (capture == NULL || object == NULL || !mr_tracker_alive(capture))
+		return;
+
+	struct mr_thread *const thread = mr_thread_of(capture);
+	if (thread == NULL || thread->held_row == 0)
+		return;
+	struct mr_row *const row = mr_rows_at(&capture->rows, thread->held_row - 1);
+	if (atomic_load_explicit(&row->address, memory_order_relaxed) != (uint64_t)(uintptr_t)object)
+		return;
+	thread->held_row = 0;
+	mr_row_unhold(row);
+}
