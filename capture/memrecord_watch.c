@@ -18,6 +18,7 @@
 #define LOOK_MAX_NS UINT64_C(50000000)
 #define EVENTS_PAUSE_NS UINT64_C(5000000) /* so that a machine full of short processes does not keep us busy */
 #define EVENTS_MAX 512                    /* taken at a time */
+#define EVENTS_REST_MAX 100000            /* at the end */
 #define GHOSTS_MAX 4096
 
 static const int passed_on[] = { SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGUSR2 };
@@ -127,7 +128,7 @@ static int on_fork(struct mr_watch *watch, const struct mr_process_event *event,
 {
 	struct mr_proc_stat stat;
 
-	if (!knows(watch, event->parent_pid) || event->pid == (uint32_t)getpid())
+	if (!knows(watch, event->parent_pid) && !mr_sampler_knew(watch->sampler, event->parent_pid, event->time_ns))
 		return MR_OK;
 	if (mr_proc_stat_read(event->pid, &stat) == MR_OK && stat.state != 'Z' && stat.state != 'X')
 		return mr_sampler_add(watch->sampler, event->pid, &stat, err);
@@ -184,16 +185,16 @@ static int on_event(void *context, const struct mr_process_event *event, struct 
 	return MR_OK;
 }
 
-/* Events are waited for again after a pause, and after a longer one when they cost too much. */
-static void take_events(struct mr_watch *watch)
+/* Events are waited for again at once, so that processes are seen alive; after a pause when that costs too much. */
+static void take_events(struct mr_watch *watch, unsigned max)
 {
 	struct mr_error err = { 0 };
 	bool lost = false;
 
-	check(watch, mr_process_events_read(watch->events_fd, EVENTS_MAX, on_event, watch, &lost, &err), &err);
+	check(watch, mr_process_events_read(watch->events_fd, max, on_event, watch, &lost, &err), &err);
 	if (lost)
 		mr_process_tree_relax(watch->tree, false);
-	watch->events_due_ns = mr_clock_monotonic_ns() + EVENTS_PAUSE_NS;
+	watch->events_due_ns = mr_clock_monotonic_ns() + (mr_sampler_is_behind(watch->sampler) ? EVENTS_PAUSE_NS : 0);
 }
 
 static void wait_for_events_again(struct mr_watch *watch)
@@ -410,7 +411,7 @@ static void handle(struct mr_watch *watch, int fd)
 	if (fd == watch->signal_fd)
 		take_signals(watch);
 	else if (fd == watch->events_fd && recording(watch))
-		take_events(watch);
+		take_events(watch, EVENTS_MAX);
 	else if (fd == mr_sampler_ends_fd(watch->sampler) && recording(watch))
 		check(watch, mr_sampler_look_for_ends(watch->sampler, &err), &err);
 	else if (fd == mr_sampler_ends_fd(watch->sampler)) /* nobody looks any more: it would ring for ever */
@@ -425,11 +426,13 @@ static void take_the_rest(struct mr_watch *watch)
 	struct mr_error err = { 0 };
 
 	if (watch->events_fd >= 0 && recording(watch))
-		take_events(watch);
+		take_events(watch, EVENTS_REST_MAX);
 	if (watch->child)
 		reap(watch);
 	if (recording(watch))
 		check(watch, mr_process_tree_look(watch->tree, &err), &err);
+	if (recording(watch))
+		check(watch, mr_sampler_look_for_ends(watch->sampler, &err), &err);
 	if (watch->channels)
 		run_channels(watch);
 }

@@ -19,13 +19,13 @@
 #define NAMELESS_LOOKS_MAX 3
 #define ENDED_MAX 4096
 #define ROLLUP_SPACING_NS UINT64_C(100000000)
-/* A first guess at what smaps_rollup takes for a byte of rss: 8 ns a page of 4 KiB. */
-#define ROLLUP_NS_PER_BYTE (8.0 / 4096)
+#define ROLLUP_NS_PER_PAGE 15 /* what smaps_rollup takes for 4 KiB of rss: a first guess */
 
-/* Processes whose end was told before they were reaped; whoever reaps them asks. */
+/* A process that has ended a short time ago. */
 struct ended {
 	uint32_t pid;
 	uint64_t start_ticks;
+	uint64_t time_ns;
 };
 
 struct mr_sampler {
@@ -169,7 +169,6 @@ static void budgets_init(struct mr_process *process, uint64_t now)
 {
 	process->stat_budget = (struct mr_budget){ .start_ns = now, .advance_ns = 200000, .share_ppm = 2000 };
 	process->rollup_budget = (struct mr_budget){ .start_ns = now, .advance_ns = 1000000, .share_ppm = 3000 };
-	process->rollup_ns_per_byte = ROLLUP_NS_PER_BYTE;
 }
 
 /* ---- One sample -------------------------------------------------------------- */
@@ -239,6 +238,14 @@ static int read_stat_into(struct mr_process *process, struct mr_sample *row, boo
 	return MR_OK;
 }
 
+/* What it took last time, and a guess for what has been added since. */
+static uint64_t rollup_forecast_ns(const struct mr_process *process, uint64_t rss)
+{
+	const uint64_t grown = rss > process->rollup_rss ? rss - process->rollup_rss : 0;
+
+	return process->rollup_cost_ns + grown / 4096 * ROLLUP_NS_PER_PAGE;
+}
+
 static void read_rollup_into(struct mr_sampler *sampler, struct mr_process *process, struct mr_sample *row)
 {
 	struct mr_proc_memory memory;
@@ -247,7 +254,7 @@ static void read_rollup_into(struct mr_sampler *sampler, struct mr_process *proc
 	if (process->rollup_refused || row->time_ns < process->rollup_due_ns ||
 	    mr_budget_ready_ns(&sampler->rollup_budget) > row->time_ns)
 		return;
-	mr_budget_spend(&planned, (uint64_t)((double)row->rss * process->rollup_ns_per_byte));
+	mr_budget_spend(&planned, rollup_forecast_ns(process, row->rss));
 	if (mr_budget_ready_ns(&planned) > row->time_ns)
 		return;
 
@@ -262,8 +269,8 @@ static void read_rollup_into(struct mr_sampler *sampler, struct mr_process *proc
 		process->rollup_refused = errno == EACCES || errno == EPERM || errno == ENOENT;
 		return;
 	}
-	if (row->rss > 0)
-		process->rollup_ns_per_byte = (double)cost / (double)row->rss;
+	process->rollup_cost_ns = cost;
+	process->rollup_rss = row->rss;
 	row->pss = memory.pss;
 	row->uss = memory.uss;
 	row->swap = memory.swap;
@@ -296,7 +303,6 @@ static int end_unless_own(struct mr_sampler *sampler, struct mr_process *process
 		process->due_ns = UINT64_MAX;
 		return MR_OK;
 	}
-	sampler->ended[sampler->ended_count++ % ENDED_MAX] = (struct ended){ process->pid, process->start_ticks };
 	return end_process(sampler, process, find_end(process), err);
 }
 
@@ -307,6 +313,23 @@ bool mr_sampler_has_ended(const struct mr_sampler *sampler, uint32_t pid, uint64
 	for (size_t i = 0; i < count; i++)
 		if (sampler->ended[i].pid == pid && sampler->ended[i].start_ticks == start_ticks)
 			return true;
+	return false;
+}
+
+bool mr_sampler_knew(const struct mr_sampler *sampler, uint32_t pid, uint64_t time_ns)
+{
+	const size_t oldest = sampler->ended_count < ENDED_MAX ? 0 : sampler->ended_count - ENDED_MAX;
+
+	if (process_of(sampler, pid))
+		return true;
+	for (size_t i = sampler->ended_count; i > oldest; i--) {
+		const struct ended *const ended = &sampler->ended[(i - 1) % ENDED_MAX];
+
+		if (ended->time_ns < time_ns)
+			return false;
+		if (ended->pid == pid)
+			return true;
+	}
 	return false;
 }
 
@@ -442,6 +465,8 @@ static int end_process(struct mr_sampler *sampler, struct mr_process *process, s
 	if (code == MR_OK)
 		code = mr_sampler_log_end(&sampler->log, process, now, end, err);
 
+	sampler->ended[sampler->ended_count++ % ENDED_MAX] =
+		(struct ended){ process->pid, process->start_ticks, now };
 	sampler->rss_now -= process->last.rss;
 	sampler->count--;
 	memmove(sampler->processes + at, sampler->processes + at + 1,
@@ -470,14 +495,17 @@ int mr_sampler_ends_fd(const struct mr_sampler *sampler)
 int mr_sampler_look_for_ends(struct mr_sampler *sampler, struct mr_error *err)
 {
 	struct epoll_event events[64];
-	const int count = epoll_wait(sampler->ends_fd, events, (int)MR_ARRAY_LEN(events), 0);
+	int count;
 
-	for (int i = 0; i < count; i++) {
-		struct mr_process *const process = process_of(sampler, events[i].data.u32);
+	do {
+		count = epoll_wait(sampler->ends_fd, events, (int)MR_ARRAY_LEN(events), 0);
+		for (int i = 0; i < count; i++) {
+			struct mr_process *const process = process_of(sampler, events[i].data.u32);
 
-		if (process)
-			MR_TRY(end_unless_own(sampler, process, err));
-	}
+			if (process)
+				MR_TRY(end_unless_own(sampler, process, err));
+		}
+	} while (count == (int)MR_ARRAY_LEN(events));
 	return MR_OK;
 }
 
@@ -533,6 +561,11 @@ int mr_sampler_tick(struct mr_sampler *sampler, struct mr_error *err)
 int mr_sampler_setting(struct mr_sampler *sampler, const char *key, const char *value, struct mr_error *err)
 {
 	return sampler->root ? mr_sampler_log_setting(&sampler->log, sampler->root, key, value, err) : MR_OK;
+}
+
+bool mr_sampler_is_behind(const struct mr_sampler *sampler)
+{
+	return mr_budget_ready_ns(&sampler->budget) > mr_clock_monotonic_ns();
 }
 
 uint64_t mr_sampler_due_ns(const struct mr_sampler *sampler)

@@ -58,11 +58,15 @@ int mr_sampler_ended(struct mr_sampler *sampler, uint32_t pid, struct mr_process
  * be looked at: a stream that says so. */
 int mr_sampler_missed(struct mr_sampler *sampler, uint32_t pid, const struct mr_proc_stat *stat,
                       uint64_t begin_ns, struct mr_process_end end, struct mr_error *err) MR_MUST_CHECK;
-/* Whether that end has been told of already, by a look: a zombie changes hands when its parent ends. */
+/* Whether PID was in the set at TIME_NS, not long ago, for news that comes late. */
+bool mr_sampler_knew(const struct mr_sampler *sampler, uint32_t pid, uint64_t time_ns);
+/* Whether its end has been told of already: a zombie changes hands when its parent ends. */
 bool mr_sampler_has_ended(const struct mr_sampler *sampler, uint32_t pid, uint64_t start_ticks);
 /* The name (comm) of process PID; "" when it is not known.  Borrowed until it ends. */
 const char *mr_sampler_name(const struct mr_sampler *sampler, uint32_t pid);
 
+/* Whether more has been spent than there was. */
+bool mr_sampler_is_behind(const struct mr_sampler *sampler);
 /* Writes a setting of the capture into the root's stream; KEY and VALUE are copied. */
 int mr_sampler_setting(struct mr_sampler *sampler, const char *key, const char *value,
                        struct mr_error *err) MR_MUST_CHECK;

@@ -71,7 +71,8 @@ struct mr_process {
 	struct mr_budget stat_budget;   /* for stat, which walks the process's threads */
 	struct mr_budget rollup_budget; /* for smaps_rollup, which walks its page tables */
 	uint64_t rollup_due_ns;
-	double rollup_ns_per_byte;      /* of rss, as measured last */
+	uint64_t rollup_cost_ns;        /* of the last reading, and the rss that it was for */
+	uint64_t rollup_rss;
 	bool rollup_refused;            /* no permission: not tried again until exec */
 };
 
