@@ -28,7 +28,14 @@
 #include "base.h"
 
 struct mr_scope;
-struct mr_templates;
+struct mr_templates; /* the built-in ones, and files that take their place (html_template.c) */
+
+/* DIRECTORY (NULL: none) is copied; files that it lacks are the built-in ones. */
+int mr_templates_new(const char *directory, struct mr_templates **templates, struct mr_error *err) MR_MUST_CHECK;
+void mr_templates_free(struct mr_templates *templates); /* NULL is fine */
+/* Adds a template, style or script held in memory.  TEXT is copied. */
+int mr_templates_add(struct mr_templates *templates, const char *name, const char *text, size_t len,
+                     struct mr_error *err) MR_MUST_CHECK;
 
 struct mr_table_request { /* any but the name may be NULL */
 	const char *name;

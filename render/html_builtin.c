@@ -5,9 +5,23 @@
  */
 #include "html_template.h"
 
-#define BUILTIN_FILES(X)            \
+#define BUILTIN_FILES(X) \
 	X(report_html, "report.html") \
-	X(style_css, "style.css")     \
+	X(run_html, "run.html") \
+	X(timeline_html, "timeline.html") \
+	X(snapshots_html, "snapshots.html") \
+	X(classes_html, "classes.html") \
+	X(objects_html, "objects.html") \
+	X(changes_html, "changes.html") \
+	X(diff_html, "diff.html") \
+	X(diff_table_html, "diff_table.html") \
+	X(comparison_html, "comparison.html") \
+	X(process_html, "process.html") \
+	X(marks_html, "marks.html") \
+	X(overview_html, "overview.html") \
+	X(health_html, "health.html") \
+	X(appendix_html, "appendix.html") \
+	X(style_css, "style.css") \
 	X(script_js, "script.js")
 
 #define EMBED(symbol, file)                                                                     \

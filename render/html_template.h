@@ -7,17 +7,11 @@
 #ifndef MR_HTML_TEMPLATE_H
 #define MR_HTML_TEMPLATE_H
 
-#include "base.h"
+#include "html_bind.h"
 
 #include <libxml/tree.h>
 
 #define MR_TEMPLATE_SIZE_MAX (1u << 20)
-
-struct mr_templates;
-
-/* DIRECTORY (NULL: none) is copied; files that it lacks are the built-in ones. */
-int mr_templates_new(const char *directory, struct mr_templates **templates, struct mr_error *err) MR_MUST_CHECK;
-void mr_templates_free(struct mr_templates *templates); /* NULL is fine */
 
 /* A style or script, without carriage returns (which browsers drop before they hash).  Borrowed from the templates. */
 int mr_templates_asset(struct mr_templates *templates, const char *name, const char **text, size_t *len,
@@ -25,10 +19,6 @@ int mr_templates_asset(struct mr_templates *templates, const char *name, const c
 /* The parsed document; its URL is what messages call it.  Borrowed. */
 int mr_templates_document(struct mr_templates *templates, const char *name, xmlDoc **document,
                           struct mr_error *err) MR_MUST_CHECK;
-
-/* Adds a template held in memory (tests).  TEXT is copied. */
-int mr_templates_add(struct mr_templates *templates, const char *name, const char *text, size_t len,
-                     struct mr_error *err) MR_MUST_CHECK;
 
 /* ---- The built-in files (html_builtin.c) ---------------------------------- */
 

@@ -16,4 +16,15 @@ $(LIB_MEMREPORT): $(MEMREPORT_OBJECTS)
 	$(say) AR $@
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
-all: $(LIB_MEMREPORT)
+# Exports memreport_* only, and takes memstats_* from its own library.
+$(B)/libmemreport.so: $(MEMREPORT_OBJECTS) $(LIB_BASE) $(B)/libmemstats.so render/libmemreport.map
+	$(say) LD $@
+	$(Q)$(CC) -shared -Wl,-soname,libmemreport.so.$(SONAME_VERSION) \
+	  -Wl,--version-script=render/libmemreport.map -Wl,-z,defs $(SANITIZE) $(LDFLAGS) -o $@ \
+	  $(MEMREPORT_OBJECTS) $(LIB_BASE) $(B)/libmemstats.so $(RENDER_LIBS)
+
+$(B)/memreport: $(B)/obj/render/memreport.o $(LIB_MEMREPORT) $(LIB_MEMSTATS) $(LIB_BASE)
+	$(say) LD $@
+	$(Q)$(CC) $(SANITIZE) $(LDFLAGS) -o $@ $^ $(RENDER_LIBS) $(MEMSTATS_LIBS)
+
+all: $(LIB_MEMREPORT) $(B)/libmemreport.so $(B)/memreport

@@ -185,6 +185,14 @@ void mr_scope_text(struct mr_scope *scope, const char *name, const char *text)
 		                                    .text = mr_page_copy(scope->page, text, MR_SCOPE_TEXT_COLUMNS) });
 }
 
+void mr_scope_long(struct mr_scope *scope, const char *name, const char *text)
+{
+	/* Not made safe here: what writes it makes everything safe that it writes. */
+	if (scope)
+		set(scope, name, (struct mr_value){ .kind = MR_VALUE_TEXT,
+		                                    .text = copy_bytes(scope->page, text, strlen(text)) });
+}
+
 void mr_scope_format(struct mr_scope *scope, const char *name, const char *format, ...)
 {
 	char text[1024];

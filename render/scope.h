@@ -56,6 +56,8 @@ struct mr_page *mr_scope_page(struct mr_scope *scope); /* NULL for NULL */
 void mr_scope_none(struct mr_scope *scope, const char *name);
 void mr_scope_flag(struct mr_scope *scope, const char *name, bool flag);
 void mr_scope_text(struct mr_scope *scope, const char *name, const char *text);
+/* The whole of TEXT, line ends kept: for what goes into a pre element. */
+void mr_scope_long(struct mr_scope *scope, const char *name, const char *text);
 void mr_scope_format(struct mr_scope *scope, const char *name, const char *format, ...) MR_PRINTF(3, 4);
 void mr_scope_count(struct mr_scope *scope, const char *name, uint64_t count);
 void mr_scope_count_change(struct mr_scope *scope, const char *name, int64_t change);

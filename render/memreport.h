@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * libmemreport: turns logs into pages.
+ *
+ *     struct memreport *report;
+ *     memstats_log_open(&path, 1, &log, NULL);
+ *     memreport_new(log, NULL, &report, &error);
+ *     memreport_write(report, MEMREPORT_HTML, stdout, &error);
+ *     memreport_free(report);
+ *
+ * A page is one HTML file that asks for nothing else: style, script and charts
+ * are in it, and it can be read without the script.  The PDF holds the headline,
+ * the charts and the first rows of each table; the PNG the timeline of the first
+ * run.  The same log and options give the same bytes.
+ *
+ * A report belongs to one thread at a time.  Functions that can fail give 0 or a
+ * negative enum memreport_err and fill the error (which may be NULL).
+ */
+#ifndef MEMREPORT_H
+#define MEMREPORT_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "memstats.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum memreport_err {
+	MEMREPORT_OK = 0,
+	MEMREPORT_ERR_ARG = -1,
+	MEMREPORT_ERR_READ = -2,
+	MEMREPORT_ERR_FORMAT = -3,
+	MEMREPORT_ERR_VERSION = -4,
+	MEMREPORT_ERR_LIMIT = -5,
+	MEMREPORT_ERR_NOMEM = -6,
+	MEMREPORT_ERR_WRITE = -7
+};
+
+struct memreport_error {
+	int code;
+	char message[1024];
+};
+
+enum memreport_format { MEMREPORT_HTML, MEMREPORT_PDF, MEMREPORT_PNG };
+
+#define MEMREPORT_DEFAULT_LIMIT 20
+#define MEMREPORT_DEFAULT_MAX_SIZE 1000000
+
+/* Zeros are the defaults. */
+struct memreport_options {
+	const char *title;       /* NULL: the name of the program that ran */
+	uint64_t limit;          /* rows of a table, 1..1000 */
+	uint64_t max_size_bytes; /* of the page, at least 65536; rows are left out until it fits */
+	const char *templates;   /* a directory whose files replace the built-in ones; NULL: none */
+};
+
+struct memreport;
+
+/* Reads what the report shows of LOG, which has to stay open as long as the report.  OPTIONS may be NULL. */
+int memreport_new(struct memstats_log *log, const struct memreport_options *options, struct memreport **report,
+                  struct memreport_error *error);
+void memreport_free(struct memreport *report); /* NULL is fine */
+
+/* Writes the report to OUT, which is flushed but not closed. */
+int memreport_write(struct memreport *report, enum memreport_format format, FILE *out,
+                    struct memreport_error *error);
+
+/* What was left out of the page last written to stay within its size: a sentence, or NULL. Borrowed. */
+const char *memreport_left_out(const struct memreport *report);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

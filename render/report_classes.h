@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Private to report_data.c and report_classes.c.
+ */
+#ifndef MR_REPORT_CLASSES_H
+#define MR_REPORT_CLASSES_H
+
+#include "report_data.h"
+
+/* Reads the classes and objects tables into the runs, which are there. */
+int mr_report_classes_read(struct mr_report_data *data, struct mr_error *err) MR_MUST_CHECK;
+
+#endif
