@@ -8,6 +8,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
 #include <signal.h>
@@ -28,7 +29,8 @@
 #define BUSY_NS UINT64_C(10000000)  /* the wait when the last look found something */
 #define WAIT_NS UINT64_C(500000000) /* the waiter's */
 #define CHANNELS_MAX 4096
-#define FOLDER_NAME "memrecord.XXXXXX"
+#define FOLDER_PREFIX "memrecord."
+#define ABANDONED_NS UINT64_C(60000000000)
 
 struct attached {
 	struct mr_channel *channel;
@@ -138,7 +140,7 @@ static int make_folder(struct mr_channels *channels, struct mr_error *err)
 
 	for (size_t i = 0; i < MR_ARRAY_LEN(places); i++) {
 		if (!places[i] || places[i][0] != '/' ||
-		    snprintf(channels->folder, sizeof(channels->folder), "%s/" FOLDER_NAME, places[i]) >= PATH_MAX / 2)
+		    snprintf(channels->folder, sizeof(channels->folder), "%s/" FOLDER_PREFIX "XXXXXX", places[i]) >= PATH_MAX / 2)
 			continue;
 		if (mkdtemp(channels->folder))
 			return MR_OK;
@@ -147,28 +149,69 @@ static int make_folder(struct mr_channels *channels, struct mr_error *err)
 	return mr_fail(err, MR_ERR_WRITE, "cannot make a folder for programs that track objects: %s", strerror(errno));
 }
 
-static void file_path(const struct mr_channels *channels, const char *name, char path[PATH_MAX])
+static void file_path(const char *folder, const char *name, char path[PATH_MAX])
 {
 	/* The folder's path is at most half as long, a name at most 255 bytes. */
-	(void)snprintf(path, PATH_MAX, "%.*s/%.255s", PATH_MAX / 2, channels->folder, name);
+	(void)snprintf(path, PATH_MAX, "%.*s/%.255s", PATH_MAX / 2, folder, name);
 }
 
-static void remove_folder(struct mr_channels *channels)
+static void remove_folder(const char *path)
 {
-	DIR *const folder = channels->folder[0] ? opendir(channels->folder) : NULL;
+	DIR *const folder = path[0] ? opendir(path) : NULL;
+	const struct dirent *entry;
+
+	while (folder && (entry = readdir(folder)) != NULL) {
+		char file[PATH_MAX];
+
+		file_path(path, entry->d_name, file);
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			(void)unlink(file);
+	}
+	if (folder) {
+		closedir(folder);
+		(void)rmdir(path);
+	}
+}
+
+/* A folder whose memrecord was killed: its heart has not beaten for a minute. */
+static bool is_abandoned(const char *folder)
+{
+	struct mr_channel_writer page;
+	struct stat info;
+	char path[PATH_MAX];
+
+	if (lstat(folder, &info) < 0 || !S_ISDIR(info.st_mode) || info.st_uid != geteuid())
+		return false;
+	file_path(folder, MR_CHANNEL_WRITER_NAME, path);
+	const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	if (fd < 0)
+		return false;
+	const int64_t got = mr_proc_read(fd, (char *)&page, sizeof(page));
+
+	close(fd);
+	return got == (int64_t)sizeof(page) && page.magic == MR_CHANNEL_MAGIC &&
+	       mr_clock_monotonic_ns() > page.heartbeat_ns + ABANDONED_NS;
+}
+
+/* Removes what killed ones left beside our own folder: in /dev/shm it is memory. */
+static void remove_abandoned(const char *own)
+{
+	char place[PATH_MAX];
+
+	(void)snprintf(place, sizeof(place), "%.*s", (int)(strrchr(own, '/') - own), own);
+	DIR *const folder = opendir(place);
 	const struct dirent *entry;
 
 	while (folder && (entry = readdir(folder)) != NULL) {
 		char path[PATH_MAX];
 
-		file_path(channels, entry->d_name, path);
-		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-			(void)unlink(path);
+		file_path(place, entry->d_name, path);
+		if (strncmp(entry->d_name, FOLDER_PREFIX, strlen(FOLDER_PREFIX)) == 0 && is_abandoned(path))
+			remove_folder(path);
 	}
-	if (folder) {
+	if (folder)
 		closedir(folder);
-		(void)rmdir(channels->folder);
-	}
 }
 
 static bool watch(int epoll_fd, int fd)
@@ -200,6 +243,7 @@ int mr_channels_new(struct mr_channels **channels, mr_channel_found *found, void
 		return code;
 	}
 	guard_install();
+	remove_abandoned(made->folder);
 	*channels = made;
 	return MR_OK;
 }
@@ -219,7 +263,7 @@ void mr_channels_free(struct mr_channels *channels)
 	if (!channels)
 		return;
 	waiter_stop(channels);
-	remove_folder(channels);
+	remove_folder(channels->folder);
 	while (channels->count > 0)
 		let_go(channels, channels->count - 1);
 	mr_channel_writer_close(channels->page);
@@ -295,7 +339,7 @@ static void scan_folder(struct mr_channels *channels, struct mr_log_writer *writ
 
 		if (!parse_name(entry->d_name, &attached.pid, &attached.start_ticks))
 			continue;
-		file_path(channels, entry->d_name, path);
+		file_path(channels->folder, entry->d_name, path);
 		if (mr_grow(&channels->attached, &channels->capacity, channels->count + 1,
 		            sizeof(*channels->attached)) < 0)
 			break;

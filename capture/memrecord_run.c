@@ -137,33 +137,42 @@ static void describe_end(char *text, size_t size, const struct mr_watch *watch)
 	}
 }
 
+static void describe_peak(char *text, size_t size, const struct mr_sampler_totals *totals)
+{
+	char root[32];
+	char tree[32];
+
+	mr_text_bytes_short(root, totals->rss_peak_root);
+	mr_text_bytes_short(tree, totals->rss_peak_tree);
+	if (totals->rss_peak_root == 0)
+		(void)snprintf(text, size, "ended before a sample was taken");
+	else if (totals->process_count > 1)
+		(void)snprintf(text, size, "peak rss %s (%llu processes together %s)", root,
+		               (unsigned long long)totals->process_count, tree);
+	else
+		(void)snprintf(text, size, "peak rss %s", root);
+}
+
 static void closing_line(const struct run *run)
 {
 	struct mr_sampler_totals totals;
 	struct mr_buffer path = { 0 };
 	struct stat info = { 0 };
 	char size[32];
-	char peak[32];
-	char peak_tree[32];
 	char duration[32];
+	char peak[128];
 	char end[96];
 
 	mr_sampler_totals(run->watch.sampler, &totals);
 	(void)stat(run->path, &info);
 	mr_text_bytes_short(size, (uint64_t)info.st_size);
-	mr_text_bytes_short(peak, totals.rss_peak_root);
-	mr_text_bytes_short(peak_tree, totals.rss_peak_tree);
 	mr_text_duration(duration, mr_clock_monotonic_ns() - run->begin_ns);
 	describe_end(end, sizeof(end), &run->watch);
+	describe_peak(peak, sizeof(peak), &totals);
 	mr_text_show(&path, run->path, strlen(run->path), 0);
 	mr_buffer_put_u8(&path, 0);
-	if (totals.process_count > 1)
-		mr_command_warn(run->options->command, "%s: %s, %s, peak rss %s (%llu processes together %s), %s",
-		                path.failed ? "" : (char *)path.data, size, duration, peak,
-		                (unsigned long long)totals.process_count, peak_tree, end);
-	else
-		mr_command_warn(run->options->command, "%s: %s, %s, peak rss %s, %s",
-		                path.failed ? "" : (char *)path.data, size, duration, peak, end);
+	mr_command_warn(run->options->command, "%s: %s, %s, %s, %s", path.failed ? "" : (char *)path.data, size,
+	                duration, peak, end);
 	mr_buffer_release(&path);
 }
 
