@@ -169,6 +169,9 @@ int mr_cursor_open(struct mr_cursor *cursor, const struct mr_block *block, unsig
  * hold them, or hold more than the block's rows. */
 int mr_cursor_read(struct mr_cursor *cursor, uint64_t *out, uint32_t count, struct mr_error *err) MR_MUST_CHECK;
 
+/* Passes over COUNT values, without a look at them where that is possible. */
+int mr_cursor_skip(struct mr_cursor *cursor, uint32_t count, struct mr_error *err) MR_MUST_CHECK;
+
 #define MR_ROWS_COLUMNS_MAX 16
 
 /* The rows of a block with the columns 1 .. COLUMNS, MR_CHUNK rows at a time. */
@@ -182,5 +185,9 @@ struct mr_rows {
 int mr_rows_open(struct mr_rows *rows, const struct mr_block *block, unsigned columns, struct mr_error *err) MR_MUST_CHECK;
 /* How many rows `values` holds now, 0 at the end; or MR_ERR_FORMAT. */
 int mr_rows_next(struct mr_rows *rows, struct mr_error *err) MR_MUST_CHECK;
+/* The same, but reads the columns up to FIRST_COLUMNS only; then mr_rows_rest() reads the others of the
+ * chunk, or passes over them. */
+int mr_rows_start(struct mr_rows *rows, unsigned first_columns, struct mr_error *err) MR_MUST_CHECK;
+int mr_rows_rest(struct mr_rows *rows, unsigned first_columns, int count, bool wanted, struct mr_error *err) MR_MUST_CHECK;
 
 #endif

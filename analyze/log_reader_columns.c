@@ -126,6 +126,46 @@ int mr_cursor_read(struct mr_cursor *cursor, uint64_t *out, uint32_t count, stru
 	return 0;
 }
 
+/* Bytes of [IN, END) that COUNT varints take, or NULL behind the last one that is there. */
+static const uint8_t *skip_uvarints(const uint8_t *in, const uint8_t *end, uint32_t count)
+{
+	/* Eight bytes at a time: a varint ends where the top bit is not set. */
+	while (count >= 8 && end - in >= 8) {
+		uint64_t word;
+
+		memcpy(&word, in, sizeof(word));
+		count -= (uint32_t)__builtin_popcountll(~word & UINT64_C(0x8080808080808080));
+		in += 8;
+	}
+	while (count > 0) {
+		if (in == end)
+			return NULL;
+		count -= (*in++ & 0x80) == 0;
+	}
+	return in;
+}
+
+int mr_cursor_skip(struct mr_cursor *cursor, uint32_t count, struct mr_error *err)
+{
+	uint64_t values[MR_CHUNK];
+
+	if (cursor->encoding != MR_ENCODING_PLAIN) { /* a difference must be added, a run is quick */
+		while (count > 0) {
+			const uint32_t some = count < MR_CHUNK ? count : MR_CHUNK;
+
+			MR_TRY(mr_cursor_read(cursor, values, some, err));
+			count -= some;
+		}
+		return 0;
+	}
+	const uint8_t *const in = count <= cursor->rows_left ? skip_uvarints(cursor->in, cursor->end, count) : NULL;
+	MR_FAIL_IF(in == NULL || (cursor->rows_left == count && in != cursor->end), err, MR_ERR_FORMAT,
+	           "column %u does not hold as many values as its block has rows", cursor->id);
+	cursor->rows_left -= count;
+	cursor->in = in;
+	return 0;
+}
+
 int mr_rows_open(struct mr_rows *rows, const struct mr_block *block, unsigned columns, struct mr_error *err)
 {
 	rows->columns = columns;
@@ -135,14 +175,28 @@ int mr_rows_open(struct mr_rows *rows, const struct mr_block *block, unsigned co
 	return 0;
 }
 
-int mr_rows_next(struct mr_rows *rows, struct mr_error *err)
+int mr_rows_start(struct mr_rows *rows, unsigned first_columns, struct mr_error *err)
 {
 	const uint32_t count = rows->left < MR_CHUNK ? rows->left : MR_CHUNK;
 
-	if (count == 0)
-		return 0;
-	for (unsigned id = 1; id <= rows->columns; id++)
+	for (unsigned id = 1; id <= first_columns && count > 0; id++)
 		MR_TRY(mr_cursor_read(&rows->cursors[id], rows->values[id], count, err));
 	rows->left -= count;
 	return (int)count;
+}
+
+int mr_rows_rest(struct mr_rows *rows, unsigned first_columns, int count, bool wanted, struct mr_error *err)
+{
+	for (unsigned id = first_columns + 1; id <= rows->columns; id++) {
+		if (wanted)
+			MR_TRY(mr_cursor_read(&rows->cursors[id], rows->values[id], (uint32_t)count, err));
+		else
+			MR_TRY(mr_cursor_skip(&rows->cursors[id], (uint32_t)count, err));
+	}
+	return 0;
+}
+
+int mr_rows_next(struct mr_rows *rows, struct mr_error *err)
+{
+	return mr_rows_start(rows, rows->columns, err);
 }

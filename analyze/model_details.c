@@ -264,7 +264,14 @@ static int gather(struct mr_model *model, size_t run_index, struct details *deta
 
 		if (stream->repeated || stream->run != run_index)
 			continue;
+		replay.row_first = run->streams[stream->index].object_first;
+		replay.row_end = replay.row_first + run->streams[stream->index].object_count;
 		details->born = false;
+		for (size_t j = 0; j < details->count; j++)
+			if (is_ours(&replay, &details->chosen[j]))
+				mr_replay_want(&replay, run->objects.id[details->chosen[j].row]);
+		if (!replay.filtered)
+			continue;
 		MR_TRY(mr_replay_run(&replay, err));
 	}
 	/* What was freed comes last in time. */

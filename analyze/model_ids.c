@@ -39,6 +39,7 @@ void mr_id_map_release(struct mr_id_map *map)
 	mr_free(map->keys);
 	mr_free(map->slots);
 	mr_free(map->pages);
+	mr_free(map->page_keys);
 	*map = (struct mr_id_map){ 0 };
 }
 
@@ -49,6 +50,13 @@ uint32_t mr_id_map__find(struct mr_id_map *map, uint64_t id)
 	if (map->slot_count == 0)
 		return 0;
 
+	/* Pages are mostly made, and asked for, one after the other. */
+	if (key == map->last_key + 1 && (size_t)map->last_page + 1 < map->page_count &&
+	    map->page_keys[map->last_page + 1] == key) {
+		map->last_key = key;
+		map->last_page++;
+		return map->pages[map->last_page][id % MR_ID_PAGE];
+	}
 	const size_t slot = slot_of(map->keys, map->slot_count, key);
 	if (map->keys[slot] == 0)
 		return 0;
@@ -95,9 +103,13 @@ int mr_id_map_put(struct mr_id_map *map, uint64_t id, uint32_t value, struct mr_
 		const size_t slot = slot_of(map->keys, map->slot_count, key);
 
 		if (map->keys[slot] == 0) {
+			size_t key_capacity = map->page_capacity;
+
 			if (map->page_count >= UINT32_MAX ||
+			    mr_grow(&map->page_keys, &key_capacity, map->page_count + 1, sizeof(*map->page_keys)) < 0 ||
 			    mr_grow(&map->pages, &map->page_capacity, map->page_count + 1, sizeof(*map->pages)) < 0)
 				return mr_fail(err, MR_ERR_NOMEM, "out of memory for the ids of a log");
+			map->page_keys[map->page_count] = key;
 			memset(map->pages[map->page_count], 0, sizeof(*map->pages));
 			map->keys[slot] = key;
 			map->slots[slot] = (uint32_t)map->page_count++;

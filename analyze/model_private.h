@@ -28,6 +28,7 @@ struct mr_id_map {
 	uint32_t *slots;    /* index of the page */
 	size_t slot_count;  /* a power of two */
 	uint32_t (*pages)[MR_ID_PAGE];
+	uint64_t *page_keys; /* a page each */
 	size_t page_count;
 	size_t page_capacity;
 	uint64_t last_key;  /* the page that was looked at last */

@@ -111,21 +111,40 @@ static int use_of(struct mr_replay *replay, uint64_t number, enum row_use *use, 
 /* The row of an object, when it is in the snapshot (or was freed), else MR_INDEX_NONE. */
 static inline uint32_t row_of(struct mr_replay *replay, uint64_t object, bool freed)
 {
-	const uint32_t row = mr_stream_row(replay->run, replay->stream, object);
+	const struct mr_objects *const objects = &replay->run->objects;
+	size_t row = replay->row_next;
 
-	if (row == MR_INDEX_NONE) {
-		replay->model->segments[replay->stream->segment].ids_unknown++;
-		return row;
+	if (MR_UNLIKELY(!mr_replay_wants(replay, object)))
+		return MR_INDEX_NONE;
+	/* Objects are mostly told of in the order of their rows. */
+	if (MR_UNLIKELY(row >= replay->row_end || objects->id[row] != object)) {
+		row = mr_stream_row(replay->run, replay->stream, object);
+		if (row == MR_INDEX_NONE) {
+			replay->model->segments[replay->stream->segment].ids_unknown++;
+			return MR_INDEX_NONE;
+		}
 	}
-	if (freed ? replay->run->objects.death_ns[row] == MR_NONE
-	          : !mr_object_is_alive(&replay->run->objects, row, replay->time_ns)) {
+	replay->row_next = row + 1;
+	if (MR_UNLIKELY(freed ? objects->death_ns[row] == MR_NONE
+	                      : !mr_object_is_alive(objects, row, replay->time_ns))) {
 		drop(replay);
 		return MR_INDEX_NONE;
 	}
-	return row;
+	return (uint32_t)row;
 }
 
 /* ---- Blocks ---------------------------------------------------------------------- */
+
+/* Whether any of the objects matters. */
+static bool wants_any(const struct mr_replay *replay, const uint64_t *objects, int count)
+{
+	if (!replay->filtered)
+		return true;
+	for (int i = 0; i < count; i++)
+		if (mr_replay_wants(replay, objects[i]))
+			return true;
+	return false;
+}
 
 /* Handles rows [first, end) of a chunk, which all name one snapshot. */
 static int use_sizes(struct mr_replay *replay, const struct mr_rows *rows, int first, int end, bool freed,
@@ -150,7 +169,12 @@ static int read_sizes(struct mr_replay *replay, const struct mr_block *block, st
 	int count;
 
 	MR_TRY(mr_rows_open(&rows, block, MR_SIZES_FLAT, err));
-	while ((count = mr_rows_next(&rows, err)) > 0) {
+	while ((count = mr_rows_start(&rows, MR_SIZES_OBJECT, err)) > 0) {
+		const bool wanted = wants_any(replay, rows.values[MR_SIZES_OBJECT], count);
+
+		MR_TRY(mr_rows_rest(&rows, MR_SIZES_OBJECT, count, wanted, err));
+		if (!wanted)
+			continue; /* the snapshots go on with the next row that matters */
 		for (int first = 0, end; first < count; first = end) {
 			const uint64_t number = rows.values[MR_SIZES_SNAPSHOT][first];
 			enum row_use use;
@@ -176,11 +200,16 @@ static int read_referents(struct mr_replay *replay, const struct mr_block *block
 	           "the log claims far more referents than its size can hold");
 	replay->referents_left -= block->rows;
 	MR_TRY(mr_rows_open(&rows, block, MR_REFERENTS_FLAT, err));
-	while ((count = mr_rows_next(&rows, err)) > 0) {
-		for (int i = 0; i < count; i++) {
+	while ((count = mr_rows_start(&rows, MR_REFERENTS_OBJECT, err)) > 0) {
+		const bool wanted = wants_any(replay, rows.values[MR_REFERENTS_OBJECT], count);
+
+		MR_TRY(mr_rows_rest(&rows, MR_REFERENTS_OBJECT, count, wanted, err));
+		for (int i = 0; wanted && i < count; i++) {
 			const uint64_t number = rows.values[MR_REFERENTS_SNAPSHOT][i];
 			enum row_use use;
 
+			if (!mr_replay_wants(replay, rows.values[MR_REFERENTS_OBJECT][i]))
+				continue;
 			MR_TRY(use_of(replay, number, &use, err));
 			if (use == ROW_DONE)
 				return replay->done ? 1 : 0;
@@ -274,6 +303,7 @@ static int prepare(struct mr_replay *replay, struct mr_error *err)
 
 	replay->row_first = stream->object_first;
 	replay->row_end = stream->object_first + (size_t)stream->object_count;
+	replay->row_next = replay->row_first;
 	replay->snapshot = MR_INDEX_NONE;
 	replay->class_index = run->objects.class_index;
 	if (__builtin_mul_overflow(replay->model->files[replay->stream->log].size_bytes, REFERENTS_PER_BYTE,

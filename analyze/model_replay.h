@@ -12,6 +12,8 @@
 
 struct mr_replay;
 
+#define MR_REPLAY_FILTER_WORDS 256
+
 /* Each gives 0 to go on, 1 to end, or an error.  NULL: not of interest. */
 struct mr_replay_hooks {
 	/* Snapshot replay->snapshot begins: a key snapshot resets the objects that are in it. */
@@ -49,7 +51,22 @@ struct mr_replay {
 	bool open;         /* its end was not told yet */
 	bool done;         /* past the last, or told to end */
 	uint64_t referents_left;
+	size_t row_next;   /* the row that is expected next */
+	bool filtered;     /* only objects in `filter` matter, and some others */
+	uint64_t filter[MR_REPLAY_FILTER_WORDS];
 };
+
+/* Adds an object to those that matter. */
+static inline void mr_replay_want(struct mr_replay *replay, uint64_t object)
+{
+	replay->filtered = true;
+	replay->filter[object / 64 % MR_REPLAY_FILTER_WORDS] |= UINT64_C(1) << object % 64;
+}
+
+static inline bool mr_replay_wants(const struct mr_replay *replay, uint64_t object)
+{
+	return !replay->filtered || (replay->filter[object / 64 % MR_REPLAY_FILTER_WORDS] >> object % 64 & 1) != 0;
+}
 
 /* Runs HOOKS over the snapshots of STREAM at positions [first, last] of its
  * `numbered`, beginning at a key snapshot where there is one. */
