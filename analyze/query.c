@@ -57,35 +57,88 @@ size_t mr_limit_rows(const struct mr_query_step *step, size_t count)
 	return step->limit.rows < count ? (size_t)step->limit.rows : count;
 }
 
-/* The C library expands "a{1000}" a thousand times, and does so within the
- * expansion of what is around it. */
-static bool regex_repeats_too_much(const char *pattern)
+/* Behind a bracket expression, "[^]a-z[:digit:]]"; TEXT is behind its "[". */
+static const char *skip_brackets(const char *text)
 {
-	uint64_t product = 1;
+	text += *text == '^';
+	text += *text == ']';
+	while (*text != '\0' && *text != ']') {
+		const char kind = text[0] == '[' ? text[1] : '\0';
+		const char closing[3] = { kind, ']', '\0' };
+		const char *end = kind == ':' || kind == '.' || kind == '=' ? strstr(text + 2, closing) : NULL;
 
-	for (const char *at = strchr(pattern, '{'); at; at = strchr(at + 1, '{')) {
-		uint64_t largest = 1;
-		uint64_t bound = 0;
+		text = end ? end + 2 : text + 1;
+	}
+	return text + (*text == ']');
+}
 
-		for (const char *digit = at + 1; *digit == ',' || (*digit >= '0' && *digit <= '9'); digit++) {
-			bound = *digit == ',' ? 0 : bound * 10 + (uint64_t)(*digit - '0');
-			largest = bound > largest ? bound : largest;
-			if (largest > MR_QUERY_REPEATS_MAX)
+/* The larger of the bounds in "{2,30}"; *TEXT is behind the "{" and then behind the "}". */
+static uint64_t read_bounds(const char **text)
+{
+	uint64_t largest = 1;
+	uint64_t bound = 0;
+
+	for (; **text == ',' || (**text >= '0' && **text <= '9'); (*text)++) {
+		bound = **text == ',' ? 0 : bound * 10 + (uint64_t)(**text - '0');
+		bound = bound < MR_QUERY_EXPANSION_MAX ? bound : MR_QUERY_EXPANSION_MAX;
+		largest = bound > largest ? bound : largest;
+	}
+	*text += **text == '}';
+	return largest;
+}
+
+/* Whether the C library would make too much of PATTERN: it writes out "a{1000}"
+ * a thousand times and "a+" as "aa*", and does so within what is repeated itself. */
+static bool regex_expands_too_much(const char *pattern)
+{
+	struct {
+		uint64_t sum;  /* of what came before in the group */
+		uint64_t last; /* what a repetition would repeat */
+	} groups[MR_QUERY_GROUPS_MAX] = { { 0, 0 } };
+	size_t depth = 0;
+
+	while (*pattern != '\0') {
+		const char c = *pattern++;
+		uint64_t size = 1;
+		uint64_t times = 0;
+
+		if (c == '(') {
+			if (++depth == MR_QUERY_GROUPS_MAX)
 				return true;
+			groups[depth].sum = groups[depth].last = 0;
+			continue;
 		}
-		product *= largest;
-		if (product > MR_QUERY_REPEATS_MAX)
+		if (c == ')' && depth > 0) {
+			size += groups[depth].sum + groups[depth].last;
+			depth--;
+		} else if (c == '\\' && *pattern != '\0') {
+			pattern++;
+		} else if (c == '[') {
+			pattern = skip_brackets(pattern);
+		} else if (c == '+' || c == '*' || c == '?') {
+			times = c == '?' ? 2 : 8; /* more than is written out: loops within loops cost time */
+		} else if (c == '{') {
+			times = read_bounds(&pattern);
+		}
+		if (times > 0) {
+			groups[depth].last *= times;
+		} else {
+			groups[depth].sum += groups[depth].last;
+			groups[depth].last = size;
+		}
+		if (groups[depth].sum + groups[depth].last > MR_QUERY_EXPANSION_MAX)
 			return true;
 	}
-	return false;
+	return false; /* or groups do not end, which regcomp() refuses */
 }
 
 static int parse_match(struct mr_query_step *step, struct mr_error *err)
 {
 	char reason[256];
 
-	MR_FAIL_IF(regex_repeats_too_much(step->value), err, MR_ERR_ARG,
-	           "--match: '%.100s' repeats more than %d times", step->value, MR_QUERY_REPEATS_MAX);
+	MR_FAIL_IF(regex_expands_too_much(step->value), err, MR_ERR_ARG,
+	           "--match: '%.100s' repeats or nests too much: at most %d steps and %d groups in each other",
+	           step->value, MR_QUERY_EXPANSION_MAX, MR_QUERY_GROUPS_MAX - 1);
 	const int code = regcomp(&step->regex, step->value, REG_EXTENDED | REG_NOSUB);
 
 	if (code == 0)

@@ -12,7 +12,8 @@
 #include "table.h"
 
 #define MR_QUERY_VALUE_MAX 4096   /* bytes in the value of a step */
-#define MR_QUERY_REPEATS_MAX 10000 /* what the bounds of a regular expression may multiply to */
+#define MR_QUERY_EXPANSION_MAX 20000 /* steps that a regular expression may expand to */
+#define MR_QUERY_GROUPS_MAX 64       /* levels of groups in it, the outermost included */
 
 enum mr_comparison { MR_EQUAL, MR_UNEQUAL, MR_LESS, MR_LESS_EQUAL, MR_GREATER, MR_GREATER_EQUAL, MR_HOLDS };
 

@@ -182,7 +182,7 @@ static int compare_entries(const void *a, const void *b)
 
 static int merge(struct mr_diff *diff, const struct entries *entries, struct mr_error *err)
 {
-	struct mr_diff_row row = { NULL };
+	struct mr_diff_row row = { .class_name = NULL };
 
 	for (size_t i = 0; i < entries->count; i++) {
 		const struct entry *entry = &entries->items[i];
@@ -195,7 +195,7 @@ static int merge(struct mr_diff *diff, const struct entries *entries, struct mr_
 			continue;
 		if (!row_is_empty(&row))
 			MR_TRY(append_row(diff, &row, err));
-		row = (struct mr_diff_row){ NULL };
+		row = (struct mr_diff_row){ .class_name = NULL };
 	}
 	return 0;
 }

@@ -341,6 +341,9 @@ ParameterizedTestParameters(query, bad_values__are_refused_by_name)
 		{ MEMSTATS_MATCH, "(", "--match: '(' is not an extended regular expression: " },
 		{ MEMSTATS_MATCH, "((a{200}){200}){200}", "--match" },
 		{ MEMSTATS_MATCH, "a{1,99999}", "--match" },
+		{ MEMSTATS_MATCH, "a+++++++++++++++++++", "--match" },
+		{ MEMSTATS_MATCH, "(((a+)+)+b{99})+c{9,999}d{9999}e{9999}", "--match" },
+		{ MEMSTATS_MATCH, "[z-a]", "--match" },
 		{ MEMSTATS_WHERE, "size", "--where: 'size' is not COLUMN OPERATOR VALUE" },
 		{ MEMSTATS_WHERE, ">=5", "--where" },
 		{ MEMSTATS_WHERE, "size!5", "--where" },
@@ -428,6 +431,20 @@ Test(query, where__reads_values_as_the_type_of_the_column_has_them)
 			cr_expect(eq(int, mr_condition_holds(&condition, &cases[i].cell), cases[i].holds), "%s",
 			          cases[i].condition);
 		}
+		memstats_query_free(query);
+	}
+}
+
+Test(query, match__takes_every_usual_expression)
+{
+	static const char *const patterns[] = { "^N", "a+b+c+d+e+f+g+h+i+j+k+l+m+n+o+p+", "[]a-c]{3}", "[^]{99999}]", "(a|b)*",
+		                                "\\(\\[\\{", "[[:alpha:]]+", "x{2,100}y{1000}", "" };
+
+	for (size_t i = 0; i < MR_ARRAY_LEN(patterns); i++) {
+		struct memstats_query *query = memstats_query_new();
+		struct memstats_error error = { 0, "" };
+
+		cr_expect(eq(int, memstats_query_add(query, MEMSTATS_MATCH, patterns[i], &error), 0), "%s", error.message);
 		memstats_query_free(query);
 	}
 }
