@@ -9,10 +9,11 @@
  *     build/samples/leak
  *     memstats leak.dat
  *     memstats diff leak.dat@'warm' leak.dat@'after an hour'
- *     memstats objects leak.dat@'after an hour' --filter Answer --sort birth --limit 3
+ *     memstats symbolize leak.dat
+ *     memstats objects leak.dat --filter Answer --sort birth --limit 3
  *
- * The diff has Questions created and deleted in equal numbers, and Answers that
- * persist; the traces of the oldest ones name the line that made them.
+ * The diff has thousands of Answers created and few deleted, though the cache
+ * was full before; the traces of the oldest ones lead to the line that made them.
  */
 #include "memcapture.h"
 

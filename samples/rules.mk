@@ -4,8 +4,9 @@
 
 SAMPLES := catalogue factory leak shapes xml_nodes
 SAMPLE_PROGRAMS := $(SAMPLES:%=$(B)/samples/%)
-# -g: file and line in traces, whatever CFLAGS say.
-SAMPLE_CFLAGS := -g -fno-omit-frame-pointer
+# As a program of one's own is built: file and line in traces, by names that do not
+# depend on where this is built, and functions that can be named without them.
+SAMPLE_CFLAGS := -g -fno-omit-frame-pointer -fvisibility=default -ffile-prefix-map=$(CURDIR)/=
 SAMPLE_XML_CFLAGS = $(eval SAMPLE_XML_CFLAGS := $(shell $(PKG_CONFIG) --cflags libxml-2.0))$(SAMPLE_XML_CFLAGS)
 SAMPLE_XML_LIBS = $(eval SAMPLE_XML_LIBS := $(shell $(PKG_CONFIG) --libs libxml-2.0))$(SAMPLE_XML_LIBS)
 
@@ -17,7 +18,8 @@ $(B)/obj/samples/xml_nodes.o: OBJ_CFLAGS += $(SAMPLE_XML_CFLAGS)
 $(B)/obj/samples/%.o: samples/%.cpp Makefile samples/rules.mk
 	@mkdir -p $(@D)
 	$(say) CXX $<
-	$(Q)$(CXX) -Icapture $(CPPFLAGS) -std=c++17 -Wall -Wextra $(SANITIZE) $(SAMPLE_CFLAGS) $(CXXFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CXX) -Icapture $(CPPFLAGS) -std=c++17 -Wall -Wextra $(SANITIZE) $(SAMPLE_CFLAGS) $(or $(CXXFLAGS),-O2) \
+	  -MMD -MP -c -o $@ $<
 
 $(B)/samples/shapes: SAMPLE_LINK = $(CXX)
 $(B)/samples/xml_nodes: SAMPLE_LIBS = $(SAMPLE_XML_LIBS)
@@ -44,3 +46,6 @@ $(B)/demo/profile.dat: $(DEMO_PROGRAM) $(B)/demo/catalogue.xml
 	$(say) RUN $<
 	$(Q)MEMCAPTURE_LOG=$@ $< $(DEMO_ARGUMENTS) >$(B)/demo/known.txt
 sample-log: $(B)/demo/profile.dat
+
+# Integration tests run them.
+test-programs: $(SAMPLE_PROGRAMS) $(B)/demo/catalogue.xml

@@ -7,7 +7,7 @@
  *
  *     build/samples/shapes
  *     memstats shapes.dat
- *     memstats referents shapes.dat@'drawn'
+ *     memstats referents shapes.dat --where snapshot=1
  */
 #include "memcapture.h"
 

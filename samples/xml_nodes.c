@@ -10,7 +10,9 @@
  *     build/samples/catalogue 1000 >catalogue.xml
  *     build/samples/xml_nodes catalogue.xml
  *     memstats xml_nodes.dat
- *     memstats classes xml_nodes.dat@'parsed' --sort size
+ *     memstats symbolize xml_nodes.dat
+ *     memstats classes xml_nodes.dat --where snapshot=2 --sort size
+ *     memstats objects xml_nodes.dat --filter Element --sort size --limit 3
  *     memstats diff xml_nodes.dat@'parsed' xml_nodes.dat@'freed'
  *     memreport xml_nodes.dat -o xml_nodes.html
  *
@@ -246,6 +248,12 @@ static void count_attributes(struct tally *tally, const xmlNode *element)
 	}
 }
 
+static int is_declaration(const xmlNode *node)
+{
+	return node->type == XML_ENTITY_DECL || node->type == XML_ELEMENT_DECL ||
+	       node->type == XML_ATTRIBUTE_DECL;
+}
+
 static void count_document(struct tally *tally, const xmlDoc *document)
 {
 	const xmlNode *node = document ? document->children : NULL;
@@ -257,13 +265,14 @@ static void count_document(struct tally *tally, const xmlDoc *document)
 	                          text_bytes(document->encoding) + text_bytes(document->URL) +
 	                          (document->dict ? xmlDictGetUsage(document->dict) : 0);
 	while (node) {
-		count_node(tally, node);
-		if (node->type == XML_ELEMENT_NODE) {
+		/* Declarations are made without a callback; the text of an entity with one. */
+		if (!is_declaration(node))
+			count_node(tally, node);
+		if (node->type == XML_ELEMENT_NODE)
 			count_attributes(tally, node);
-			if (node->children) {
-				node = node->children;
-				continue;
-			}
+		if (node->children && node->type != XML_ENTITY_REF_NODE) {
+			node = node->children;
+			continue;
 		}
 		while (node && !node->next)
 			node = node->parent == (const xmlNode *)document ? NULL : node->parent;
