@@ -165,7 +165,7 @@ static void remove_folder(const char *path)
 
 		file_path(path, entry->d_name, file);
 		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-			(void)unlink(file);
+			(void)remove(file);
 	}
 	if (folder) {
 		closedir(folder);
@@ -345,7 +345,7 @@ static void scan_folder(struct mr_channels *channels, struct mr_log_writer *writ
 			break;
 		const int code = attach(channels, writer, path, &attached);
 
-		(void)unlink(path);
+		(void)remove(path);
 		if (code < 0)
 			continue;
 		channels->attached[channels->count++] = attached;
@@ -368,34 +368,32 @@ static bool take_inotify(const struct mr_channels *channels)
 
 /* ---- Looking ----------------------------------------------------------------------- */
 
-static int drain(struct attached *attached, bool *busy, struct mr_error *err)
+/* Takes what there is; true when there was something. */
+static bool drain(struct mr_channels *channels, struct attached *attached)
 {
 	struct mr_drain_counts counts;
 
 	draining = 1;
-	const int code = mr_drain_run(attached->drain, err);
-
+	(void)(mr_drain_run(attached->drain, &channels->complaint) < 0); /* said once, at the end */
 	mr_drain_counts(attached->drain, &counts);
 	draining = 0;
-	*busy = *busy || counts.bytes != attached->bytes;
+	const bool busy = counts.bytes != attached->bytes;
+
 	attached->bytes = counts.bytes;
-	return code;
+	return busy;
 }
 
-int mr_channels_run(struct mr_channels *channels, struct mr_log_writer *writer, struct mr_error *err)
+void mr_channels_run(struct mr_channels *channels, struct mr_log_writer *writer)
 {
 	uint64_t calls;
 	bool busy = false;
-	int code = MR_OK;
 
 	mr_channel_heartbeat(channels->page);
 	if (take_inotify(channels))
 		scan_folder(channels, writer);
 	(void)(read(channels->called_fd, &calls, sizeof(calls)) < 0); /* only to empty it */
 	for (size_t i = channels->count; i > 0; i--) {
-		const int result = drain(&channels->attached[i - 1], &busy, err);
-
-		code = code ? code : result;
+		busy = drain(channels, &channels->attached[i - 1]) || busy;
 		if (mr_drain_finished(channels->attached[i - 1].drain))
 			let_go(channels, i - 1);
 	}
@@ -403,15 +401,11 @@ int mr_channels_run(struct mr_channels *channels, struct mr_log_writer *writer, 
 	if (channels->waiter_runs)
 		mr_futex_wake(&channels->runs);
 	channels->due_ns = mr_clock_monotonic_ns() + (busy ? BUSY_NS : BEAT_NS);
-	return code;
 }
 
-int mr_channels_ended(struct mr_channels *channels, uint32_t pid, uint64_t start_ticks,
-                      struct mr_log_writer *writer, struct mr_error *err)
+void mr_channels_ended(struct mr_channels *channels, uint32_t pid, uint64_t start_ticks,
+                       struct mr_log_writer *writer)
 {
-	bool busy = false;
-	int code = MR_OK;
-
 	if (take_inotify(channels))
 		scan_folder(channels, writer);
 	for (size_t i = channels->count; i > 0; i--) {
@@ -419,10 +413,7 @@ int mr_channels_ended(struct mr_channels *channels, uint32_t pid, uint64_t start
 
 		if (attached->pid != pid || attached->start_ticks != start_ticks)
 			continue;
-		const int result = drain(attached, &busy, err);
-
-		code = code ? code : result;
+		(void)drain(channels, attached);
 		let_go(channels, i - 1);
 	}
-	return code;
 }

@@ -32,16 +32,16 @@ const char *mr_channels_folder(const struct mr_channels *channels);
 int mr_channels_fd(const struct mr_channels *channels);
 
 /* Says that memrecord lives, attaches new channels, and takes what all of them
- * hold into WRITER.  The first failure of the log is given; channels are emptied
- * in any case. */
-int mr_channels_run(struct mr_channels *channels, struct mr_log_writer *writer, struct mr_error *err) MR_MUST_CHECK;
+ * hold into WRITER.  When the log fails, channels are emptied all the same, and
+ * whoever uses WRITER next is told. */
+void mr_channels_run(struct mr_channels *channels, struct mr_log_writer *writer);
 /* CLOCK_MONOTONIC at which mr_channels_run() is next needed: never later than in 50 ms. */
 uint64_t mr_channels_due_ns(const struct mr_channels *channels);
 /* A process has ended: takes what its channels still hold and lets go of them. */
-int mr_channels_ended(struct mr_channels *channels, uint32_t pid, uint64_t start_ticks,
-                      struct mr_log_writer *writer, struct mr_error *err) MR_MUST_CHECK;
+void mr_channels_ended(struct mr_channels *channels, uint32_t pid, uint64_t start_ticks,
+                       struct mr_log_writer *writer);
 
-/* A sentence about the first channel that could not be read, or NULL. */
+/* A sentence about the first channel that could not be read, or not to its end; or NULL. */
 const char *mr_channels_complaint(const struct mr_channels *channels);
 
 #endif

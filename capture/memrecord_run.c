@@ -198,8 +198,8 @@ static void finish(struct run *run)
 	}
 	if (full)
 		mr_command_warn(run->options->command, "%s reached --max-size: later samples are not in it", run->path);
-	if (complaint)
-		mr_command_warn(run->options->command, "a program's tracked objects are not in the log: %s", complaint);
+	if (complaint && watch->failure.code == MR_OK)
+		mr_command_warn(run->options->command, "not all tracked objects are in the log: %s", complaint);
 }
 
 static void release(struct run *run)

@@ -81,8 +81,7 @@ void mr_watch_channel_found(void *context, uint32_t pid, uint64_t start_ticks)
 		check(watch, mr_sampler_add(watch->sampler, pid, &stat, &err), &err);
 }
 
-int mr_watch_process_ended(void *context, const struct mr_process *process, struct mr_process_end end,
-                           struct mr_error *err)
+void mr_watch_process_ended(void *context, const struct mr_process *process, struct mr_process_end end)
 {
 	struct mr_watch *const watch = context;
 
@@ -90,9 +89,8 @@ int mr_watch_process_ended(void *context, const struct mr_process *process, stru
 		watch->ended = true;
 		watch->end = end;
 	}
-	return watch->channels ? mr_channels_ended(watch->channels, process->pid, process->start_ticks,
-	                                           watch->writer, err) :
-	                         MR_OK;
+	if (watch->channels)
+		mr_channels_ended(watch->channels, process->pid, process->start_ticks, watch->writer);
 }
 
 /* ---- The kernel's events ----------------------------------------------------------- */
@@ -372,9 +370,8 @@ static void set_timer(const struct mr_watch *watch)
 static void run_channels(struct mr_watch *watch)
 {
 	const uint64_t cpu_begun = mr_sampler_thread_cpu_ns();
-	struct mr_error err = { 0 };
 
-	check(watch, mr_channels_run(watch->channels, watch->writer, &err), &err);
+	mr_channels_run(watch->channels, watch->writer);
 	watch->channels_cpu_ns += mr_sampler_thread_cpu_ns() - cpu_begun;
 }
 

@@ -62,8 +62,7 @@ void mr_watch_run(struct mr_watch *watch);
 void mr_watch_release(struct mr_watch *watch);
 
 /* For the sampler's and the channels' options; CONTEXT is the watch. */
-int mr_watch_process_ended(void *context, const struct mr_process *process, struct mr_process_end end,
-                           struct mr_error *err);
+void mr_watch_process_ended(void *context, const struct mr_process *process, struct mr_process_end end);
 void mr_watch_channel_found(void *context, uint32_t pid, uint64_t start_ticks);
 
 #endif

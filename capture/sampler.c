@@ -471,8 +471,8 @@ static int end_process(struct mr_sampler *sampler, struct mr_process *process, s
 	sampler->count--;
 	memmove(sampler->processes + at, sampler->processes + at + 1,
 	        (sampler->count - at) * sizeof(*sampler->processes));
-	if (code == MR_OK && end.state != MR_EXIT_RUNNING && sampler->options.ended)
-		code = sampler->options.ended(sampler->options.context, process, end, err);
+	if (end.state != MR_EXIT_RUNNING && sampler->options.ended)
+		sampler->options.ended(sampler->options.context, process, end);
 	if (process == sampler->root)
 		mr_process_close(process);
 	else

@@ -29,8 +29,7 @@ struct mr_sampler_options {
 	const char *home;     /* the folder that shows as "~"; borrowed; NULL: none */
 	const char *command;  /* of the root, where /proc tells it no more; borrowed, may be NULL */
 	/* Called for each process that has ended, after its last words; NULL: nobody wants to know. */
-	int (*ended)(void *context, const struct mr_process *process, struct mr_process_end end,
-	             struct mr_error *err);
+	void (*ended)(void *context, const struct mr_process *process, struct mr_process_end end);
 	void *context;
 };
 

@@ -55,8 +55,10 @@ class Process:
 
 
 def processes(log="t.dat", source=SAMPLER):
-    """The processes in a log, in the order in which they were found."""
-    return [Process(stream) for stream in log_reading.streams(log) if stream.rows["STREAM"][0]["source"] == source]
+    """The processes in a log, in the order in which they were found.  A stream
+    that does not say whose it is (its writer was no libmemcapture) is none."""
+    return [Process(stream) for stream in log_reading.streams(log)
+            if stream.rows["STREAM"] and stream.rows["STREAM"][0]["source"] == source]
 
 
 def is_whole(log="t.dat"):
