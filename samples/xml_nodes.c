@@ -33,6 +33,8 @@
 
 enum node_class { NODE, ELEMENT, ATTRIBUTE, TEXT, CDATA, COMMENT, INSTRUCTION, DOCUMENT, CLASS_COUNT };
 
+#define PIECES 8 /* in which a document is parsed, and parts of it removed */
+
 static const char *const class_names[CLASS_COUNT] = {
 	"Node", "Element", "Attribute", "Text", "CData", "Comment", "Instruction", "Document",
 };
@@ -310,20 +312,58 @@ static int found_count(const xmlXPathObject *found)
 	return found && found->nodesetval ? found->nodesetval->nodeNr : 0;
 }
 
-static xmlDoc *parse(const char *path)
+/* Nodes are whole between two pieces of the document, so that is where a snapshot can read them. */
+static int parse_piece(xmlParserCtxt *parser, FILE *file, char *piece, size_t piece_size, unsigned number)
 {
-	xmlParserCtxt *parser = xmlNewParserCtxt();
-	xmlDoc *document = NULL;
+	const size_t len = fread(piece, 1, piece_size, file);
+	char description[32];
 
-	if (!parser)
-		return NULL;
-	document = xmlCtxtReadFile(parser, path, NULL, XML_PARSE_NONET);
-	if (document && document->dict) {
+	if (len == 0)
+		return 0;
+	if (xmlParseChunk(parser, piece, (int)len, 0) != 0)
+		return -1;
+	snprintf(description, sizeof(description), "parsing, %u of %u", number, PIECES);
+	if (number < PIECES)
+		memcapture_snapshot(capture, description);
+	return 1;
+}
+
+static xmlDoc *parse_file(FILE *file, const char *path, size_t piece_size)
+{
+	char *piece = malloc(piece_size);
+	xmlParserCtxt *parser = xmlCreatePushParserCtxt(NULL, NULL, NULL, 0, path);
+	xmlDoc *document = NULL;
+	int status = -1;
+
+	if (piece && parser) {
 		/* The dictionary outlives the document here, so that own_text() can ask it to the end. */
-		dictionary = document->dict;
+		dictionary = parser->dict;
 		xmlDictReference(dictionary);
+		xmlCtxtUseOptions(parser, XML_PARSE_NONET);
+		for (unsigned number = 1; (status = parse_piece(parser, file, piece, piece_size, number)) > 0;
+		     number++)
+			;
+		if (status == 0 && xmlParseChunk(parser, NULL, 0, 1) == 0)
+			document = parser->myDoc;
+		else
+			xmlFreeDoc(parser->myDoc);
 	}
 	xmlFreeParserCtxt(parser);
+	free(piece);
+	return document;
+}
+
+static xmlDoc *parse(const char *path)
+{
+	FILE *file = fopen(path, "rb");
+	xmlDoc *document = NULL;
+	long size = 0;
+
+	if (!file)
+		return NULL;
+	if (fseek(file, 0, SEEK_END) == 0 && (size = ftell(file)) > 0 && fseek(file, 0, SEEK_SET) == 0)
+		document = parse_file(file, path, (size_t)size / PIECES + 1);
+	fclose(file);
 	return document;
 }
 
@@ -368,10 +408,17 @@ static int remove_every_other(xmlDoc *document)
 	xmlXPathObject *found = find(document, "//*[@id and position() mod 2 = 0]");
 	const int count = found_count(found);
 
+	/* From the end, so that none is freed with one that it lies in. */
 	for (int i = count - 1; i >= 0; i--) {
+		char description[32];
+
 		xmlUnlinkNode(found->nodesetval->nodeTab[i]);
 		xmlFreeNode(found->nodesetval->nodeTab[i]);
 		found->nodesetval->nodeTab[i] = NULL;
+		if (i % (count / PIECES + 1) == 0 && i > 0) {
+			snprintf(description, sizeof(description), "removing, %d left", i);
+			memcapture_snapshot(capture, description);
+		}
 	}
 	xmlXPathFreeObject(found);
 	return count;
