@@ -65,7 +65,8 @@ static int stream_for(struct mr_loading *loading, uint32_t segment, uint64_t id,
 			return no_memory(err);
 		}
 		*made = (struct mr_stream_state){
-			.log = (uint32_t)(loading->log - state->logs), .segment = segment, .id = id
+			.log = (uint32_t)(loading->log - state->logs), .segment = segment, .id = id,
+			.repeated = state->runs_built, .late = state->runs_built
 		};
 		state->streams.items[state->streams.count++] = made;
 		known = (uint32_t)state->streams.count;
@@ -102,6 +103,8 @@ static int walk_blocks(struct mr_loading *loading, const struct mr_frame_walk *w
 		if (mr_kind_group(block.kind) == MR_GROUP_END)
 			continue; /* the reader's affair */
 		MR_FAIL_IF(loading->stream == NULL, err, MR_ERR_FORMAT, "a block of rows belongs to no stream");
+		if (loading->stream->late)
+			segment->rows_dropped += block.rows;
 		if (loading->stream->repeated)
 			continue;
 		const int code = walk->block(walk->context, loading, &block, err);
@@ -366,6 +369,7 @@ static int load_summary(struct mr_model *model, struct mr_error *err)
 	MR_TRY(add_segments(model, err));
 	MR_TRY(load_parts(model, MR_LOAD__SUMMARY, err));
 	MR_TRY(mr_model__build_runs(model, err));
+	model->state->runs_built = true;
 	return mr_model__take_notes(model, err);
 }
 

@@ -101,7 +101,8 @@ struct mr_stream_state {
 	uint32_t segment; /* index in the model's segments */
 	uint64_t id;
 	bool described;   /* there was a STREAM block */
-	bool repeated;    /* the very same stream was read before: its rows are left out */
+	bool repeated;    /* its rows are left out: the very same stream was read before, or it is late */
+	bool late;        /* all that defines it is lost, so it is of no run: its rows count as dropped */
 	uint64_t boot_id[2];
 	uint64_t pid;
 	uint64_t start_ticks;
@@ -157,6 +158,7 @@ struct mr_model_state {
 	struct mr_log *logs;
 	struct mr_budget *budgets;   /* a log each */
 	uint32_t *segment_first;     /* a log each: index of its first segment in the model */
+	bool runs_built;             /* streams that are met from now on are of no run */
 	MR_LIST(struct mr_stream_state *) streams;
 	struct mr_id_map *stream_ids; /* a segment each: stream id to index + 1 in streams */
 	size_t *notes_taken;         /* a log each: notes that are warnings already */
