@@ -15,6 +15,7 @@
 #define PNG_SCALE 2.0
 #define MARKER_GREEN 77 /* with the paint's number in red: no other colour is in use */
 #define MARKER_BLUE 133
+#define TEXT_DRAWN_MAX 1024 /* bytes of one text: more than a page is wide */
 #define LABELS_MAX 20000 /* a drawing that asks for more has gone wrong */
 
 struct mr_canvas {
@@ -169,10 +170,11 @@ void mr_canvas_describe(struct mr_canvas *canvas, const char *title, const char 
 
 /* ---- Paths --------------------------------------------------------------- */
 
-void mr_canvas_push(struct mr_canvas *canvas, double x, double y)
+void mr_canvas_push(struct mr_canvas *canvas, double x, double y, double scale)
 {
 	cairo_save(canvas->cairo);
 	cairo_translate(canvas->cairo, x, y);
+	cairo_scale(canvas->cairo, scale, scale);
 }
 
 void mr_canvas_push_clip(struct mr_canvas *canvas, double x, double y, double width, double height)
@@ -292,10 +294,27 @@ static void show_run(struct mr_canvas *canvas, const char *text, size_t len, boo
 	}
 }
 
-static void show_text(struct mr_canvas *canvas, double x, double y, struct mr_text_style style, const char *text)
+/* TEXT with the minus of mathematics as a hyphen, which the built-in face has. */
+static void plain_signs(char out[TEXT_DRAWN_MAX], const char *text)
 {
+	size_t len = 0;
+	while (*text && len + 4 < TEXT_DRAWN_MAX) {
+		const bool minus = strncmp(text, "\xe2\x88\x92", 3) == 0;
+		const size_t step = mr_utf8_next(text, strlen(text), NULL);
+		memcpy(out + len, minus ? "-" : text, minus ? 1 : step);
+		len += minus ? 1 : step;
+		text += step;
+	}
+	out[len] = '\0';
+}
+
+static void show_text(struct mr_canvas *canvas, double x, double y, struct mr_text_style style, const char *given)
+{
+	char text[TEXT_DRAWN_MAX];
+	plain_signs(text, given);
 	const size_t len = strlen(text);
 	const double width = mr_canvas_text_width(text, len, style.size, style.bold);
+	cairo_path_t *path = cairo_copy_path(canvas->cairo);
 	x -= style.anchor == MR_ANCHOR_END ? width : style.anchor == MR_ANCHOR_MIDDLE ? width / 2 : 0;
 	set_paint(canvas, style.paint, 1);
 	cairo_set_font_size(canvas->cairo, style.size);
@@ -307,7 +326,10 @@ static void show_text(struct mr_canvas *canvas, double x, double y, struct mr_te
 		show_run(canvas, text + start, end - start, built_in, style.bold);
 		x += mr_canvas_text_width(text + start, end - start, style.size, style.bold);
 	}
+	/* Text moves the current point; whoever is drawing a path goes on with it. */
 	cairo_new_path(canvas->cairo);
+	cairo_append_path(canvas->cairo, path);
+	cairo_path_destroy(path);
 }
 
 void mr_canvas_text(struct mr_canvas *canvas, double x, double y, struct mr_text_style style, const char *text)

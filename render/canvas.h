@@ -72,8 +72,8 @@ void mr_canvas_document(struct mr_canvas *canvas, const char *title, const char 
 /* What a drawing is and says, for those who cannot see it.  Copied. */
 void mr_canvas_describe(struct mr_canvas *canvas, const char *title, const char *description);
 
-/* Moves the origin until the matching mr_canvas_pop(). */
-void mr_canvas_push(struct mr_canvas *canvas, double x, double y);
+/* Moves the origin, and scales what is drawn, until the matching mr_canvas_pop(). */
+void mr_canvas_push(struct mr_canvas *canvas, double x, double y, double scale);
 void mr_canvas_pop(struct mr_canvas *canvas);
 /* Confines drawing until the matching mr_canvas_pop(). Text is not confined in SVG. */
 void mr_canvas_push_clip(struct mr_canvas *canvas, double x, double y, double width, double height);
@@ -90,7 +90,7 @@ void mr_canvas_fill(struct mr_canvas *canvas, enum mr_paint paint, double opacit
 /* DASH: length of dashes and gaps, 0 for a whole line. */
 void mr_canvas_stroke(struct mr_canvas *canvas, enum mr_paint paint, double width, double dash);
 
-/* (X, Y) is on the baseline. */
+/* (X, Y) is on the baseline. The path so far stays. */
 void mr_canvas_text(struct mr_canvas *canvas, double x, double y, struct mr_text_style style, const char *text);
 /* SVG: TEXT shows where the pointer is over this rectangle; nothing elsewhere. */
 void mr_canvas_hint(struct mr_canvas *canvas, double x, double y, double width, double height, const char *text);

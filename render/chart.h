@@ -168,6 +168,8 @@ struct mr_plot {
 
 double mr_plot_x(const struct mr_plot *plot, double value);
 double mr_plot_y(const struct mr_plot *plot, double value);
+/* Sets Y_HIGH, the end of the axis, for values up to LARGEST. */
+void mr_plot_scale(struct mr_plot *plot, double largest, enum mr_unit unit);
 /* Grid, ticks and their labels; the time axis has its labels below when LABELLED. */
 void mr_plot_y_axis(const struct mr_plot *plot, struct mr_canvas *canvas, enum mr_unit unit);
 void mr_plot_time_axis(const struct mr_plot *plot, struct mr_canvas *canvas, bool labelled);

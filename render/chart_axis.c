@@ -70,8 +70,8 @@ struct mr_ticks mr_ticks_choose(double low, double high, size_t wanted, enum mr_
 	wanted = wanted < 2 ? 2 : wanted > MR_TICKS_MAX ? MR_TICKS_MAX : wanted;
 	if (!isfinite(low) || !isfinite(high) || !isfinite(high - low) || high <= low)
 		return single;
-	double step = step_for((high - low) / (double)(wanted - 1), unit);
-	for (int tries = 0; tries < 4 && isfinite(step); tries++) {
+	double step = step_for((high - low) / (double)wanted, unit);
+	for (int tries = 0; tries < 6 && isfinite(step); tries++) {
 		const double first = ceil(low / step - 1e-9) * step;
 		const double span = floor((high - first) / step + 1e-9) + 1;
 		/* A step below what doubles can tell apart at this size gives no ticks. */
@@ -89,7 +89,9 @@ double mr_ticks_ceiling(double high, size_t wanted, enum mr_unit unit)
 	if (!(high > 0) || !isfinite(high))
 		return 1;
 	wanted = wanted < 2 ? 2 : wanted;
-	const double step = step_for(high / (double)(wanted - 1), unit);
+	double step = step_for(high / (double)wanted, unit);
+	for (int tries = 0; tries < 6 && ceil(high / step - 1e-9) + 1 > (double)wanted; tries++)
+		step = step_for(step * 1.5, unit);
 	const double ceiling = ceil(high / step - 1e-9) * step;
 	return isfinite(ceiling) ? ceiling : high;
 }
@@ -119,7 +121,7 @@ static void time_text(char out[40], double value, double step)
 	static const struct {
 		const char *name;
 		double unit;
-	} units[] = { { "ns", 1 }, { "\xc2\xb5s", 1e3 }, { "ms", 1e6 }, { "s", SECOND }, { "min", 60 * SECOND },
+	} units[] = { { "ns", 1 }, { "us", 1e3 }, { "ms", 1e6 }, { "s", SECOND }, { "min", 60 * SECOND },
 		      { "h", 3600 * SECOND }, { "d", 86400 * SECOND } };
 	size_t i = 0;
 	while (i + 1 < MR_ARRAY_LEN(units) && (i < 3 ? step * 100 >= units[i + 1].unit && fabs(value) >= units[i + 1].unit :
@@ -212,8 +214,15 @@ double mr_plot_y(const struct mr_plot *plot, double value)
 
 static size_t y_ticks_wanted(const struct mr_plot *plot)
 {
-	const double wanted = plot->height / 44;
-	return wanted < 3 ? 3 : wanted > 8 ? 8 : (size_t)wanted;
+	const double wanted = plot->height / 42;
+	return wanted < 4 ? 4 : wanted > 8 ? 8 : (size_t)wanted;
+}
+
+void mr_plot_scale(struct mr_plot *plot, double largest, enum mr_unit unit)
+{
+	const double ceiling = mr_ticks_ceiling(largest, y_ticks_wanted(plot), unit);
+	/* A round end, unless it would leave much of the plot empty. */
+	plot->y_high = largest > 0 && ceiling > largest * 1.12 ? largest * 1.06 : ceiling;
 }
 
 void mr_plot_y_axis(const struct mr_plot *plot, struct mr_canvas *canvas, enum mr_unit unit)
@@ -235,9 +244,9 @@ void mr_plot_y_axis(const struct mr_plot *plot, struct mr_canvas *canvas, enum m
 void mr_plot_time_axis(const struct mr_plot *plot, struct mr_canvas *canvas, bool labelled)
 {
 	const struct mr_text_style style = { LABEL_SIZE, false, MR_ANCHOR_MIDDLE, MR_PAINT_MUTED };
-	const double wanted = plot->width / 80;
-	const struct mr_ticks ticks = mr_ticks_choose(plot->x_low, plot->x_high, wanted < 3 ? 3 : (size_t)wanted,
-	                                              MR_UNIT_TIME);
+	const double wanted = plot->width / 54;
+	const struct mr_ticks ticks = mr_ticks_choose(plot->x_low, plot->x_high,
+	                                              wanted < 4 ? 4 : wanted > 12 ? 12 : (size_t)wanted, MR_UNIT_TIME);
 	const double bottom = plot->top + plot->height;
 	mr_canvas_move_to(canvas, plot->left, bottom + 0.5);
 	mr_canvas_line_to(canvas, plot->left + plot->width, bottom + 0.5);

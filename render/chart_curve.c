@@ -85,10 +85,11 @@ void mr_curve_draw(const struct mr_chart *chart, struct mr_canvas *canvas)
 		items[i] = (struct mr_legend_item){ curve->lines[i].name, curve->lines[i].paint, true };
 	if (item_count > 1)
 		top += mr_legend_draw(canvas, 0, 0, chart->width, items, item_count);
-	const double high = mr_ticks_ceiling(largest_value(curve) * 1.02, 4, curve->unit);
-	const double margin = mr_plot_margin(high, curve->unit);
-	const struct mr_plot plot = { .left = margin, .top = top, .width = chart->width - margin - 8, .height = HEIGHT,
-		                      .x_high = curve->time_end_ns > 0 ? curve->time_end_ns : 1, .y_high = high };
+	struct mr_plot plot = { .top = top, .height = HEIGHT,
+		                .x_high = curve->time_end_ns > 0 ? curve->time_end_ns : 1 };
+	mr_plot_scale(&plot, largest_value(curve) * 1.02, curve->unit);
+	plot.left = mr_plot_margin(plot.y_high, curve->unit);
+	plot.width = chart->width - plot.left - 8;
 	mr_plot_y_axis(&plot, canvas, curve->unit);
 	for (size_t i = curve->line_count; i-- > 0;) {
 		if (curve->filled)

@@ -84,9 +84,10 @@ void mr_histogram_draw(const struct mr_chart *chart, struct mr_canvas *canvas)
 	double largest = 0;
 	for (size_t i = 0; i < histogram->count; i++)
 		largest = histogram->bins[i].count > largest ? histogram->bins[i].count : largest;
-	const double high = mr_ticks_ceiling(largest, 4, MR_UNIT_COUNT), margin = mr_plot_margin(high, MR_UNIT_COUNT);
-	const struct mr_plot plot = { .left = margin, .top = TOP, .width = chart->width - margin - 16, .height = HEIGHT,
-		                      .x_high = 1, .y_high = high };
+	struct mr_plot plot = { .top = TOP, .height = HEIGHT, .x_high = 1 };
+	mr_plot_scale(&plot, largest, MR_UNIT_COUNT);
+	plot.left = mr_plot_margin(plot.y_high, MR_UNIT_COUNT);
+	plot.width = chart->width - plot.left - 16;
 	mr_plot_y_axis(&plot, canvas, MR_UNIT_COUNT);
 	if (histogram->count == 0)
 		return;

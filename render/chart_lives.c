@@ -25,7 +25,7 @@ static void draw_life(const struct mr_plot *plot, struct mr_canvas *canvas, cons
 	const double from = mr_plot_x(plot, life->birth_ns), to = mr_plot_x(plot, life->death_ns);
 	const double middle = top + ROW / 2.0;
 	char name[160];
-	mr_canvas_text_fit(name, sizeof(name), life->name, (plot->left - 10) / 1.12, NAME_SIZE, false);
+	mr_canvas_text_fit(name, sizeof(name), life->name, (plot->left - 10) / 1.28, NAME_SIZE, false);
 	mr_canvas_text(canvas, plot->left - 8, middle + NAME_SIZE * 0.35, style, name);
 	mr_canvas_rectangle(canvas, from, middle - BAR / 2.0, to - from < 1.5 ? 1.5 : to - from, BAR);
 	mr_canvas_fill(canvas, life->paint, life->alive ? 1 : 0.55);

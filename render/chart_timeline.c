@@ -14,7 +14,7 @@
 #define NARROW_HEIGHT 200
 #define DETAIL_HEIGHT 150
 #define PANEL_GAP 34      /* between panels: the title of the second */
-#define MOMENTS_ROW 18    /* names of snapshots above the plot */
+#define MOMENTS_ROW 32    /* two lines of names of snapshots above the plot */
 #define AXIS_ROW 24
 #define LEGEND_SPACE 10
 #define SMALL_SHARE 0.25  /* of the lines' height that areas need to be shown with them */
@@ -98,15 +98,15 @@ static double lay_out(const struct mr_chart *chart, struct frame *frame)
 	const double margin = margin_lines > margin_areas ? margin_lines : margin_areas;
 	const double height = chart->width < NARROW ? NARROW_HEIGHT : MAIN_HEIGHT;
 
-	frame->moments_y = top + MOMENTS_ROW - 6;
+	frame->moments_y = top + MOMENTS_ROW - 20;
 	frame->lines = (struct mr_plot){ .left = margin, .top = top + MOMENTS_ROW, .width = chart->width - margin - 8,
-		                         .height = height, .x_high = timeline->time_end_ns > 0 ? timeline->time_end_ns : 1,
-		                         .y_high = mr_ticks_ceiling(high * 1.02, 6, MR_UNIT_BYTES) };
+		                         .height = height, .x_high = timeline->time_end_ns > 0 ? timeline->time_end_ns : 1 };
+	mr_plot_scale(&frame->lines, high * 1.06, MR_UNIT_BYTES);
 	frame->areas = frame->lines;
 	if (frame->split) {
 		frame->areas.top += height + PANEL_GAP;
 		frame->areas.height = DETAIL_HEIGHT;
-		frame->areas.y_high = mr_ticks_ceiling(stack_high * 1.02, 4, MR_UNIT_BYTES);
+		mr_plot_scale(&frame->areas, stack_high * 1.02, MR_UNIT_BYTES);
 	}
 	return frame->areas.top + frame->areas.height + AXIS_ROW;
 }
@@ -182,7 +182,7 @@ static void draw_moments(const struct frame *frame)
 	const double bottom = frame->areas.top + frame->areas.height;
 	const double right = frame->lines.left + frame->lines.width;
 	const size_t step = timeline->moment_count / 200 + 1;
-	double free_from = 0;
+	double free_from[2] = { 0, 0 };
 	for (size_t i = 0; i < timeline->moment_count; i += step) {
 		const double x = round(mr_plot_x(&frame->lines, timeline->moment_times[i])) + 0.5;
 		mr_canvas_move_to(frame->canvas, x, frame->lines.top - 4);
@@ -195,10 +195,12 @@ static void draw_moments(const struct frame *frame)
 		mr_canvas_text_fit(name, sizeof(name), timeline->moment_names[i], 120, 11, false);
 		const double width = mr_canvas_text_width(name, strlen(name), 11, false) * 1.15;
 		const double left = x + width > right ? right - width : x - 2;
-		if (left < free_from)
+		/* The line next to the plot, else the one above it, else none. */
+		const int row = left >= free_from[0] ? 0 : left >= free_from[1] ? 1 : -1;
+		if (row < 0)
 			continue;
-		mr_canvas_text(frame->canvas, left, frame->moments_y, style, name);
-		free_from = left + width + 8;
+		mr_canvas_text(frame->canvas, left, frame->moments_y + (row == 0 ? 14 : 0), style, name);
+		free_from[row] = left + width + 8;
 	}
 }
 
@@ -249,7 +251,7 @@ static void draw_peak(const struct frame *frame)
 	mr_canvas_fill(frame->canvas, MR_PAINT_SURFACE, 1);
 	mr_canvas_circle(frame->canvas, x, y, 3);
 	mr_canvas_fill(frame->canvas, MR_PAINT_ALERT, 1);
-	mr_canvas_text(frame->canvas, x + (on_right ? -8 : 8), y < frame->lines.top + 14 ? y + 14 : y - 6, style, text);
+	mr_canvas_text(frame->canvas, x + (on_right ? -8 : 8), y < frame->lines.top + 12 ? y + 14 : y - 7, style, text);
 }
 
 /* ---- Hints --------------------------------------------------------------------- */

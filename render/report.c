@@ -100,6 +100,19 @@ static int fill_run(struct mr_scope *root, struct mr_view *view, const struct mr
 	return 0;
 }
 
+/* "2026-01-31T10:00:00.123Z" as "31 January 2026, 10:00:00 UTC". */
+static void set_date(struct mr_scope *scope, const char *name, const char *text)
+{
+	static const char *const months[] = { "January", "February", "March",     "April",   "May",      "June",
+		                              "July",    "August",   "September", "October", "November", "December" };
+	unsigned year, month, day;
+	char time[9];
+	if (sscanf(text, "%4u-%2u-%2uT%8[0-9:]", &year, &month, &day, time) == 4 && month >= 1 && month <= 12)
+		mr_scope_format(scope, name, "%u %s %u, %s UTC", day, months[month - 1], year, time);
+	else
+		mr_scope_text(scope, name, text);
+}
+
 static void fill_page(struct memreport *report, struct mr_scope *root)
 {
 	const struct mr_report_data *data = &report->data;
@@ -108,6 +121,7 @@ static void fill_page(struct memreport *report, struct mr_scope *root)
 	mr_scope_text(root, "version", MR_VERSION_STRING);
 	mr_scope_text(root, "log", first ? first->file : "");
 	mr_scope_text(root, "recorded", first ? first->start : "");
+	set_date(root, "recorded_text", first ? first->start : "");
 	mr_scope_list(root, "runs");
 	mr_scope_flag(root, "empty", data->run_count == 0);
 	mr_scope_format(root, "left_out", "%s", report->left_out);

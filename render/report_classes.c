@@ -9,6 +9,8 @@
 
 #include <stdlib.h>
 
+#define CLASSES_MET 64
+
 /* ---- Classes by name ---------------------------------------------------------- */
 
 static uint64_t hash_of(const char *name)
@@ -290,23 +292,30 @@ static void read_object(const struct object_columns *columns, size_t row, struct
 static int each_object(struct mr_report_data *data, const struct object_columns *columns, bool counting,
                        struct mr_error *err)
 {
+	/* The names of a run's classes are the same few texts, at the same addresses, over and over. */
+	struct {
+		const char *name;
+		size_t index;
+	} met[CLASSES_MET] = { { NULL, 0 } };
 	struct mr_report_run *run = NULL;
-	struct mr_report_class *class = NULL;
-	const char *last_name = NULL;
 	const size_t count = memstats_table_row_count(columns->table);
 	for (size_t row = 0; row < count; row++) {
 		const uint64_t id = mr_report_rows_number(columns->table, row, columns->run);
 		const char *name = mr_report_rows_text(columns->table, row, columns->class);
 		if (!run || run->id != id) {
 			run = mr_report_run_find(data, id);
-			last_name = NULL;
+			memset(met, 0, sizeof(met));
 		}
 		if (!run)
 			continue;
-		if (name != last_name) {
-			MR_TRY(class_get(run, name, &class, err));
-			last_name = name;
+		const size_t place = ((uintptr_t)name >> 3) % CLASSES_MET;
+		if (met[place].name != name) {
+			struct mr_report_class *found = NULL;
+			MR_TRY(class_get(run, name, &found, err));
+			met[place].name = name;
+			met[place].index = (size_t)(found - run->classes);
 		}
+		struct mr_report_class *class = &run->classes[met[place].index];
 		if (counting) {
 			run->objects_total++;
 			class->total++;

@@ -172,10 +172,12 @@ static int read_marks(struct mr_report_data *data, struct mr_error *err)
 
 /* ---- All of it ---------------------------------------------------------------------- */
 
-/* Tables whose rows are all looked at, and the columns of them that are. */
+/* Tables whose rows are all looked at, and the columns of them that are.  Objects
+ * have an order of their own, which costs more than all that is done here. */
 static const struct {
 	const char *name;
 	const char *columns;
+	const char *sort;
 } wanted[MR_REPORT_TABLE_COUNT] = {
 	[MR_REPORT_RUNS] = { "runs", NULL },
 	[MR_REPORT_SNAPSHOTS] = { "snapshots", NULL },
@@ -183,7 +185,7 @@ static const struct {
 	[MR_REPORT_SAMPLES] = { "samples", NULL },
 	[MR_REPORT_MARKS] = { "marks", NULL },
 	[MR_REPORT_OBJECTS] = { "objects", "run,class,name,repr,state,birth,death,lifetime,size,last,flat,address,"
-		                           "function,file,line,object" },
+		                           "function,file,line,object", "run" },
 	[MR_REPORT_REFERENTS] = { "referents", NULL },
 	[MR_REPORT_HISTOGRAM] = { "histogram", NULL },
 	[MR_REPORT_DIFF] = { "diff", NULL },
@@ -207,7 +209,7 @@ int mr_report_data_init(struct mr_report_data *data, struct memstats_log *log, s
 	memset(data, 0, sizeof(*data));
 	data->log = log;
 	for (size_t i = 0; i < MR_REPORT_TABLE_COUNT; i++)
-		MR_TRY(mr_report_rows_open(log, wanted[i].name, NULL, NULL, NULL, wanted[i].columns, &data->tables[i], err));
+		MR_TRY(mr_report_rows_open(log, wanted[i].name, wanted[i].sort, NULL, NULL, wanted[i].columns, &data->tables[i], err));
 	MR_TRY(read_runs(data, err));
 	MR_TRY(read_snapshots(data, err));
 	MR_TRY(read_samples(data, err));

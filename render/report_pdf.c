@@ -15,6 +15,8 @@
 #define BOTTOM (PAGE_HEIGHT - MARGIN - 14)
 #define ROW 14.0
 #define TEXT_SIZE 9.0
+#define CHART_SCALE 0.75
+#define DONUT 150.0
 #define ROWS_MAX 12 /* the first rows of each table */
 #define CLASSES_MAX 12
 
@@ -114,13 +116,24 @@ static void heading(struct paper *paper, const char *text, double size, double r
 
 /* ---- Charts ------------------------------------------------------------------------------------ */
 
-/* CHART drawn again at WIDTH, at X; *HEIGHT is what it took. */
-static void draw_chart(struct paper *paper, const struct mr_chart *chart, double x, double width, double *height)
+/* CHART laid out anew for paper, where its letters can be smaller. */
+static struct mr_chart fit_chart(const struct mr_chart *chart, double width)
 {
 	struct mr_chart fitted = *chart;
-	fitted.width = width;
-	*height = mr_chart_height(&fitted);
-	mr_canvas_push(paper->canvas, x, paper->y);
+	fitted.width = width / CHART_SCALE;
+	return fitted;
+}
+
+static double chart_height(const struct mr_chart *chart, double width)
+{
+	const struct mr_chart fitted = fit_chart(chart, width);
+	return mr_chart_height(&fitted) * CHART_SCALE;
+}
+
+static void draw_chart(struct paper *paper, const struct mr_chart *chart, double x, double width)
+{
+	const struct mr_chart fitted = fit_chart(chart, width);
+	mr_canvas_push(paper->canvas, x, paper->y, CHART_SCALE);
 	mr_chart_draw(&fitted, paper->canvas);
 	mr_canvas_pop(paper->canvas);
 }
@@ -128,13 +141,11 @@ static void draw_chart(struct paper *paper, const struct mr_chart *chart, double
 static void chart_of(struct paper *paper, const struct mr_scope *scope, const char *name)
 {
 	const struct mr_value value = value_of(scope, name);
-	double height;
 	if (value.kind != MR_VALUE_CHART)
 		return;
-	struct mr_chart fitted = *value.chart;
-	fitted.width = WIDTH;
-	need(paper, mr_chart_height(&fitted) + 8);
-	draw_chart(paper, value.chart, MARGIN, WIDTH, &height);
+	const double height = chart_height(value.chart, WIDTH);
+	need(paper, height + 8);
+	draw_chart(paper, value.chart, MARGIN, WIDTH);
 	paper->y += height + 8;
 }
 
@@ -146,19 +157,16 @@ static void chart_pair(struct paper *paper, const struct mr_scope *scope, const 
 	size_t placed = 0;
 	for (size_t i = 0; i < 2; i++) {
 		const struct mr_value value = value_of(scope, names[i]);
-		struct mr_chart fitted;
 		if (value.kind != MR_VALUE_CHART)
 			continue;
-		fitted = *value.chart;
-		fitted.width = width;
+		const double height = chart_height(value.chart, width);
 		if (placed == 0)
-			need(paper, mr_chart_height(&fitted) + 24);
+			need(paper, height + 24);
 		const double x = MARGIN + (double)placed * (width + 24);
 		const struct mr_text_style style = { 8, true, MR_ANCHOR_START, MR_PAINT_MUTED };
-		double height;
 		mr_canvas_text(paper->canvas, x, paper->y + 8, style, value.chart->title);
 		paper->y += 12;
-		draw_chart(paper, value.chart, x, width, &height);
+		draw_chart(paper, value.chart, x, width);
 		paper->y -= 12;
 		tallest = height > tallest ? height : tallest;
 		placed++;
@@ -265,7 +273,6 @@ static void snapshots(struct paper *paper, const struct mr_scope *run)
 	TABLE(paper, run, "snapshots", all);
 	for (const struct mr_scope *item = breakdowns.scope; item; item = mr_scope_next(item)) {
 		const struct mr_value largest = value_of(item, "open"), donut = value_of(item, "donut");
-		double height;
 		if (!largest.flag)
 			continue;
 		char text[256];
@@ -273,8 +280,8 @@ static void snapshots(struct paper *paper, const struct mr_scope *run)
 		         text_of(item, "objects"));
 		heading(paper, text, 10, 180);
 		if (donut.kind == MR_VALUE_CHART) {
-			draw_chart(paper, donut.chart, MARGIN + (WIDTH - 150) / 2, 150, &height);
-			paper->y += height + 8;
+			draw_chart(paper, donut.chart, MARGIN + (WIDTH - DONUT) / 2, DONUT);
+			paper->y += chart_height(donut.chart, DONUT) + 8;
 		}
 		TABLE(paper, item, "rows", classes);
 	}

@@ -279,8 +279,11 @@ void mr_scope_percent(struct mr_scope *scope, const char *name, double percent)
 		return;
 	}
 	mr_decimal_text(raw, percent, 4);
-	mr_decimal_text(text, percent, fabs(percent) < 0.1 ? 2 : 1);
-	strncat(text, " %", sizeof(text) - strlen(text) - 1);
+	mr_decimal_text(text, percent, 1);
+	/* One digit after the point in all of a column. */
+	snprintf(text + strlen(text), sizeof(text) - strlen(text), strchr(text, '.') ? " %%" : ".0 %%");
+	if (percent > 0 && percent < 0.05)
+		snprintf(text, sizeof(text), "< 0.1 %%");
 	set_number(scope, name, text, raw);
 }
 

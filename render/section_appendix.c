@@ -20,8 +20,10 @@ static int write_json(struct memstats_log *log, const char *name, size_t rows, s
 {
 	struct memstats_table *table = NULL;
 	char limit[32];
+	/* Of all objects the largest; they are also found faster than the first in the table's own order. */
+	const char *const sort = strcmp(name, "objects") == 0 ? "size" : NULL;
 	snprintf(limit, sizeof(limit), "%zu", rows);
-	MR_TRY(mr_report_rows_open(log, name, NULL, NULL, limit, NULL, &table, err));
+	MR_TRY(mr_report_rows_open(log, name, sort, NULL, limit, NULL, &table, err));
 	FILE *stream = open_memstream(&text->data, &text->len);
 	int status = stream ? 0 : mr_fail(err, MR_ERR_NOMEM, "no memory for table %s", name);
 	if (status == 0)
@@ -32,11 +34,11 @@ static int write_json(struct memstats_log *log, const char *name, size_t rows, s
 	return status;
 }
 
-/* Halves the rows until the JSON fits into ROOM bytes; none when one row is too long. */
+/* As many rows as fit into ROOM bytes of JSON, by what those that were tried took; none when one row is too long. */
 static int add_table(const struct mr_view *view, struct mr_scope *scope, const struct memstats_table_info *info,
                      size_t room, struct mr_error *err)
 {
-	for (size_t rows = 5 * view->limit < ROWS_TRIED_MAX ? 5 * view->limit : ROWS_TRIED_MAX; rows > 0; rows /= 2) {
+	for (size_t rows = 5 * view->limit < ROWS_TRIED_MAX ? 5 * view->limit : ROWS_TRIED_MAX; rows > 0;) {
 		struct text text = { NULL, 0 };
 		const int status = write_json(view->data->log, info->name, rows, &text, err);
 		if (status < 0 || text.len <= room) {
@@ -49,6 +51,7 @@ static int add_table(const struct mr_view *view, struct mr_scope *scope, const s
 			free(text.data);
 			return status;
 		}
+		rows = (size_t)((double)rows * 0.9 * (double)room / (double)text.len);
 		free(text.data);
 	}
 	return 0;

@@ -188,8 +188,11 @@ int mr_section_classes(const struct mr_view *view, struct mr_scope *scope, struc
 {
 	const struct mr_report_run *run = view->run;
 	const size_t shown = run->class_count < 2 * view->limit ? run->class_count : 2 * view->limit;
-	size_t detailed = run->followed < view->limit ? run->followed : view->limit;
-	detailed = detailed < DETAILED_MAX ? detailed : DETAILED_MAX;
+	const size_t detail_limit = view->limit < DETAILED_MAX ? view->limit : DETAILED_MAX;
+	size_t detailed = 0;
+	/* Of a class without instances there is nothing more to say. */
+	while (detailed < run->followed && detailed < detail_limit && run->classes[detailed].total > 0)
+		detailed++;
 	mr_scope_list(scope, "classes");
 	mr_scope_list(scope, "class_details");
 	mr_scope_count(scope, "class_count", run->class_count);
@@ -208,7 +211,7 @@ int mr_section_classes(const struct mr_view *view, struct mr_scope *scope, struc
 		MR_TRY(set_detail(view, item, &run->classes[i], err));
 	}
 	mr_scope_none(scope, "class_details_rest");
-	if (run->class_count > detailed)
+	if (run->class_count > detailed && detailed == detail_limit)
 		mr_scope_format(scope, "class_details_rest", "Looked at closer: the %zu largest of %zu classes.", detailed,
 		                run->class_count);
 	return 0;

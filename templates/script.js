@@ -6,8 +6,6 @@
 "use strict";
 (function () {
 	/* ---- Tables ---- */
-	var units = { B: 1, KiB: 1024, MiB: 1048576, GiB: 1073741824, TiB: 1099511627776 };
-
 	function valueOf(cell) {
 		if (!cell)
 			return null;
@@ -82,7 +80,7 @@
 
 	function showExact(cell) {
 		var bytes = Number(cell.getAttribute("data-v"));
-		if (cell.hasAttribute("data-v") && Math.abs(bytes) >= units.KiB)
+		if (cell.hasAttribute("data-v") && Math.abs(bytes) >= 1024)
 			cell.title = bytes.toLocaleString("en") + " bytes";
 	}
 
