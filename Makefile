@@ -79,8 +79,10 @@ demo:
 
 # Names of functions in traces come from -g and, in the sample itself, -rdynamic.
 demo-run: commands $(DEMO_PROGRAM)
-	@echo; echo '$$ $(DEMO_PROGRAM) $(DEMO_ARGUMENTS)'
-	$(Q)MEMCAPTURE_LOG=profile.dat $(DEMO_PROGRAM) $(DEMO_ARGUMENTS)
+	@echo; echo '$$ memrecord -o profile.dat --sample-only -- $(DEMO_PROGRAM) $(DEMO_ARGUMENTS)'
+	$(Q)$(B)/memrecord -o profile.dat --sample-only -- $(DEMO_PROGRAM) $(DEMO_ARGUMENTS)
+	@echo; echo '$$ memstats symbolize profile.dat'
+	$(Q)$(B)/memstats symbolize profile.dat
 	@echo; echo '$$ memstats summary profile.dat'
 	$(Q)$(B)/memstats summary profile.dat
 	@echo; echo '$$ memstats objects profile.dat --sort size --limit 3'
@@ -102,19 +104,19 @@ LIB_ROOM_memreport := render
 MAN_PAGES := capture/man/memrecord.1 analyze/man/memstats.1 render/man/memreport.1
 TEMPLATE_FILES = $(wildcard templates/*)
 
-$(B)/install/lib%.a: $(B)/lib%.a $(LIB_BASE)
+$(B)/staged/lib%.a: $(B)/lib%.a $(LIB_BASE)
 	@mkdir -p $(@D)
 	$(say) AR $@
-	$(Q)$(LD) -r -o $(B)/install/$*.o --whole-archive $< --no-whole-archive $(LIB_BASE)
-	$(Q)$(OBJCOPY) --localize-hidden $(B)/install/$*.o
-	$(Q)rm -f $@ && $(AR) rcs $@ $(B)/install/$*.o
+	$(Q)$(LD) -r -o $(B)/staged/$*.o --whole-archive $< --no-whole-archive $(LIB_BASE)
+	$(Q)$(OBJCOPY) --localize-hidden $(B)/staged/$*.o
+	$(Q)rm -f $@ && $(AR) rcs $@ $(B)/staged/$*.o
 
 # The folders are in the .pc files, so these are made at each installation.
 PC_EDIT = sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
               -e 's|@VERSION@|$(VERSION)|'
 
 define install_library
-	$(Q)$(INSTALL) -m 644 $(B)/install/lib$(1).a $(DESTDIR)$(LIBDIR)/lib$(1).a
+	$(Q)$(INSTALL) -m 644 $(B)/staged/lib$(1).a $(DESTDIR)$(LIBDIR)/lib$(1).a
 	$(Q)$(INSTALL) -m 755 $(B)/lib$(1).so $(DESTDIR)$(LIBDIR)/lib$(1).so.$(VERSION)
 	$(Q)ln -sf lib$(1).so.$(VERSION) $(DESTDIR)$(LIBDIR)/lib$(1).so.$(SONAME_VERSION)
 	$(Q)ln -sf lib$(1).so.$(SONAME_VERSION) $(DESTDIR)$(LIBDIR)/lib$(1).so
@@ -124,7 +126,7 @@ define install_library
 endef
 
 .PHONY: install uninstall
-install: all commands $(LIBRARIES:%=$(B)/install/lib%.a)
+install: all commands $(LIBRARIES:%=$(B)/staged/lib%.a)
 	$(Q)$(INSTALL) -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR) \
 	  $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(DATADIR)/memreport/templates
 	$(Q)$(INSTALL) -m 755 $(COMMANDS:%=$(B)/%) $(DESTDIR)$(BINDIR)
