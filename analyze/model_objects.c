@@ -108,9 +108,10 @@ static void die(struct mr_model *model, struct mr_stream_state *stream, size_t r
 {
 	struct mr_objects *const objects = &stream->objects;
 
-	if (objects->death_ns[row] != MR_NONE) { /* died before */
+	if (objects->death_ns[row] != MR_NONE) { /* dies twice: the first time counts */
 		model->segments[stream->segment].rows_dropped++;
-		return;
+		if (objects->death_ns[row] <= death->time_ns)
+			return;
 	}
 	objects->death_ns[row] = death->time_ns;
 	objects->death_reason[row] = death->reason;

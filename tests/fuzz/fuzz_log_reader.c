@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The log reader and all that the model makes of a log.  Property: whatever the
+ * bytes are, opening and loading ends, leaves nothing behind, gives an error
+ * with a message or a model whose indexes all lie within their lists and whose
+ * parents never go in circles.
+ *
+ * Input that begins with 'B' is the content of frames, each behind its length
+ * (u16): they are compressed first, for a checksum lets no change of a
+ * compressed frame through.
+ */
+#include <stdlib.h>
+#include <zstd.h>
+
+#include "model.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void must(bool good)
+{
+	if (!good)
+		abort();
+}
+
+static void check_definitions(const struct mr_model *model, const struct mr_run *run)
+{
+	static struct mr_position positions[4 * MR_LOG_STACK_DEPTH_MAX];
+
+	for (uint32_t i = 0; i < run->class_count; i++) {
+		must(mr_run_class_name(model, run, i)[0] != '\0');
+		must(run->classes[i].parent < run->class_count);
+	}
+	for (uint32_t i = 0; i < run->code_count; i++) {
+		must(run->codes[i].module < run->module_count);
+		must(run->codes[i].symbol_first + run->codes[i].symbol_count <= run->symbol_count);
+	}
+	for (uint32_t i = 0; i < run->path_count; i++)
+		must(run->paths[i].parent < run->path_count && run->paths[i].level <= MR_LOG_PATH_DEPTH_MAX);
+	for (uint32_t i = 0; i < run->stack_count && i < 50; i++)
+		must(mr_run_trace(model, run, i, positions, MR_ARRAY_LEN(positions)) <= MR_ARRAY_LEN(positions));
+}
+
+static void check_run(const struct mr_model *model, const struct mr_run *run)
+{
+	const struct mr_objects *const objects = &run->objects;
+
+	check_definitions(model, run);
+	must(run->parent == MR_INDEX_NONE || run->parent < model->run_count);
+	for (size_t i = 0; i < run->snapshot_count; i++) {
+		const struct mr_snapshot *const snapshot = &run->snapshots[i];
+
+		must(i == 0 || run->snapshots[i - 1].time_ns <= snapshot->time_ns);
+		must(snapshot->class_total_first + snapshot->class_total_count <= run->class_total_count);
+		must(snapshot->referent_total_first + snapshot->referent_total_count <= run->referent_total_count);
+	}
+	for (size_t i = 0; i < run->class_total_count; i++)
+		must(run->class_totals[i].class_index < run->class_count);
+	for (size_t i = 0; i < run->referent_total_count; i++)
+		must(run->referent_totals[i].path < run->path_count);
+	for (size_t i = 0; i < objects->count; i++) {
+		must(objects->class_index[i] < run->class_count && objects->stack[i] < run->stack_count);
+		must(objects->size_max_bytes[i] >= objects->size_bytes[i]);
+	}
+	for (size_t i = 1; i < run->samples.count; i++)
+		must(run->samples.time_ns[i - 1] <= run->samples.time_ns[i]);
+}
+
+static int see(void *context, const struct mr_snapshot_view *view, struct mr_error *err)
+{
+	(void)err;
+	must(view->row_first <= view->row_end && view->row_end <= view->run->objects.count);
+	for (size_t row = view->row_first; row < view->row_end; row++)
+		*(uint64_t *)context += view->size_bytes[row] ^ view->class_index[row];
+	return 0;
+}
+
+static void look_closer(struct mr_model *model)
+{
+	for (size_t run = 0; run < model->run_count && run < 4; run++) {
+		const struct mr_objects *const objects = &model->runs[run].objects;
+		struct mr_states *details = NULL;
+		uint32_t rows[3];
+		uint64_t sum = 0;
+		size_t count = 0;
+
+		if (objects->count * (uint64_t)model->runs[run].snapshot_count < 1000000)
+			must(mr_model_replay(model, run, 0, MR_INDEX_NONE, see, &sum, NULL) == 0);
+		for (size_t row = 0; row < objects->count && count < 3; row += objects->count / 3 + 1)
+			rows[count++] = (uint32_t)row;
+		must(mr_model_details(model, run, rows, count, &details, NULL) == 0);
+		for (size_t i = 0; i < count; i++)
+			for (size_t j = 0; j < details[i].count; j++)
+				for (size_t k = 0; k < details[i].states[j].referent_count; k++)
+					must(details[i].states[j].referents[k].path < model->runs[run].path_count);
+		mr_details_free(details);
+	}
+}
+
+static int check_log(const uint8_t *data, size_t size)
+{
+	struct mr_model *model = NULL;
+	struct mr_error err = { 0 };
+
+	if (mr_model_open_memory(data, size, "fuzzed", &model, &err) < 0) {
+		must(err.message[0] != '\0' && err.code != 0);
+		return 0;
+	}
+	must(mr_model_load(model, MR_LOAD_ALL, &err) == 0);
+	for (size_t i = 0; i < model->run_count; i++)
+		check_run(model, &model->runs[i]);
+	look_closer(model);
+	for (size_t i = 0; i < model->warning_count; i++)
+		must(model->warnings[i][0] != '\0');
+	mr_model_close(model);
+	return 0;
+}
+
+/* A log of frames with the given contents, as a killed program leaves it. */
+static void compress_frames(struct mr_buffer *log, const uint8_t *data, size_t size)
+{
+	const struct mr_log_header header = { .version_major = MR_LOG_VERSION_MAJOR, .pid = 1, .start_ticks = 1 };
+	ZSTD_CCtx *const zstd = ZSTD_createCCtx();
+	uint8_t bytes[MR_LOG_HEADER_SIZE];
+
+	mr_log_header_encode(&header, bytes);
+	mr_buffer_append(log, bytes, sizeof(bytes));
+	must(zstd != NULL);
+	ZSTD_CCtx_setParameter(zstd, ZSTD_c_checksumFlag, 1);
+	ZSTD_CCtx_setParameter(zstd, ZSTD_c_compressionLevel, 1);
+	while (size >= 2) {
+		size_t len = mr_get_u16le(data);
+
+		len = len < size - 2 ? len : size - 2;
+		const size_t bound = ZSTD_compressBound(len);
+		uint8_t *const out = mr_buffer_reserve(log, bound);
+		must(out != NULL);
+		const size_t made = ZSTD_compress2(zstd, out, bound, data + 2, len);
+		must(!ZSTD_isError(made));
+		log->len += made;
+		data += 2 + len;
+		size -= 2 + len;
+	}
+	ZSTD_freeCCtx(zstd);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct mr_buffer log = { 0 };
+
+	if (size == 0 || data[0] != 'B')
+		return check_log(data, size);
+	compress_frames(&log, data + 1, size - 1);
+	check_log(log.data, log.len);
+	mr_buffer_release(&log);
+	return 0;
+}
