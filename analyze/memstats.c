@@ -278,8 +278,8 @@ static int run_symbolize(const struct arguments *arguments, struct mr_error *err
 	for (size_t i = 0; code == 0 && !arguments->quiet && i < report.problem_count; i++)
 		mr_command_warn(&command, "%s", report.problems[i]);
 	if (code == 0 && !arguments->quiet)
-		mr_command_warn(&command, "%s: of %" PRIu64 " places without a name in %" PRIu64 " modules, %" PRIu64
-		                " got one, %" PRIu64 " of them with file and line", path, report.codes, report.modules,
+		mr_command_warn(&command, "%s: of %" PRIu64 " places without file and line in %" PRIu64 " modules, %" PRIu64
+		                " have a name now, %" PRIu64 " of them with file and line", path, report.codes, report.modules,
 		                report.codes_named, report.codes_positioned);
 	mr_symbolize_report_release(&report);
 	return code;

@@ -180,6 +180,8 @@ static int compare_symbols(const void *left, const void *right)
 
 	COMPARE(a->code, b->code);
 	COMPARE(a->depth, b->depth);
+	/* A place that was named twice has the better name: the one with a position. */
+	COMPARE(a->symbol.file == 0, b->symbol.file == 0);
 	COMPARE(a->symbol.function, b->symbol.function);
 	COMPARE(a->symbol.file, b->symbol.file);
 	COMPARE(a->symbol.line, b->symbol.line);

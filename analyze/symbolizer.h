@@ -13,9 +13,9 @@
 #include "base.h"
 
 struct mr_symbolize_report {
-	uint64_t codes;            /* places with a module and an offset and no names yet */
-	uint64_t codes_named;      /* got a function */
-	uint64_t codes_positioned; /* got a file and a line as well */
+	uint64_t codes;            /* places with a module and an offset and no file and line yet */
+	uint64_t codes_named;      /* have a function now */
+	uint64_t codes_positioned; /* have a file and a line as well */
 	uint64_t modules;
 	/* A sentence for each module that could not be used: gone, another build, no debugging information. */
 	size_t problem_count;

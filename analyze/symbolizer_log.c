@@ -170,6 +170,14 @@ static int compare_places(const void *left, const void *right)
 	return a->code->id < b->code->id ? -1 : a->code->id > b->code->id;
 }
 
+/* Whether CODE has no file and line, though it may have the name that its module exports. */
+static bool lacks_position(const struct mr_run *run, const struct mr_code *code)
+{
+	if (code->module == 0 || code->function != 0)
+		return false;
+	return code->symbol_count == 0 || run->symbols[code->symbol_first].file == 0;
+}
+
 static int find_places(struct symbolize *symbolize, struct mr_error *err)
 {
 	struct mr_model *const model = symbolize->model;
@@ -190,7 +198,7 @@ static int find_places(struct symbolize *symbolize, struct mr_error *err)
 		for (size_t j = 0; j < stream->codes.count; j++) {
 			const struct mr_code *const code = &run->codes[stream->base[MR_DEFINED_CODE] + j];
 
-			if (code->module != 0 && code->function == 0 && code->symbol_count == 0)
+			if (lacks_position(run, code))
 				symbolize->places[symbolize->place_count++] =
 					(struct place){ code, &run->modules[code->module], stream };
 		}
@@ -220,9 +228,15 @@ static int name_module(struct symbolize *symbolize, size_t first, size_t end, st
 		                    "%s: has no debugging information on this machine: functions are named, lines are not",
 		                    path);
 	for (size_t i = first; i < end && code >= 0; i++) {
+		const size_t rows_before = symbolize->rows[MR_SYMBOLS_CODE].count;
+
 		symbolize->place = &symbolize->places[i];
 		symbolize->named = symbolize->positioned = false;
 		code = mr_symbolizer_name(symbolizer, symbolize->place->code->offset, add_symbol, symbolize, err);
+		/* A name is no news where there was one. */
+		if (!symbolize->positioned && symbolize->place->code->symbol_count > 0)
+			for (unsigned id = MR_SYMBOLS_CODE; id <= MR_SYMBOLS_LINE; id++)
+				symbolize->rows[id].count = rows_before;
 		symbolize->report->codes_named += symbolize->named;
 		symbolize->report->codes_positioned += symbolize->positioned;
 		if (code >= 0 && symbolize->rows[MR_SYMBOLS_CODE].count >= ROWS_PER_BLOCK)

@@ -6,7 +6,7 @@ SAMPLES := catalogue factory leak shapes xml_nodes
 SAMPLE_PROGRAMS := $(SAMPLES:%=$(B)/samples/%)
 # As a program of one's own is built: file and line in traces, by names that do not
 # depend on where this is built, and functions that can be named without them.
-SAMPLE_CFLAGS := -g -fno-omit-frame-pointer -fvisibility=default -ffile-prefix-map=$(CURDIR)/=
+SAMPLE_CFLAGS := -g -fno-omit-frame-pointer -fvisibility=default -ffile-prefix-map=$(CURDIR)=.
 SAMPLE_XML_CFLAGS = $(eval SAMPLE_XML_CFLAGS := $(shell $(PKG_CONFIG) --cflags libxml-2.0))$(SAMPLE_XML_CFLAGS)
 SAMPLE_XML_LIBS = $(eval SAMPLE_XML_LIBS := $(shell $(PKG_CONFIG) --libs libxml-2.0))$(SAMPLE_XML_LIBS)
 

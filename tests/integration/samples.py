@@ -114,6 +114,18 @@ def xml_nodes_have_traces_with_file_and_line():
     cases.contains(json.dumps(kept), "xml_nodes.c")
 
 
+def xml_nodes_callers_have_lines_after_symbolize():
+    """Also those whose names the program exports, and no less after a second time."""
+    run_sample("xml_nodes", DOCUMENT)
+    for _ in range(2):
+        cases.equal(cases.run("memstats", "symbolize", "xml_nodes.dat").returncode, 0)
+        oldest = ["--where", "class=Element", "--sort", "birth", "--limit", "1"]
+        printed = cases.run("memstats", "objects", "xml_nodes.dat", *oldest).stdout
+        for function in "node_made", "parse_piece", "main":
+            if not re.search(rf"samples/xml_nodes\.c: *\d+ in {function}$", printed, re.M):
+                raise AssertionError(f"{function} has no line in\n{printed[:2000]}")
+
+
 def xml_nodes_refuses_what_it_cannot_read():
     result = cases.run(os.path.join(SAMPLES, "xml_nodes"), "/does/not/exist.xml")
     cases.equal(result.returncode, 1)
@@ -171,6 +183,7 @@ cases.main(
     xml_nodes_agree,
     xml_nodes_of_a_small_document_agree,
     xml_nodes_have_traces_with_file_and_line,
+    xml_nodes_callers_have_lines_after_symbolize,
     xml_nodes_refuses_what_it_cannot_read,
     switched_off_samples_print_the_same,
     the_log_goes_where_the_environment_says,
