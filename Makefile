@@ -83,10 +83,12 @@ demo-run: commands $(DEMO_PROGRAM)
 	$(Q)$(B)/memrecord -o profile.dat --sample-only -- $(DEMO_PROGRAM) $(DEMO_ARGUMENTS)
 	@echo; echo '$$ memstats symbolize profile.dat'
 	$(Q)$(B)/memstats symbolize profile.dat
-	@echo; echo '$$ memstats summary profile.dat'
-	$(Q)$(B)/memstats summary profile.dat
-	@echo; echo '$$ memstats objects profile.dat --sort size --limit 3'
-	$(Q)$(B)/memstats objects profile.dat --sort size --limit 3
+	@echo; echo '$$ memstats classes profile.dat --sort size --limit 8'
+	$(Q)$(B)/memstats classes profile.dat --sort size --limit 8
+	@echo; echo '$$ memstats objects profile.dat --filter Element --where state=alive --limit 1'
+	$(Q)$(B)/memstats objects profile.dat --filter Element --where state=alive --limit 1
+	@echo; echo '$$ memstats diff profile.dat@annotated profile.dat@freed'
+	$(Q)$(B)/memstats diff profile.dat@annotated profile.dat@freed
 	@echo; echo '$$ memreport profile.dat -o report.html'
 	$(Q)$(B)/memreport profile.dat -o report.html
 	@echo; echo "The report is $(CURDIR)/report.html; open it in a browser."
