@@ -28,3 +28,5 @@ all: $(LIB_MEMSTATS) $(B)/libmemstats.so
 $(B)/memstats: $(B)/obj/analyze/memstats.o $(LIB_MEMSTATS) $(LIB_BASE)
 	$(say) LD $@
 	$(Q)$(CC) $(SANITIZE) $(LDFLAGS) -o $@ $^ $(MEMSTATS_LIBS)
+
+all: $(B)/memstats
