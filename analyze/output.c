@@ -79,15 +79,51 @@ void mr_output_name(struct mr_buffer *out, const char *text, size_t max, bool fr
 	out->len -= skip - start - 3;
 }
 
+/* Writes the digits of NUMBER so that they end before END; where they begin. */
+static char *digits_before(char *end, uint64_t number)
+{
+	do
+		*--end = (char)('0' + number % 10);
+	while ((number /= 10) > 0);
+	return end;
+}
+
+void mr_output_number(struct mr_buffer *out, uint64_t number)
+{
+	char digits[20];
+	const char *first = digits_before(digits + sizeof(digits), number);
+
+	mr_buffer_append(out, first, (size_t)(digits + sizeof(digits) - first));
+}
+
+void mr_output_change(struct mr_buffer *out, int64_t change)
+{
+	if (change < 0)
+		mr_buffer_put_u8(out, '-');
+	mr_output_number(out, change < 0 ? ~(uint64_t)change + 1 : (uint64_t)change);
+}
+
+void mr_output_clock(struct mr_buffer *out, uint64_t time_ns)
+{
+	const uint64_t milliseconds = time_ns / 1000000;
+	const uint64_t seconds = milliseconds / 1000;
+
+	mr_buffer_printf(out, "%02" PRIu64 ":%02u:%02u.%03u", seconds / 3600, (unsigned)(seconds / 60 % 60),
+	                 (unsigned)(seconds % 60), (unsigned)(milliseconds % 1000));
+}
+
 void mr_output_seconds(struct mr_buffer *out, uint64_t time_ns)
 {
-	char fraction[16];
-	size_t len = 9;
+	/* A one before the nine digits of the fraction keeps their zeros; the point takes its place. */
+	char fraction[10];
+	size_t len = sizeof(fraction);
 
-	snprintf(fraction, sizeof(fraction), "%09u", (unsigned)(time_ns % 1000000000));
-	while (len > 1 && fraction[len - 1] == '0')
+	digits_before(fraction + sizeof(fraction), UINT64_C(1000000000) + time_ns % 1000000000);
+	fraction[0] = '.';
+	while (len > 2 && fraction[len - 1] == '0')
 		len--;
-	mr_buffer_printf(out, "%" PRIu64 ".%.*s", time_ns / 1000000000, (int)len, fraction);
+	mr_output_number(out, time_ns / 1000000000);
+	mr_buffer_append(out, fraction, len);
 }
 
 static void show_bytes(struct mr_buffer *out, uint64_t size_bytes, bool exact)
@@ -95,7 +131,7 @@ static void show_bytes(struct mr_buffer *out, uint64_t size_bytes, bool exact)
 	char text[32];
 
 	if (exact) {
-		mr_buffer_printf(out, "%" PRIu64, size_bytes);
+		mr_output_number(out, size_bytes);
 		return;
 	}
 	mr_text_bytes_short(text, size_bytes);
@@ -128,14 +164,14 @@ void mr_writing_show(struct mr_writing *writing, enum memstats_type type, const 
 		return;
 	case MEMSTATS_COUNT:
 	case MEMSTATS_ID:
-		mr_buffer_printf(out, "%" PRIu64, cell->number);
+		mr_output_number(out, cell->number);
 		return;
 	case MEMSTATS_BYTES:
 		show_bytes(out, cell->number, exact);
 		return;
 	case MEMSTATS_TIME:
-		mr_text_clock(text, cell->number);
-		break;
+		mr_output_clock(out, cell->number);
+		return;
 	case MEMSTATS_DURATION:
 		mr_text_duration(text, cell->number);
 		break;

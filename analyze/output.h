@@ -41,6 +41,11 @@ int mr_writing_flush(struct mr_writing *writing, bool all, struct mr_error *err)
  * safe to show and cut to TEXT_MAX characters (0: never). */
 void mr_writing_show(struct mr_writing *writing, enum memstats_type type, const struct mr_cell *cell,
                      size_t text_max);
+/* Appends a number in decimal digits: what tables are mostly made of, so not by way of printf(). */
+void mr_output_number(struct mr_buffer *out, uint64_t number);
+void mr_output_change(struct mr_buffer *out, int64_t change);
+/* Appends a time of day as hours, minutes, seconds and thousandths: "00:01:02.003". */
+void mr_output_clock(struct mr_buffer *out, uint64_t time_ns);
 /* Appends nanoseconds as seconds, exactly and without needless zeros: "1.25". */
 void mr_output_seconds(struct mr_buffer *out, uint64_t time_ns);
 /* Characters in LEN bytes of UTF-8. */

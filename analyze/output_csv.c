@@ -55,12 +55,12 @@ static void csv_cell(struct mr_writing *writing, enum memstats_type type, const 
 		break;
 	case MEMSTATS_COUNT_CHANGE:
 	case MEMSTATS_BYTES_CHANGE:
-		mr_buffer_printf(out, "%" PRId64, cell->change);
+		mr_output_change(out, cell->change);
 		break;
 	case MEMSTATS_COUNT:
 	case MEMSTATS_BYTES:
 	case MEMSTATS_ID:
-		mr_buffer_printf(out, "%" PRIu64, cell->number);
+		mr_output_number(out, cell->number);
 		break;
 	}
 }

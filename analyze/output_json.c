@@ -80,12 +80,12 @@ static int put_cell(struct mr_writing *writing, enum memstats_type type, const s
 		break;
 	case MEMSTATS_COUNT_CHANGE:
 	case MEMSTATS_BYTES_CHANGE:
-		mr_buffer_printf(out, "%" PRId64, cell->change);
+		mr_output_change(out, cell->change);
 		break;
 	case MEMSTATS_COUNT:
 	case MEMSTATS_BYTES:
 	case MEMSTATS_ID:
-		mr_buffer_printf(out, "%" PRIu64, cell->number);
+		mr_output_number(out, cell->number);
 		break;
 	}
 	return 0;
@@ -100,7 +100,9 @@ static int put_row(struct mr_writing *writing, size_t row, struct mr_error *err)
 		const struct memstats_column *info = memstats_table_column(table, column);
 		struct mr_cell cell;
 
-		mr_buffer_printf(&writing->buffer, "%s\"%s\": ", column > 0 ? ", " : "", info->name);
+		mr_buffer_append(&writing->buffer, column > 0 ? ", \"" : "\"", column > 0 ? 3 : 1);
+		mr_buffer_append(&writing->buffer, info->name, strlen(info->name));
+		mr_buffer_append(&writing->buffer, "\": ", 3);
 		mr_table_cell(table, row, column, &cell);
 		MR_TRY(put_cell(writing, info->type, &cell, err));
 	}

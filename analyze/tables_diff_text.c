@@ -131,16 +131,16 @@ static void put_changes(struct mr_writing *writing, uint32_t pair)
 
 static void put_snapshot(struct mr_writing *writing, const struct mr_model *model, const struct mr_snapshot *snapshot)
 {
-	char time[32];
 	const char *description = mr_model_string(model, snapshot->description);
 
-	mr_text_clock(time, snapshot->time_ns);
 	mr_buffer_printf(&writing->buffer, "%" PRIu64 " ", snapshot->number);
 	if (description[0] != '\0') {
 		mr_output_name(&writing->buffer, description, 20, false);
 		mr_buffer_put_u8(&writing->buffer, ' ');
 	}
-	mr_buffer_printf(&writing->buffer, "(%s)", time);
+	mr_buffer_put_u8(&writing->buffer, '(');
+	mr_output_clock(&writing->buffer, snapshot->time_ns);
+	mr_buffer_put_u8(&writing->buffer, ')');
 }
 
 static void put_run(struct mr_writing *writing, uint32_t index)

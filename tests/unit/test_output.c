@@ -119,8 +119,8 @@ static void expect_written(enum memstats_format format, unsigned flags, const ch
 Test(output, text__is_aligned_and_leaves_out_what_says_nothing)
 {
 	expect_written(MEMSTATS_FORMAT_TEXT, 0, "1", NULL,
-	               "name      size         time     change  share         address\n"
-	               "Node  1.50 KiB  00:00:01.25  +1.00 KiB  12.5%  0x7fff00000000\n"
+	               "name      size          time     change  share         address\n"
+	               "Node  1.50 KiB  00:00:01.250  +1.00 KiB  12.5%  0x7fff00000000\n"
 	               "(3 more rows)\n");
 }
 
