@@ -77,7 +77,8 @@ demo:
 	$(Q)$(MAKE) --no-print-directory deps
 	$(Q)$(MAKE) --no-print-directory demo-run
 
-# Names of functions in traces come from -g and, in the sample itself, -rdynamic.
+# Traces get the functions, files and lines of their outer frames from the
+# debug information of the sample, which is built with -g.
 demo-run: commands $(DEMO_PROGRAM)
 	@echo; echo '$$ memrecord -o profile.dat --sample-only -- $(DEMO_PROGRAM) $(DEMO_ARGUMENTS)'
 	$(Q)$(B)/memrecord -o profile.dat --sample-only -- $(DEMO_PROGRAM) $(DEMO_ARGUMENTS)
