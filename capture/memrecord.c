@@ -28,12 +28,13 @@ static const struct mr_option options[] = {
 	  OPTION_OUTPUT },
 	{ "sample-only", 0, NULL, "record the memory of processes over time, and objects that programs track",
 	  OPTION_SAMPLE_ONLY },
-	{ "interval", 0, "S", "sample every S seconds, 0.001 to 3600; also 10ms, 2min (default: 10ms for ten seconds, "
-	                      "then a thousandth of the process's age, at most 1s)",
+	{ "interval", 0, "S",
+	  "sample every S seconds, 0.001 to 3600; also 10ms, 2min (default: 10ms for ten seconds, "
+	  "then a thousandth of the process's age, at most 1s)",
 	  OPTION_INTERVAL },
 	{ "no-args", 0, NULL, "leave the arguments of commands out of the log", OPTION_NO_ARGS },
-	{ "max-size", 0, "BYTES", "stop recording samples when the log has BYTES (128KiB or more; also 10M, 1GiB)",
-	  OPTION_MAX_SIZE },
+	{ "max-size", 0, "BYTES",
+	  "stop recording samples when the log has BYTES (128KiB or more; also 10M, 1GiB)", OPTION_MAX_SIZE },
 	{ "quiet", 'q', NULL, "no closing line", OPTION_QUIET },
 	{ "pid", 'p', "PID", "record this process and its descendants instead of a command", OPTION_PID },
 };
@@ -41,13 +42,14 @@ static const struct mr_option options[] = {
 static const struct mr_command command = {
 	.name = "memrecord",
 	.synopsis = "memrecord --sample-only [OPTION]... [--] COMMAND [ARG]...\n"
-	            "memrecord --sample-only [OPTION]... -p PID",
-	.summary = "Runs COMMAND and records the memory of it and of its descendants into a log for memstats and "
-	           "memreport. SIGUSR1 makes a snapshot.",
+		    "memrecord --sample-only [OPTION]... -p PID",
+	.summary =
+		"Runs COMMAND and records the memory of it and of its descendants into a log for memstats and "
+		"memreport. SIGUSR1 makes a snapshot.",
 	.epilogue = "Exits as COMMAND exits (128 and the signal's number when one killed it); 125\n"
-	            "when memrecord itself fails before COMMAND runs, 126 when COMMAND cannot be\n"
-	            "run, 127 when it is not found. With -p: 0 when the process ends or memrecord\n"
-	            "is interrupted.\n",
+		    "when memrecord itself fails before COMMAND runs, 126 when COMMAND cannot be\n"
+		    "run, 127 when it is not found. With -p: 0 when the process ends or memrecord\n"
+		    "is interrupted.\n",
 	.options = options,
 	.option_count = MR_ARRAY_LEN(options),
 	.stop_at_operand = true,
@@ -69,7 +71,8 @@ static int take_interval(const char *value, uint64_t *interval_ns, struct mr_err
 static int take_size(const char *value, uint64_t *size_bytes, struct mr_error *err)
 {
 	if (mr_parse_bytes(value, size_bytes) < 0 || *size_bytes < SIZE_MIN_BYTES)
-		return mr_fail(err, MR_ERR_ARG, "--max-size '%s': must be a number of bytes, 128KiB or more", value);
+		return mr_fail(err, MR_ERR_ARG, "--max-size '%s': must be a number of bytes, 128KiB or more",
+		               value);
 	return MR_OK;
 }
 

@@ -74,7 +74,8 @@ static void on_bus_error(int number, siginfo_t *info, void *context)
 
 	(void)context;
 	if (draining && info->si_code == BUS_ADRERR &&
-	    mmap(page, page_size, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == page)
+	    mmap(page, page_size, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
+	            page)
 		return;
 	(void)signal(number, SIG_DFL); /* it happens again, and ends us */
 }
@@ -140,13 +141,15 @@ static int make_folder(struct mr_channels *channels, struct mr_error *err)
 
 	for (size_t i = 0; i < MR_ARRAY_LEN(places); i++) {
 		if (!places[i] || places[i][0] != '/' ||
-		    snprintf(channels->folder, sizeof(channels->folder), "%s/" FOLDER_PREFIX "XXXXXX", places[i]) >= PATH_MAX / 2)
+		    snprintf(channels->folder, sizeof(channels->folder), "%s/" FOLDER_PREFIX "XXXXXX",
+		             places[i]) >= PATH_MAX / 2)
 			continue;
 		if (mkdtemp(channels->folder))
 			return MR_OK;
 	}
 	channels->folder[0] = '\0';
-	return mr_fail(err, MR_ERR_WRITE, "cannot make a folder for programs that track objects: %s", strerror(errno));
+	return mr_fail(err, MR_ERR_WRITE, "cannot make a folder for programs that track objects: %s",
+	               strerror(errno));
 }
 
 static void file_path(const char *folder, const char *name, char path[PATH_MAX])
@@ -221,7 +224,8 @@ static bool watch(int epoll_fd, int fd)
 	return fd >= 0 && epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0;
 }
 
-int mr_channels_new(struct mr_channels **channels, mr_channel_found *found, void *context, struct mr_error *err)
+int mr_channels_new(struct mr_channels **channels, mr_channel_found *found, void *context,
+                    struct mr_error *err)
 {
 	struct mr_channels *const made = mr_alloc(sizeof(*made));
 	int code;
@@ -315,11 +319,13 @@ static int attach(struct mr_channels *channels, struct mr_log_writer *writer, co
 	struct mr_error *const err = &channels->complaint;
 	struct stat info;
 
-	MR_FAIL_IF(lstat(path, &info) < 0, err, MR_ERR_READ, "cannot look at '%s': %s", path, strerror(errno));
+	MR_FAIL_IF(lstat(path, &info) < 0, err, MR_ERR_READ, "cannot look at '%s': %s", path,
+	           strerror(errno));
 	MR_FAIL_IF(!S_ISREG(info.st_mode) || info.st_uid != geteuid(), err, MR_ERR_FORMAT,
 	           "'%s' is not a file of ours", path);
 	MR_TRY(mr_channel_attach(&attached->channel, path, err));
-	if (mr_drain_new(&attached->drain, attached->channel, writer, mr_log_writer_add_stream(writer), err) < 0) {
+	if (mr_drain_new(&attached->drain, attached->channel, writer, mr_log_writer_add_stream(writer), err) <
+	    0) {
 		mr_channel_close(attached->channel);
 		return MR_ERR_NOMEM;
 	}

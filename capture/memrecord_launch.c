@@ -89,7 +89,8 @@ int mr_launch_check(const char *command, struct mr_error *err)
 		char path[PATH_MAX];
 		int found = ENAMETOOLONG;
 
-		if (snprintf(path, sizeof(path), "%.*s%s%s", (int)len, folders, len ? "/" : "", command) < PATH_MAX)
+		if (snprintf(path, sizeof(path), "%.*s%s%s", (int)len, folders, len ? "/" : "", command) <
+		    PATH_MAX)
 			found = executable_errno(path);
 		if (found == 0)
 			return 0;
@@ -167,7 +168,8 @@ int mr_launch_go(struct mr_launch *launch, const char *command, struct mr_error 
 	int failure = 0;
 	ssize_t got;
 
-	(void)(write(launch->go_fd, "!", 1) < 0); /* a process that was killed meanwhile is waited for as any */
+	(void)(write(launch->go_fd, "!", 1) <
+	       0); /* a process that was killed meanwhile is waited for as any */
 	close(launch->go_fd);
 	do
 		got = read(launch->error_fd, &failure, sizeof(failure));

@@ -107,11 +107,13 @@ static int write_settings(struct run *run, struct mr_error *err)
 
 	if (run->options->interval_ns)
 		(void)snprintf(text, sizeof(text), "%.9g s", (double)run->options->interval_ns / 1e9);
-	MR_TRY(mr_sampler_setting(sampler, "sample interval", text, err));
-	MR_TRY(mr_sampler_setting(sampler, "arguments", run->options->arguments ? "recorded" : "left out", err));
+	MR_TRY(mr_sampler_setting(sampler, "sampler.interval", text, err));
+	MR_TRY(mr_sampler_setting(sampler, "sampler.arguments",
+	                          run->options->arguments ? "recorded" : "left out", err));
 	if (run->options->max_size_bytes) {
-		(void)snprintf(text, sizeof(text), "%llu bytes", (unsigned long long)run->options->max_size_bytes);
-		MR_TRY(mr_sampler_setting(sampler, "maximum size", text, err));
+		(void)snprintf(text, sizeof(text), "%llu bytes",
+		               (unsigned long long)run->options->max_size_bytes);
+		MR_TRY(mr_sampler_setting(sampler, "memrecord.max_size", text, err));
 	}
 	return MR_OK;
 }
@@ -171,8 +173,8 @@ static void closing_line(const struct run *run)
 	describe_peak(peak, sizeof(peak), &totals);
 	mr_text_show(&path, run->path, strlen(run->path), 0);
 	mr_buffer_put_u8(&path, 0);
-	mr_command_warn(run->options->command, "%s: %s, %s, %s, %s", path.failed ? "" : (char *)path.data, size,
-	                duration, peak, end);
+	mr_command_warn(run->options->command, "%s: %s, %s, %s, %s", path.failed ? "" : (char *)path.data,
+	                size, duration, peak, end);
 	mr_buffer_release(&path);
 }
 
@@ -197,9 +199,11 @@ static void finish(struct run *run)
 		closing_line(run);
 	}
 	if (full)
-		mr_command_warn(run->options->command, "%s reached --max-size: later samples are not in it", run->path);
+		mr_command_warn(run->options->command, "%s reached --max-size: later samples are not in it",
+		                run->path);
 	if (complaint && watch->failure.code == MR_OK)
-		mr_command_warn(run->options->command, "not all tracked objects are in the log: %s", complaint);
+		mr_command_warn(run->options->command, "not all tracked objects are in the log: %s",
+		                complaint);
 }
 
 static void release(struct run *run)
@@ -245,15 +249,16 @@ static char *quoted_command(const struct run *run)
 	for (char **word = run->options->argv; *word; word++)
 		mr_buffer_append(&words, *word, strlen(*word) + 1);
 	if (text && !words.failed)
-		(void)mr_proc_command_quote((const char *)words.data, words.len, run->options->arguments, run->home,
-		                            text, MR_PROC_TEXT_MAX);
+		(void)mr_proc_command_quote((const char *)words.data, words.len, run->options->arguments,
+		                            run->home, text, MR_PROC_TEXT_MAX);
 	mr_buffer_release(&words);
 	return text;
 }
 
 static int exit_status(const struct mr_watch *watched)
 {
-	return watched->end.state == MR_EXIT_SIGNALLED ? 128 + (int)watched->end.value : (int)watched->end.value;
+	return watched->end.state == MR_EXIT_SIGNALLED ? 128 + (int)watched->end.value
+	                                               : (int)watched->end.value;
 }
 
 static int record_command(struct run *run)
@@ -272,7 +277,8 @@ static int record_command(struct run *run)
 		err = (struct mr_error){ 0 };
 	}
 	run->command_line = quoted_command(run);
-	if (mr_launch_begin(&run->launch, argv, run->watch.channels ? mr_channels_folder(run->watch.channels) : NULL,
+	if (mr_launch_begin(&run->launch, argv,
+	                    run->watch.channels ? mr_channels_folder(run->watch.channels) : NULL,
 	                    &run->inherited, &err) < 0)
 		return complain(run, &err, MR_EXIT_OWN_FAILURE);
 	run->watch.pid = run->launch.pid;

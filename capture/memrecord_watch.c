@@ -16,9 +16,10 @@
 
 #define LOOK_MIN_NS UINT64_C(10000000) /* for new processes; grows as a process's sampling interval does */
 #define LOOK_MAX_NS UINT64_C(50000000)
-#define EVENTS_PAUSE_NS UINT64_C(5000000) /* so that a machine full of short processes does not keep us busy */
-#define EVENTS_MAX 512                    /* taken at a time */
-#define EVENTS_REST_MAX 100000            /* at the end */
+#define EVENTS_PAUSE_NS \
+	UINT64_C(5000000)      /* so that a machine full of short processes does not keep us busy */
+#define EVENTS_MAX 512         /* taken at a time */
+#define EVENTS_REST_MAX 100000 /* at the end */
 #define GHOSTS_MAX 4096
 
 static const int passed_on[] = { SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGUSR2 };
@@ -126,16 +127,20 @@ static int on_fork(struct mr_watch *watch, const struct mr_process_event *event,
 {
 	struct mr_proc_stat stat;
 
-	if (!knows(watch, event->parent_pid) && !mr_sampler_knew(watch->sampler, event->parent_pid, event->time_ns))
+	if (!knows(watch, event->parent_pid) &&
+	    !mr_sampler_knew(watch->sampler, event->parent_pid, event->time_ns))
 		return MR_OK;
 	if (mr_proc_stat_read(event->pid, &stat) == MR_OK && stat.state != 'Z' && stat.state != 'X')
 		return mr_sampler_add(watch->sampler, event->pid, &stat, err);
 	if (mr_sampler_knows(watch->sampler, event->pid) || watch->ghost_count >= GHOSTS_MAX)
 		return MR_OK;
-	if (mr_grow(&watch->ghosts, &watch->ghost_capacity, watch->ghost_count + 1, sizeof(*watch->ghosts)) < 0)
+	if (mr_grow(&watch->ghosts, &watch->ghost_capacity, watch->ghost_count + 1, sizeof(*watch->ghosts)) <
+	    0)
 		return mr_fail(err, MR_ERR_NOMEM, "out of memory for processes");
 	const struct mr_ghost *const parent = ghost_of(watch, event->parent_pid);
-	struct mr_ghost ghost = { .pid = event->pid, .parent_pid = event->parent_pid, .time_ns = event->time_ns };
+	struct mr_ghost ghost = { .pid = event->pid,
+		                  .parent_pid = event->parent_pid,
+		                  .time_ns = event->time_ns };
 
 	(void)snprintf(ghost.name, sizeof(ghost.name), "%s",
 	               parent ? parent->name : mr_sampler_name(watch->sampler, event->parent_pid));
@@ -192,7 +197,8 @@ static void take_events(struct mr_watch *watch, unsigned max)
 	check(watch, mr_process_events_read(watch->events_fd, max, on_event, watch, &lost, &err), &err);
 	if (lost)
 		mr_process_tree_relax(watch->tree, false);
-	watch->events_due_ns = mr_clock_monotonic_ns() + (mr_sampler_is_behind(watch->sampler) ? EVENTS_PAUSE_NS : 0);
+	watch->events_due_ns =
+		mr_clock_monotonic_ns() + (mr_sampler_is_behind(watch->sampler) ? EVENTS_PAUSE_NS : 0);
 }
 
 static void wait_for_events_again(struct mr_watch *watch)
@@ -243,7 +249,8 @@ static void reap(struct mr_watch *watch)
 		const struct mr_process_end end = end_of(&info);
 
 		if (recording(watch) && mr_sampler_knows(watch->sampler, (uint32_t)info.si_pid))
-			check(watch, mr_sampler_ended(watch->sampler, (uint32_t)info.si_pid, end, &err), &err);
+			check(watch, mr_sampler_ended(watch->sampler, (uint32_t)info.si_pid, end, &err),
+			      &err);
 		else if (recording(watch))
 			add_unseen(watch, (uint32_t)info.si_pid, end);
 		if (info.si_pid == watch->pid) {
@@ -352,7 +359,8 @@ static void set_timer(const struct mr_watch *watch)
 	if (watch->channels)
 		due = mr_channels_due_ns(watch->channels);
 	if (recording(watch)) {
-		const uint64_t dues[] = { mr_sampler_due_ns(watch->sampler), watch->look_due_ns, watch->events_due_ns };
+		const uint64_t dues[] = { mr_sampler_due_ns(watch->sampler), watch->look_due_ns,
+			                  watch->events_due_ns };
 
 		for (size_t i = 0; i < MR_ARRAY_LEN(dues); i++)
 			due = dues[i] < due ? dues[i] : due;

@@ -18,7 +18,7 @@
 struct mr_ghost {
 	uint32_t pid;
 	uint32_t parent_pid;
-	uint64_t time_ns; /* of its fork */
+	uint64_t time_ns;            /* of its fork */
 	char name[MR_PROC_COMM_MAX]; /* its parent's, until it calls exec(2) */
 };
 

@@ -136,7 +136,8 @@ static bool is_plain(char byte)
 	       (byte != '\0' && strchr("@%+=:,./-_", byte));
 }
 
-static void quote_word(struct text_sink *sink, const char *word, size_t len, const char *home, size_t home_len)
+static void quote_word(struct text_sink *sink, const char *word, size_t len, const char *home,
+                       size_t home_len)
 {
 	/* At the start a tilde means the home folder only outside quotes; further in it is for reading. */
 	size_t at = home_at(word, len, 0, home, home_len);

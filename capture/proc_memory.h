@@ -41,7 +41,7 @@ struct mr_proc_memory {
 enum mr_proc_what {
 	MR_PROC_STATM = 1,  /* rss, vsz: about 2 us, takes no lock of the process */
 	MR_PROC_STATUS = 2, /* data, stack, code: about 10 us */
-	MR_PROC_ROLLUP = 4, /* pss, uss, swap: walks all page tables of the process while holding its memory map for reading; milliseconds a GiB */
+	MR_PROC_ROLLUP = 4, /* pss, uss, swap: walks all page tables of the process; milliseconds a GiB */
 };
 
 #define MR_PROC_COMM_MAX 64 /* the kernel gives 15 bytes, kernel threads up to 63 */
@@ -89,7 +89,7 @@ int64_t mr_proc_read(int fd, char *out, size_t size);
 int64_t mr_proc_read_file(uint32_t pid, const char *name, char *out, size_t size);
 /* Writes VALUE in decimal, without an end; gives the digits' count (at most 20). */
 size_t mr_proc_put_decimal(char *out, uint64_t value);
-/* Reads decimal digits at *AT (not beyond END) and moves *AT behind them; false: there is none, or it is too large. */
+/* Reads decimal digits at *AT (not beyond END) and moves *AT behind them; false: there are none, or too many. */
 bool mr_proc_get_decimal(const char **at, const char *end, uint64_t *value);
 
 #endif

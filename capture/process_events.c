@@ -54,9 +54,8 @@ static int request(int fd, enum proc_cn_mcast_op operation)
 {
 	uint8_t message[EVENT_OFFSET + sizeof(operation)] = { 0 };
 	const struct nlmsghdr netlink = { .nlmsg_len = sizeof(message), .nlmsg_type = NLMSG_DONE };
-	const struct cn_msg connector = {
-		.id = { .idx = CN_IDX_PROC, .val = CN_VAL_PROC }, .len = sizeof(operation)
-	};
+	const struct cn_msg connector = { .id = { .idx = CN_IDX_PROC, .val = CN_VAL_PROC },
+		                          .len = sizeof(operation) };
 
 	memcpy(message, &netlink, sizeof(netlink));
 	memcpy(message + NLMSG_HDRLEN, &connector, sizeof(connector));
@@ -135,8 +134,8 @@ int mr_process_events_read(int fd, unsigned max, mr_process_event_handler *handl
 		struct sockaddr_nl sender = { 0 };
 		socklen_t sender_len = sizeof(sender);
 		struct mr_process_event event;
-		const ssize_t len = recvfrom(fd, datagram, sizeof(datagram), MSG_DONTWAIT, (struct sockaddr *)&sender,
-		                             &sender_len);
+		const ssize_t len = recvfrom(fd, datagram, sizeof(datagram), MSG_DONTWAIT,
+		                             (struct sockaddr *)&sender, &sender_len);
 
 		if (len < 0 && errno == ENOBUFS) {
 			*lost = true;

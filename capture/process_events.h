@@ -22,12 +22,13 @@ enum mr_process_event_kind {
 struct mr_process_event {
 	enum mr_process_event_kind kind;
 	uint32_t pid;
-	uint32_t parent_pid;  /* FORK */
-	int wait_status;      /* EXIT: as wait(2) gives it */
-	uint64_t time_ns;     /* CLOCK_MONOTONIC */
+	uint32_t parent_pid; /* FORK */
+	int wait_status;     /* EXIT: as wait(2) gives it */
+	uint64_t time_ns;    /* CLOCK_MONOTONIC */
 };
 
-typedef int mr_process_event_handler(void *context, const struct mr_process_event *event, struct mr_error *err);
+typedef int mr_process_event_handler(void *context, const struct mr_process_event *event,
+                                     struct mr_error *err);
 
 /* A descriptor that polls readable when there are events, or -1 when there are none to be had here. */
 int mr_process_events_open(void);

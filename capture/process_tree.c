@@ -10,9 +10,9 @@
 
 #include "sampler_pace.h"
 
-#define LOOK_PIDS_MAX 256   /* pids looked at one by one in a look */
+#define LOOK_PIDS_MAX 256    /* pids looked at one by one in a look */
 #define BEHIND_PIDS_MAX 4096 /* further behind than this, a scan is cheaper */
-#define SCAN_SHARE 1000     /* a scan may take this fraction of the time until the next one */
+#define SCAN_SHARE 1000      /* a scan may take this fraction of the time until the next one */
 #define SCAN_SHARE_ALONE 500
 #define SCAN_SPACING_NS UINT64_C(5000000000)
 #define SCAN_SPACING_ALONE_NS UINT64_C(10000000)
@@ -26,10 +26,10 @@ struct stranger {
 struct mr_process_tree {
 	struct mr_process_listener listener;
 	uint64_t start_ticks;
-	int loadavg_fd;     /* -1: of no use here */
-	uint32_t last_pid;  /* up to which pids have been looked at */
+	int loadavg_fd;    /* -1: of no use here */
+	uint32_t last_pid; /* up to which pids have been looked at */
 	bool relaxed;
-	bool behind;        /* a scan is needed */
+	bool behind; /* a scan is needed */
 	uint64_t scan_due_ns;
 	struct mr_budget budget; /* for looking at single pids */
 	struct stranger *strangers;
@@ -73,9 +73,9 @@ int mr_process_tree_new(struct mr_process_tree **tree, const struct mr_process_l
 	made->listener = *listener;
 	made->start_ticks = start_ticks;
 	made->behind = true;
-	made->budget = (struct mr_budget){
-		.start_ns = mr_clock_monotonic_ns(), .advance_ns = 5000000, .share_ppm = 2000
-	};
+	made->budget = (struct mr_budget){ .start_ns = mr_clock_monotonic_ns(),
+		                           .advance_ns = 5000000,
+		                           .share_ppm = 2000 };
 	made->loadavg_fd = open("/proc/loadavg", O_RDONLY | O_CLOEXEC);
 	/* This process got a pid from the same count; a made-up file rarely knows that. */
 	if (!read_last_pid(made, &made->last_pid) || (made->last_pid < own_pid && made->last_pid < 300)) {
@@ -134,8 +134,9 @@ static int look_at(struct mr_process_tree *tree, uint32_t pid, bool maybe_thread
 	    stat.start_ticks < tree->start_ticks || stat.state == 'Z' || stat.state == 'X')
 		return MR_OK;
 	if (belongs(tree, &stat))
-		return maybe_thread && is_thread(pid) ? MR_OK :
-		                                        tree->listener.found(tree->listener.context, pid, &stat, err);
+		return maybe_thread && is_thread(pid)
+		               ? MR_OK
+		               : tree->listener.found(tree->listener.context, pid, &stat, err);
 	if (mr_grow(&tree->strangers, &tree->stranger_capacity, tree->stranger_count + 1,
 	            sizeof(*tree->strangers)) < 0)
 		return mr_fail(err, MR_ERR_NOMEM, "out of memory for processes");
@@ -161,7 +162,8 @@ static int settle_strangers(struct mr_process_tree *tree, bool maybe_threads, st
 			}
 			if (maybe_threads && is_thread(stranger.pid))
 				continue;
-			MR_TRY(tree->listener.found(tree->listener.context, stranger.pid, &stranger.stat, err));
+			MR_TRY(tree->listener.found(tree->listener.context, stranger.pid, &stranger.stat,
+			                            err));
 			changed = true;
 		}
 		tree->stranger_count = kept;

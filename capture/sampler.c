@@ -3,51 +3,15 @@
  * See sampler.h.  Processes lie in an array of pointers, ordered by pid: new
  * pids are mostly the largest, lookups are few, and a tick goes over all anyway.
  */
-#include "sampler.h"
+#include "sampler_private.h"
 
 #include <errno.h>
 #include <sys/epoll.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "proc_identity.h"
-#include "sampler_log.h"
-
 #define WRITE_INTERVAL_NS UINT64_C(1000000000) /* a frame at least once a second */
 #define SLACK_NS UINT64_C(500000)              /* what is due this soon is done at once */
-#define FLAT_MAX_NS UINT64_C(60000000000)      /* an idle process is mentioned at least this often */
-#define NAMELESS_LOOKS_MAX 3
-#define ENDED_MAX 4096
-#define ROLLUP_SPACING_NS UINT64_C(100000000)
-#define ROLLUP_NS_PER_PAGE 15 /* what smaps_rollup takes for 4 KiB of rss: a first guess */
-
-/* A process that has ended a short time ago. */
-struct ended {
-	uint32_t pid;
-	uint64_t start_ticks;
-	uint64_t time_ns;
-};
-
-struct mr_sampler {
-	struct mr_sampler_log log;
-	struct mr_sampler_options options;
-	struct mr_process **processes; /* alive, by pid */
-	size_t count;
-	size_t capacity;
-	size_t first;            /* where the next tick begins, so that a tight budget serves all in turn */
-	struct mr_process *root; /* also once it has ended */
-	uint32_t own_pid;
-	int ends_fd;
-
-	uint64_t due_ns;
-	uint64_t write_due_ns;
-	struct mr_budget budget;        /* processor time of the sampler */
-	struct mr_budget rollup_budget; /* time in smaps_rollup, for all processes together */
-	struct mr_sampler_totals totals;
-	uint64_t rss_now;
-	struct ended ended[ENDED_MAX]; /* a ring */
-	size_t ended_count;
-};
 
 static uint64_t clock_ns(clockid_t clock)
 {
@@ -165,117 +129,6 @@ static void watch_end(const struct mr_sampler *sampler, const struct mr_process 
 		(void)epoll_ctl(sampler->ends_fd, EPOLL_CTL_ADD, process->pidfd, &event);
 }
 
-static void budgets_init(struct mr_process *process, uint64_t now)
-{
-	process->stat_budget = (struct mr_budget){ .start_ns = now, .advance_ns = 200000, .share_ppm = 2000 };
-	process->rollup_budget = (struct mr_budget){ .start_ns = now, .advance_ns = 1000000, .share_ppm = 3000 };
-}
-
-/* ---- One sample -------------------------------------------------------------- */
-
-static bool same_but_time(const struct mr_sample *a, const struct mr_sample *b)
-{
-	return memcmp(&a->rss, &b->rss, sizeof(*a) - offsetof(struct mr_sample, rss)) == 0;
-}
-
-static int append_row(struct mr_process *process, const struct mr_sample *row, struct mr_error *err)
-{
-	if (mr_grow(&process->rows, &process->row_capacity, process->row_count + 1, sizeof(*process->rows)) < 0)
-		return mr_fail(err, MR_ERR_NOMEM, "out of memory for samples");
-	process->rows[process->row_count++] = *row;
-	return MR_OK;
-}
-
-/* Keeps ROW as the last sample; of several that say the same, the first and the
- * last are written, so an idle process costs nothing and its line stays true. */
-static int keep_sample(struct mr_sampler *sampler, struct mr_process *process, const struct mr_sample *row,
-                       struct mr_error *err)
-{
-	struct mr_sample plain = *row;
-
-	sampler->rss_now += row->rss - process->last.rss;
-	sampler->totals.sample_count++;
-	if (row->rss > process->rss_peak)
-		process->rss_peak = row->rss;
-	plain.pss = plain.uss = plain.swap = MR_PROC_UNKNOWN;
-	if (process->last.time_ns && row->pss == MR_PROC_UNKNOWN && same_but_time(&plain, &process->last) &&
-	    row->time_ns - process->written_ns < FLAT_MAX_NS) {
-		process->last = plain;
-		process->last_unwritten = true;
-		return MR_OK;
-	}
-	if (process->last_unwritten)
-		MR_TRY(append_row(process, &process->last, err));
-	process->last = plain;
-	process->last_unwritten = false;
-	process->written_ns = row->time_ns;
-	return append_row(process, row, err);
-}
-
-/* Reads faults, cpu and threads, if their budget allows.  MR_ERR_READ: the
- * process has ended, by now or as a zombie. */
-static int read_stat_into(struct mr_process *process, struct mr_sample *row, bool always)
-{
-	struct mr_proc_stat stat;
-
-	if (!always && mr_budget_ready_ns(&process->stat_budget) > row->time_ns)
-		return MR_OK;
-	MR_TRY(mr_process_read_stat(process, &stat));
-	mr_budget_spend(&process->stat_budget, mr_clock_monotonic_ns() - row->time_ns);
-	if (stat.state == 'Z' || stat.state == 'X')
-		return MR_ERR_READ;
-	row->faults_minor = stat.faults_minor;
-	row->faults_major = stat.faults_major;
-	row->cpu_user_ns = stat.cpu_user_ns;
-	row->cpu_system_ns = stat.cpu_system_ns;
-	row->threads = stat.threads;
-	process->parent_pid = stat.parent_pid;
-	process->look_at_image = false;
-	if (mr_process_image_changed(process, &stat)) {
-		process->named = false;
-		process->rollup_refused = false;
-	}
-	return MR_OK;
-}
-
-/* What it took last time, and a guess for what has been added since. */
-static uint64_t rollup_forecast_ns(const struct mr_process *process, uint64_t rss)
-{
-	const uint64_t grown = rss > process->rollup_rss ? rss - process->rollup_rss : 0;
-
-	return process->rollup_cost_ns + grown / 4096 * ROLLUP_NS_PER_PAGE;
-}
-
-static void read_rollup_into(struct mr_sampler *sampler, struct mr_process *process, struct mr_sample *row)
-{
-	struct mr_proc_memory memory;
-	struct mr_budget planned = process->rollup_budget;
-
-	if (process->rollup_refused || row->time_ns < process->rollup_due_ns ||
-	    mr_budget_ready_ns(&sampler->rollup_budget) > row->time_ns)
-		return;
-	mr_budget_spend(&planned, rollup_forecast_ns(process, row->rss));
-	if (mr_budget_ready_ns(&planned) > row->time_ns)
-		return;
-
-	const uint64_t begun = mr_clock_monotonic_ns();
-	const int code = mr_proc_memory_read(process->pid, MR_PROC_ROLLUP, &memory);
-	const uint64_t cost = mr_clock_monotonic_ns() - begun;
-
-	mr_budget_spend(&process->rollup_budget, cost);
-	mr_budget_spend(&sampler->rollup_budget, cost);
-	process->rollup_due_ns = row->time_ns + ROLLUP_SPACING_NS;
-	if (code < 0) {
-		process->rollup_refused = errno == EACCES || errno == EPERM || errno == ENOENT;
-		return;
-	}
-	process->rollup_cost_ns = cost;
-	process->rollup_rss = row->rss;
-	row->pss = memory.pss;
-	row->uss = memory.uss;
-	row->swap = memory.swap;
-}
-
 static int end_process(struct mr_sampler *sampler, struct mr_process *process, struct mr_process_end end,
                        struct mr_error *err);
 
@@ -308,7 +161,8 @@ static int end_unless_own(struct mr_sampler *sampler, struct mr_process *process
 
 bool mr_sampler_has_ended(const struct mr_sampler *sampler, uint32_t pid, uint64_t start_ticks)
 {
-	const size_t count = sampler->ended_count < ENDED_MAX ? sampler->ended_count : ENDED_MAX;
+	const size_t count =
+		sampler->ended_count < MR_SAMPLER_ENDED_MAX ? sampler->ended_count : MR_SAMPLER_ENDED_MAX;
 
 	for (size_t i = 0; i < count; i++)
 		if (sampler->ended[i].pid == pid && sampler->ended[i].start_ticks == start_ticks)
@@ -318,12 +172,13 @@ bool mr_sampler_has_ended(const struct mr_sampler *sampler, uint32_t pid, uint64
 
 bool mr_sampler_knew(const struct mr_sampler *sampler, uint32_t pid, uint64_t time_ns)
 {
-	const size_t oldest = sampler->ended_count < ENDED_MAX ? 0 : sampler->ended_count - ENDED_MAX;
+	const size_t oldest =
+		sampler->ended_count < MR_SAMPLER_ENDED_MAX ? 0 : sampler->ended_count - MR_SAMPLER_ENDED_MAX;
 
 	if (process_of(sampler, pid))
 		return true;
 	for (size_t i = sampler->ended_count; i > oldest; i--) {
-		const struct ended *const ended = &sampler->ended[(i - 1) % ENDED_MAX];
+		const struct mr_sampler_ended *const ended = &sampler->ended[(i - 1) % MR_SAMPLER_ENDED_MAX];
 
 		if (ended->time_ns < time_ns)
 			return false;
@@ -333,47 +188,23 @@ bool mr_sampler_knew(const struct mr_sampler *sampler, uint32_t pid, uint64_t ti
 	return false;
 }
 
-/* Writes a PROCESS row, unless the process is in the middle of exec(2): then its
- * command line is empty for a moment, and the next look will do; not so at the LAST chance. */
-static int log_image(struct mr_sampler *sampler, struct mr_process *process, uint64_t time_ns, bool last,
-                     struct mr_error *err)
-{
-	struct mr_process_names names;
-
-	mr_sampler_log_read_names(&sampler->log, process, &names);
-	if (!names.command_line[0] && !last && process->nameless_looks++ < NAMELESS_LOOKS_MAX)
-		return MR_OK;
-	if (!names.command_line[0] && process == sampler->root && sampler->options.command)
-		(void)snprintf(names.command_line, sizeof(names.command_line), "%s", sampler->options.command);
-	process->named = true;
-	process->nameless_looks = 0;
-	return mr_sampler_log_image(&sampler->log, process, &names, time_ns, err);
-}
-
 static uint64_t interval_of(const struct mr_sampler *sampler, const struct mr_process *process, uint64_t now)
 {
-	return sampler->options.interval_ns ? sampler->options.interval_ns : mr_sampler_interval_ns(now - process->zero_ns);
+	return sampler->options.interval_ns ? sampler->options.interval_ns
+	                                    : mr_sampler_interval_ns(now - process->zero_ns);
 }
 
 /* PROCESS may be gone afterwards. */
 static int sample(struct mr_sampler *sampler, struct mr_process *process, struct mr_error *err)
 {
-	struct mr_sample row = process->last;
+	const uint64_t now = mr_clock_monotonic_ns();
+	bool answered;
 
-	row.time_ns = mr_clock_monotonic_ns();
-	row.pss = row.uss = row.swap = MR_PROC_UNKNOWN;
-	process->due_ns += interval_of(sampler, process, row.time_ns);
-	if (process->due_ns <= row.time_ns)
-		process->due_ns = row.time_ns + interval_of(sampler, process, row.time_ns);
-	if (mr_process_read_statm(process, &row.rss, &row.vsz) < 0 ||
-	    read_stat_into(process, &row, row.vsz == 0 || !process->named || process->look_at_image) < 0)
-		return end_unless_own(sampler, process, err);
-	if (!process->named)
-		MR_TRY(log_image(sampler, process, row.time_ns, false, err));
-	if (mr_log_writer_is_full(sampler->log.writer))
-		return MR_OK;
-	read_rollup_into(sampler, process, &row);
-	return keep_sample(sampler, process, &row, err);
+	process->due_ns += interval_of(sampler, process, now);
+	if (process->due_ns <= now)
+		process->due_ns = now + interval_of(sampler, process, now);
+	MR_TRY(mr_sampler_look(sampler, process, &answered, err));
+	return answered ? MR_OK : end_unless_own(sampler, process, err);
 }
 
 /* ---- Beginnings and ends ------------------------------------------------------ */
@@ -382,7 +213,8 @@ static struct mr_process *insert(struct mr_sampler *sampler, uint32_t pid, const
 {
 	const size_t at = find(sampler, pid);
 
-	if (mr_grow(&sampler->processes, &sampler->capacity, sampler->count + 1, sizeof(*sampler->processes)) < 0)
+	if (mr_grow(&sampler->processes, &sampler->capacity, sampler->count + 1,
+	            sizeof(*sampler->processes)) < 0)
 		return NULL;
 	struct mr_process *const process = mr_process_new(pid, stat);
 
@@ -407,12 +239,13 @@ static int begin(struct mr_sampler *sampler, uint32_t pid, const struct mr_proc_
 	MR_FAIL_IF(!made, err, MR_ERR_NOMEM, "out of memory for process %u", pid);
 	made->parent_start_ticks = parent ? parent->start_ticks : 0;
 	made->due_ns = now;
-	budgets_init(made, now);
+	mr_sampler_look_budgets(made, now);
 	*process = made;
 	return mr_sampler_log_stream(&sampler->log, made, now, err);
 }
 
-int mr_sampler_add(struct mr_sampler *sampler, uint32_t pid, const struct mr_proc_stat *stat, struct mr_error *err)
+int mr_sampler_add(struct mr_sampler *sampler, uint32_t pid, const struct mr_proc_stat *stat,
+                   struct mr_error *err)
 {
 	struct mr_process *process = process_of(sampler, pid);
 
@@ -454,19 +287,13 @@ static int end_process(struct mr_sampler *sampler, struct mr_process *process, s
 {
 	const uint64_t now = mr_clock_monotonic_ns();
 	const size_t at = find(sampler, process->pid);
-	int code = MR_OK;
+	int code = mr_sampler_look_back(sampler, process, err);
 
-	if (!process->named) /* it never lived long enough to be looked at */
-		code = log_image(sampler, process, process->zero_ns, true, err);
-	if (code == MR_OK && process->last_unwritten)
-		code = append_row(process, &process->last, err);
-	if (code == MR_OK && process->row_count > 0)
-		code = mr_sampler_log_samples(&sampler->log, process, err);
 	if (code == MR_OK)
 		code = mr_sampler_log_end(&sampler->log, process, now, end, err);
 
-	sampler->ended[sampler->ended_count++ % ENDED_MAX] =
-		(struct ended){ process->pid, process->start_ticks, now };
+	sampler->ended[sampler->ended_count++ % MR_SAMPLER_ENDED_MAX] =
+		(struct mr_sampler_ended){ process->pid, process->start_ticks, now };
 	sampler->rss_now -= process->last.rss;
 	sampler->count--;
 	memmove(sampler->processes + at, sampler->processes + at + 1,
@@ -480,7 +307,8 @@ static int end_process(struct mr_sampler *sampler, struct mr_process *process, s
 	return code;
 }
 
-int mr_sampler_ended(struct mr_sampler *sampler, uint32_t pid, struct mr_process_end end, struct mr_error *err)
+int mr_sampler_ended(struct mr_sampler *sampler, uint32_t pid, struct mr_process_end end,
+                     struct mr_error *err)
 {
 	struct mr_process *const process = process_of(sampler, pid);
 
@@ -575,34 +403,10 @@ uint64_t mr_sampler_due_ns(const struct mr_sampler *sampler)
 	return sampler->due_ns > ready ? sampler->due_ns : ready;
 }
 
-static int snapshot_one(struct mr_sampler *sampler, struct mr_process *process, struct mr_error *err)
-{
-	struct mr_sample row = process->last;
-	struct mr_proc_memory memory;
-
-	mr_proc_memory_clear(&memory);
-	row.time_ns = mr_clock_monotonic_ns();
-	(void)mr_proc_memory_read(process->pid, MR_PROC_STATM | MR_PROC_STATUS | MR_PROC_ROLLUP, &memory);
-	if (memory.rss == MR_PROC_UNKNOWN || read_stat_into(process, &row, true) < 0)
-		return MR_OK; /* it has just ended, which will be told in another way */
-
-	const uint64_t duration = mr_clock_monotonic_ns() - row.time_ns;
-
-	row.rss = memory.rss;
-	row.vsz = memory.vsz;
-	row.pss = memory.pss;
-	row.uss = memory.uss;
-	row.swap = memory.swap;
-	mr_budget_spend(&process->rollup_budget, duration);
-	mr_budget_spend(&sampler->rollup_budget, duration);
-	MR_TRY(keep_sample(sampler, process, &row, err));
-	return mr_sampler_log_snapshot(&sampler->log, process, row.time_ns, duration, &memory, err);
-}
-
 int mr_sampler_snapshot(struct mr_sampler *sampler, struct mr_error *err)
 {
 	for (size_t i = 0; i < sampler->count; i++)
-		MR_TRY(snapshot_one(sampler, sampler->processes[i], err));
+		MR_TRY(mr_sampler_look_closely(sampler, sampler->processes[i], err));
 	return write_all(sampler, err);
 }
 
@@ -622,9 +426,12 @@ int mr_sampler_finish(struct mr_sampler *sampler, struct mr_error *err)
 		MR_TRY(end_process(sampler, sampler->processes[sampler->count - 1], running, err));
 	if (!sampler->root)
 		return MR_OK;
-	MR_TRY(mr_sampler_log_counter(&sampler->log, sampler->root, "processes", sampler->totals.process_count, err));
-	MR_TRY(mr_sampler_log_counter(&sampler->log, sampler->root, "samples", sampler->totals.sample_count, err));
-	MR_TRY(mr_sampler_log_counter(&sampler->log, sampler->root, "sampler_cpu_ns", sampler->totals.cost_ns, err));
-	return mr_sampler_log_counter(&sampler->log, sampler->root, "capture_cpu_ns", clock_ns(CLOCK_PROCESS_CPUTIME_ID),
-	                              err);
+	MR_TRY(mr_sampler_log_counter(&sampler->log, sampler->root, "sampler.processes",
+	                              sampler->totals.process_count, err));
+	MR_TRY(mr_sampler_log_counter(&sampler->log, sampler->root, "sampler.samples",
+	                              sampler->totals.sample_count, err));
+	MR_TRY(mr_sampler_log_counter(&sampler->log, sampler->root, "sampler.cpu_ns", sampler->totals.cost_ns,
+	                              err));
+	return mr_sampler_log_counter(&sampler->log, sampler->root, "memrecord.cpu_ns",
+	                              clock_ns(CLOCK_PROCESS_CPUTIME_ID), err);
 }

@@ -67,8 +67,8 @@ const char *mr_sampler_name(const struct mr_sampler *sampler, uint32_t pid);
 /* Whether more has been spent than there was. */
 bool mr_sampler_is_behind(const struct mr_sampler *sampler);
 /* Writes a setting of the capture into the root's stream; KEY and VALUE are copied. */
-int mr_sampler_setting(struct mr_sampler *sampler, const char *key, const char *value,
-                       struct mr_error *err) MR_MUST_CHECK;
+int mr_sampler_setting(struct mr_sampler *sampler, const char *key, const char *value, struct mr_error *err)
+	MR_MUST_CHECK;
 
 /* Samples what is due and writes once a second what has gathered. */
 int mr_sampler_tick(struct mr_sampler *sampler, struct mr_error *err) MR_MUST_CHECK;

@@ -7,7 +7,8 @@
 #define CREATOR "memrecord " MR_VERSION_STRING
 #define SNAPSHOT_DESCRIPTION "requested by a signal"
 
-_Static_assert(sizeof(struct mr_sample) / sizeof(uint64_t) + 1 <= MR_BLOCK_COLUMNS_MAX, "columns fit a block");
+_Static_assert(sizeof(struct mr_sample) / sizeof(uint64_t) + 1 <= MR_BLOCK_COLUMNS_MAX,
+               "columns fit a block");
 
 void mr_sampler_log_release(struct mr_sampler_log *log)
 {
@@ -107,8 +108,8 @@ static bool is_optional(unsigned column)
 	return column == MR_SAMPLES_PSS || column == MR_SAMPLES_USS || column == MR_SAMPLES_SWAP;
 }
 
-static int put_samples(struct mr_sampler_log *log, const struct mr_process *process, const struct mr_sample *rows,
-                       size_t count, struct mr_error *err)
+static int put_samples(struct mr_sampler_log *log, const struct mr_process *process,
+                       const struct mr_sample *rows, size_t count, struct mr_error *err)
 {
 	struct mr_log_span span = span_at(process, rows[0].time_ns);
 	struct mr_block_writer block;
@@ -204,8 +205,8 @@ int mr_sampler_log_setting(struct mr_sampler_log *log, struct mr_process *proces
 	return mr_log_writer_end(log->writer, &block, &nowhere, err);
 }
 
-int mr_sampler_log_counter(struct mr_sampler_log *log, struct mr_process *process, const char *key, uint64_t value,
-                           struct mr_error *err)
+int mr_sampler_log_counter(struct mr_sampler_log *log, struct mr_process *process, const char *key,
+                           uint64_t value, struct mr_error *err)
 {
 	const struct mr_log_span nowhere = { 0 };
 	struct mr_block_writer block;

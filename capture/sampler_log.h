@@ -37,15 +37,15 @@ struct mr_process_names {
 void mr_sampler_log_read_names(const struct mr_sampler_log *log, const struct mr_process *process,
                                struct mr_process_names *names);
 int mr_sampler_log_image(struct mr_sampler_log *log, struct mr_process *process,
-                         const struct mr_process_names *names, uint64_t time_ns,
-                         struct mr_error *err) MR_MUST_CHECK;
+                         const struct mr_process_names *names, uint64_t time_ns, struct mr_error *err)
+	MR_MUST_CHECK;
 /* Writes and forgets the samples that wait. */
-int mr_sampler_log_samples(struct mr_sampler_log *log, struct mr_process *process,
-                           struct mr_error *err) MR_MUST_CHECK;
+int mr_sampler_log_samples(struct mr_sampler_log *log, struct mr_process *process, struct mr_error *err)
+	MR_MUST_CHECK;
 /* A SNAPSHOTS row: MEMORY and what it took to read. */
 int mr_sampler_log_snapshot(struct mr_sampler_log *log, struct mr_process *process, uint64_t time_ns,
-                            uint64_t duration_ns, const struct mr_proc_memory *memory,
-                            struct mr_error *err) MR_MUST_CHECK;
+                            uint64_t duration_ns, const struct mr_proc_memory *memory, struct mr_error *err)
+	MR_MUST_CHECK;
 int mr_sampler_log_end(struct mr_sampler_log *log, struct mr_process *process, uint64_t time_ns,
                        struct mr_process_end end, struct mr_error *err) MR_MUST_CHECK;
 int mr_sampler_log_setting(struct mr_sampler_log *log, struct mr_process *process, const char *key,

@@ -110,7 +110,8 @@ bool mr_process_image_changed(struct mr_process *process, const struct mr_proc_s
 	if (stat->image_code == 0 && stat->image_stack == 0 && process->comm[0])
 		return false;
 
-	const bool changed = process->image_code != stat->image_code || process->image_stack != stat->image_stack ||
+	const bool changed = process->image_code != stat->image_code ||
+	                     process->image_stack != stat->image_stack ||
 	                     memcmp(process->comm, stat->comm, sizeof(process->comm)) != 0;
 
 	process->image_code = stat->image_code;

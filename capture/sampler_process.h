@@ -47,13 +47,13 @@ struct mr_process {
 
 	/* In the log. */
 	uint32_t stream;
-	uint64_t zero_ns;      /* CLOCK_MONOTONIC at the stream's zero */
+	uint64_t zero_ns; /* CLOCK_MONOTONIC at the stream's zero */
 	uint64_t string_count;
 	uint64_t snapshot_count;
 	struct mr_process_end end_hint; /* state 0: none */
-	bool named;            /* a PROCESS row tells of the image that runs now */
-	bool look_at_image;    /* it may have changed */
-	unsigned nameless_looks; /* that found no command line: exec(2) was under way */
+	bool named;                     /* a PROCESS row tells of the image that runs now */
+	bool look_at_image;             /* it may have changed */
+	unsigned nameless_looks;        /* that found no command line: exec(2) was under way */
 
 	/* The image: what exec(2) changes. */
 	char comm[MR_PROC_COMM_MAX];
@@ -71,9 +71,9 @@ struct mr_process {
 	struct mr_budget stat_budget;   /* for stat, which walks the process's threads */
 	struct mr_budget rollup_budget; /* for smaps_rollup, which walks its page tables */
 	uint64_t rollup_due_ns;
-	uint64_t rollup_cost_ns;        /* of the last reading, and the rss that it was for */
+	uint64_t rollup_cost_ns; /* of the last reading, and the rss that it was for */
 	uint64_t rollup_rss;
-	bool rollup_refused;            /* no permission: not tried again until exec */
+	bool rollup_refused; /* no permission: not tried again until exec */
 };
 
 /* Opens the files of process PID, which STAT was read of.  NULL: no memory. */

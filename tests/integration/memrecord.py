@@ -78,8 +78,8 @@ def interval_values():
     for value in ["0.001", "0.05", "5ms", "2", "3600", "1h"]:
         cases.equal(record("true", options=["--interval", value]).returncode, 0, value)
     record("sleep", "0.5", options=["--interval", "0.1"])
-    cases.equal(processes()[0].settings["sample interval"], "0.1 s")
-    cases.equal(processes()[0].counters["samples"] in range(2, 8), True)
+    cases.equal(processes()[0].settings["sampler.interval"], "0.1 s")
+    cases.equal(processes()[0].counters["sampler.samples"] in range(2, 8), True)
 
 
 def unwritable_logs_are_125_and_nothing_runs():
@@ -156,7 +156,7 @@ def arguments_and_home():
     record("sh", "-c", "sleep 0.1; : secret", options=["--no-args"])
     found = processes()
     cases.equal(found[0].command, "sh")
-    cases.equal(found[0].settings["arguments"], "left out")
+    cases.equal(found[0].settings["sampler.arguments"], "left out")
     content = subprocess.run(["zstd", "-dcq", "t.dat"], stdout=subprocess.PIPE, check=True).stdout
     cases.equal(b"secret" in content, False)
 
@@ -167,8 +167,17 @@ def the_environment_is_not_recorded():
     cases.equal(b"verysecretword" in content, False)
 
 
-NOISY = python("import time\nkeep = []\nend = time.time() + 2.5\n"
-               "while time.time() < end: keep.append(bytearray(50000)); time.sleep(0.0005)\n"
+# Makes a log of several KB: memory that grows, and children that have runs of their own.
+NOISY = python("import os, time\nkeep = []\nend = time.time() + 2.5\nchildren = 0\n"
+               "while time.time() < end or children < 300:\n"
+               "    keep.append(bytearray(50000))\n"
+               "    pid = os.fork()\n"
+               "    if pid == 0: time.sleep(0.05); os._exit(children % 100)\n"
+               "    time.sleep(0.005)\n"
+               "    children += 1\n"
+               "while True:\n"
+               "    try: os.wait()\n"
+               "    except ChildProcessError: break\n"
                "print('done')\nraise SystemExit(9)")
 
 
@@ -178,7 +187,7 @@ def max_size_leaves_the_command_alone():
     is_whole()
     cases.equal(os.path.getsize("t.dat") <= 131072, True)
     cases.equal(processes()[0].exits, [(EXITED, 9)])
-    cases.equal(processes()[0].settings["maximum size"], "131072 bytes")
+    cases.equal(processes()[0].settings["memrecord.max_size"], "131072 bytes")
 
 
 def a_full_disk_does_not_harm_the_command():

@@ -85,10 +85,12 @@ def turned_off_by_the_user():
 
 def memrecord_is_killed():
     recorder = start(RECORDED, "1000", "wait", stdin=subprocess.PIPE)
-    cases.equal(recorder.stdout.readline(), "ready\n")
-    wait_for(lambda: len(cases.run("zstd", "-dcq", "t.dat", text=False).stdout) > 5000, "objects in the log")
-    recorder.kill()
-    recorder.wait(timeout=30)
+    try:
+        cases.equal(recorder.stdout.readline(), "ready\n")
+        wait_for(lambda: [births(tracker) for tracker in processes(source=TRACKER)] == [1000], "objects in the log")
+    finally:
+        recorder.kill()
+        recorder.wait(timeout=30)
     recorder.stdin.write("\n")
     recorder.stdin.close()
     # The program closes its capture and ends: the pipe that it holds does, too.

@@ -73,7 +73,7 @@ def children_each_with_their_exit():
         cases.equal(found[pid].exits, [(EXITED, i)], pid)
         cases.equal(found[pid].parent_pid, parent)
         cases.equal(len(found[pid].samples) > 0, True)
-    cases.equal(found[parent].counters["processes"], 51)
+    cases.equal(found[parent].counters["sampler.processes"], 51)
 
 
 def a_shell_that_runs_programs():

@@ -18,7 +18,7 @@ static struct mr_proc_stat parse(const char *text)
 }
 
 /* Fields 4 to 52 of a line, as proc(5) numbers them. */
-#define NUMBERS                                                                                      \
+#define NUMBERS                                                                                            \
 	"7 1 1 0 -1 4194304 101 0 5 0 2 3 0 0 20 0 9 0 109612 3133440 410 18446744073709551615 4096 8192 " \
 	"12288 0 0 0 0 0 0 0 0 0 17 0 0 0 0 0 0 1 2 3 4 5 6 7 256\n"
 
@@ -79,12 +79,14 @@ Test(proc_memory, own_memory__follows_what_is_allocated)
 	const size_t size = 64u << 20;
 
 	mr_proc_memory_clear(&before);
-	cr_assert(eq(int, mr_proc_memory_read(0, MR_PROC_STATM | MR_PROC_STATUS | MR_PROC_ROLLUP, &before), MR_OK));
+	cr_assert(eq(int, mr_proc_memory_read(0, MR_PROC_STATM | MR_PROC_STATUS | MR_PROC_ROLLUP, &before),
+	             MR_OK));
 	char *const memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	cr_assert(ne(ptr, memory, MAP_FAILED));
 	memset(memory, 1, size);
-	cr_assert(eq(int, mr_proc_memory_read(0, MR_PROC_STATM | MR_PROC_STATUS | MR_PROC_ROLLUP, &after), MR_OK));
+	cr_assert(eq(int, mr_proc_memory_read(0, MR_PROC_STATM | MR_PROC_STATUS | MR_PROC_ROLLUP, &after),
+	             MR_OK));
 	const uint64_t slack = 4u << 20;
 
 	cr_assert(ge(u64, after.rss + slack, before.rss + size));
