@@ -300,7 +300,8 @@ static int find_segments(struct mr_log *log, struct mr_error *err)
 	reverse(log->segments, indexed);
 	if (end > 0) {
 		MR_TRY(mr_log__scan(log, 0, end, err));
-		rotate(log->segments, log->segment_count, indexed);
+		if (indexed > 0)
+			rotate(log->segments, log->segment_count, indexed);
 	}
 	for (size_t i = 0; i < log->segment_count; i++)
 		for (size_t j = 0; j < log->segments[i].frame_count; j++)

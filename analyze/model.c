@@ -364,11 +364,37 @@ static int model_new(size_t log_count, struct mr_model **model, struct mr_error 
 	return 0;
 }
 
+/* Streams whose definitions and summaries are lost may still have objects or
+ * samples: the index names them. */
+static int find_streams(struct mr_model *model, struct mr_error *err)
+{
+	struct mr_model_state *const state = model->state;
+
+	for (size_t i = 0; i < state->log_count; i++) {
+		struct mr_loading loading = { .model = model, .log = &state->logs[i], .budget = &state->budgets[i] };
+
+		for (size_t j = 0; j < loading.log->segment_count; j++) {
+			const struct mr_log_segment *const segment = &loading.log->segments[j];
+
+			for (size_t k = 0; k < segment->frame_count; k++) {
+				const struct mr_frame *const frame = &segment->frames[k];
+
+				if (frame->damaged || frame->stream == 0 || state->budgets[i].streams_left == 0)
+					continue;
+				MR_TRY(stream_for(&loading, state->segment_first[i] + (uint32_t)j, frame->stream, err));
+			}
+		}
+	}
+	return 0;
+}
+
 static int load_summary(struct mr_model *model, struct mr_error *err)
 {
 	MR_TRY(add_segments(model, err));
 	MR_TRY(load_parts(model, MR_LOAD__SUMMARY, err));
+	MR_TRY(find_streams(model, err));
 	MR_TRY(mr_model__build_runs(model, err));
+	model->state->built = true;
 	model->state->runs_built = true;
 	return mr_model__take_notes(model, err);
 }

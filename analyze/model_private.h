@@ -162,6 +162,7 @@ struct mr_model_state {
 	MR_LIST(struct mr_stream_state *) streams;
 	struct mr_id_map *stream_ids; /* a segment each: stream id to index + 1 in streams */
 	size_t *notes_taken;         /* a log each: notes that are warnings already */
+	bool built;                  /* the runs are put together */
 	MR_LIST(char *) warnings;    /* borrowed from the notes */
 
 	char *text;                  /* strings, each with a zero byte behind it */
