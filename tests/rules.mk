@@ -45,6 +45,7 @@ TEST_LIB_SIZER := $(B)/test/libsizer.a
 $(TEST_LIB_SIZER): $(call room_objects,$(SIZER_SOURCES))
 UNIT_ARCHIVES_test_sizer := $(TEST_LIB_SIZER) $(TEST_LIB_LOG)
 UNIT_ARCHIVES_test_sizer_graph := $(TEST_LIB_SIZER) $(TEST_LIB_LOG)
+UNIT_ARCHIVES_test_model_memory := $(TEST_LIB_ANALYZE) $(TEST_LIB_LOG)
 UNIT_ARCHIVES_test_visited := $(TEST_LIB_SIZER) $(TEST_LIB_LOG)
 test_archives = $(strip $(if $(UNIT_ARCHIVES_test_$(1)),$(UNIT_ARCHIVES_test_$(1)), \
   $(if $(filter capture/$(1).c,$(TEST_LOG_SOURCES)),$(TEST_LIB_LOG), \
@@ -74,6 +75,7 @@ UNIT_MEMORY_test_memory_mapped ?= $(B)/obj/capture/memory_mapped.o
 # Memory that can be made to fail.
 UNIT_MEMORY_test_sizer := $(addprefix $(B)/obj/tests/unit/, memory_failing.o sizer_fixture.o)
 UNIT_MEMORY_test_sizer_graph := $(UNIT_MEMORY_test_sizer)
+UNIT_MEMORY_test_model_memory := $(B)/obj/tests/unit/memory_failing.o
 UNIT_MEMORY_test_visited := $(B)/obj/tests/unit/memory_failing.o
 $(foreach t,$(UNIT_TESTS),$(eval $(call test_program,$(B)/unit/$(t),$(B)/obj/tests/unit/$(t).o,\
   $(call test_archives,$(t:test_%=%)),$(call test_memory,$(t)),$(TEST_HELPERS),-lcriterion)))
