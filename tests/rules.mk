@@ -84,9 +84,11 @@ $(foreach t,$(UNIT_TESTS),$(eval $(call test_program,$(B)/unit/$(t),$(B)/obj/tes
 # Criterion's process isolation does not start under ThreadSanitizer, so these are plain programs.
 THREAD_TESTS := $(basename $(notdir $(wildcard tests/threads/stress_*.c)))
 THREAD_MEMORY := $(B)/obj/capture/memory_mapped.o
+THREAD_ARCHIVES_stress_frames := $(TEST_LIB_ANALYZE) $(TEST_LIB_LOG)
+THREAD_MEMORY_stress_frames := $(B)/obj/capture/base_memory.o $(B)/obj/tests/lib/log_builder.o
 THREAD_PROGRAMS := $(THREAD_TESTS:%=$(B)/threads/%)
 $(foreach t,$(THREAD_TESTS),$(eval $(call test_program,$(B)/threads/$(t),$(B)/obj/tests/threads/$(t).o,\
-  $(TEST_LIB_CAPTURE) $(TEST_LIB_LOG),$(THREAD_MEMORY))))
+  $(or $(THREAD_ARCHIVES_$(t)),$(TEST_LIB_CAPTURE) $(TEST_LIB_LOG)),$(or $(THREAD_MEMORY_$(t)),$(THREAD_MEMORY)))))
 
 # ---- Fuzzing -----------------------------------------------------------------------
 # In `make test`: the kept corpus and a fixed number of changes to it, by
