@@ -18,7 +18,7 @@ int mr_writing_flush(struct mr_writing *writing, bool all, struct mr_error *err)
 	MR_TRY(mr_buffer_status(buffer, err));
 	MR_TRY(mr_buffer_status(&writing->scratch, err));
 	errno = 0;
-	const bool failed = fwrite(buffer->data, 1, buffer->len, writing->out) != buffer->len;
+	const bool failed = buffer->len > 0 && fwrite(buffer->data, 1, buffer->len, writing->out) != buffer->len;
 
 	MR_FAIL_IF(failed || (all && fflush(writing->out) != 0), err, MR_ERR_WRITE, "cannot write the output: %s",
 	           strerror(errno));
