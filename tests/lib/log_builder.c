@@ -46,7 +46,8 @@ void log_builder_begin(struct log_builder *builder)
 
 static void track_kind(struct log_builder *builder, unsigned kind)
 {
-	builder->entry.kinds |= UINT64_C(1) << kind;
+	if (kind < 64)
+		builder->entry.kinds |= UINT64_C(1) << kind;
 }
 
 void log_builder_frame(struct log_builder *builder, uint64_t stream)
