@@ -14,7 +14,6 @@ static const struct {
 	void (*draw)(const struct mr_chart *chart, struct mr_canvas *canvas);
 } kinds[] = {
 	[MR_CHART_TIMELINE] = { mr_timeline_height, mr_timeline_draw },
-	[MR_CHART_BARS] = { mr_bars_height, mr_bars_draw },
 	[MR_CHART_DONUT] = { mr_donut_height, mr_donut_draw },
 	[MR_CHART_CURVE] = { mr_curve_height, mr_curve_draw },
 	[MR_CHART_HISTOGRAM] = { mr_histogram_height, mr_histogram_draw },

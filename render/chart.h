@@ -69,24 +69,16 @@ struct mr_timeline {
 	const char *const *mark_names;
 };
 
-struct mr_bar {
+struct mr_share {
 	const char *name;
 	double value;
 	enum mr_paint paint;
-	const char *text;  /* the value laid out */
-	const char *share; /* its part of the whole laid out, or "" */
-};
-
-/* Horizontal bars. */
-struct mr_bars {
-	size_t count;
-	const struct mr_bar *bars;
 };
 
 /* A ring of shares with the whole in its middle. */
 struct mr_donut {
 	size_t count;
-	const struct mr_bar *bars;
+	const struct mr_share *shares;
 	const char *middle;       /* "12.3 MiB" */
 	const char *middle_below; /* "in 1,234 objects" */
 };
@@ -130,7 +122,6 @@ struct mr_lives {
 
 enum mr_chart_kind {
 	MR_CHART_TIMELINE,
-	MR_CHART_BARS,
 	MR_CHART_DONUT,
 	MR_CHART_CURVE,
 	MR_CHART_HISTOGRAM,
@@ -144,7 +135,6 @@ struct mr_chart {
 	const char *description;
 	union {
 		struct mr_timeline timeline;
-		struct mr_bars bars;
 		struct mr_donut donut;
 		struct mr_curve curve;
 		struct mr_histogram histogram;
@@ -189,8 +179,6 @@ double mr_legend_draw(struct mr_canvas *canvas, double x, double y, double width
 
 double mr_timeline_height(const struct mr_chart *chart);
 void mr_timeline_draw(const struct mr_chart *chart, struct mr_canvas *canvas);
-double mr_bars_height(const struct mr_chart *chart);
-void mr_bars_draw(const struct mr_chart *chart, struct mr_canvas *canvas);
 double mr_donut_height(const struct mr_chart *chart);
 void mr_donut_draw(const struct mr_chart *chart, struct mr_canvas *canvas);
 double mr_curve_height(const struct mr_chart *chart);

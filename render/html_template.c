@@ -211,28 +211,37 @@ int mr_templates_asset(struct mr_templates *templates, const char *name, const c
 
 /* ---- Parsing -------------------------------------------------------------- */
 
+/* What the parser said first, which is what is wrong; the rest follows from it. */
+struct complaint {
+	int line;
+	char text[256];
+};
+
 /* Messages go into the error, not onto the terminal of whoever links us. */
-static void drop_message(void *context MR_UNUSED, xmlErrorPtr error MR_UNUSED)
+static void keep_first(void *context, xmlErrorPtr error)
 {
+	struct complaint *complaint = ((xmlParserCtxt *)context)->_private;
+	if (complaint->text[0] || !error->message)
+		return;
+	complaint->line = error->line;
+	snprintf(complaint->text, sizeof(complaint->text), "%.*s", (int)strcspn(error->message, "\n"), error->message);
 }
 
 static int parse(struct template_file *file, struct mr_error *err)
 {
 	xmlParserCtxt *parser = xmlNewParserCtxt();
 	MR_FAIL_IF(!parser, err, MR_ERR_NOMEM, "no memory for template '%s'", file->shown);
-	parser->sax->serror = drop_message;
+	struct complaint complaint = { 0, "" };
+	parser->_private = &complaint;
+	parser->sax->serror = keep_first;
 	xmlDoc *document = xmlCtxtReadMemory(parser, file->text.data ? (const char *)file->text.data : "",
 	                                     (int)file->text.len, file->shown, NULL,
 	                                     XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING |
 	                                             XML_PARSE_NOCDATA | XML_PARSE_BIG_LINES);
 	int status = 0;
 	if (!document || !xmlDocGetRootElement(document)) {
-		const xmlError *error = xmlCtxtGetLastError(parser);
-		size_t len = error && error->message ? strlen(error->message) : 0;
-		while (len > 0 && error->message[len - 1] == '\n')
-			len--;
-		status = mr_fail(err, MR_ERR_FORMAT, "%s:%d: %.*s", file->shown, error ? error->line : 0,
-		                 len > 0 ? (int)len : (int)strlen("not a document"), len > 0 ? error->message : "not a document");
+		status = mr_fail(err, MR_ERR_FORMAT, "%s:%d: %s", file->shown, complaint.line,
+		                 complaint.text[0] ? complaint.text : "not a document");
 		xmlFreeDoc(document);
 		document = NULL;
 	}

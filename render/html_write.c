@@ -44,7 +44,7 @@ static void append_escaped(struct mr_buffer *out, const char *text)
 {
 	for (const char *c = text; *c;) {
 		const char *start = c;
-		while (*c && !escape_of(*c) && ((unsigned char)*c >= ' ' || *c == '\n' || *c == '\t'))
+		while (*c && !escape_of(*c) && *c != '\n' && *c != '\t')
 			c++;
 		if (c > start)
 			mr_text_show(out, start, (size_t)(c - start), 0);
@@ -53,7 +53,7 @@ static void append_escaped(struct mr_buffer *out, const char *text)
 		if (escape_of(*c))
 			append(out, escape_of(*c));
 		else
-			mr_text_show(out, c, 1, 0);
+			mr_buffer_put_u8(out, (uint8_t)*c);
 		c++;
 	}
 }

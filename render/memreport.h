@@ -29,6 +29,8 @@
 extern "C" {
 #endif
 
+#pragma GCC visibility push(default)
+
 enum memreport_err {
 	MEMREPORT_OK = 0,
 	MEMREPORT_ERR_ARG = -1,
@@ -71,6 +73,8 @@ int memreport_write(struct memreport *report, enum memreport_format format, FILE
 
 /* What was left out of the page last written to stay within its size: a sentence, or NULL. Borrowed. */
 const char *memreport_left_out(const struct memreport *report);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }

@@ -52,39 +52,34 @@ static void add_class_row(const struct mr_view *view, struct mr_scope *scope, si
 		mr_scope_count_change(item, "count_change", memstats_table_change(table, row, (size_t)count_change));
 }
 
-static void add_bar(struct mr_bar *bars, size_t *count, const char *name, double size, enum mr_paint paint)
-{
-	bars[(*count)++] = (struct mr_bar){ name, size, paint, "", "" };
-}
-
 static void add_donut(const struct mr_view *view, struct mr_scope *scope, const struct row *rows, size_t count,
                       const struct mr_report_snapshot *snapshot)
 {
 	const struct memstats_table *table = view->data->tables[MR_REPORT_CLASSES];
 	const int name_column = mr_report_rows_column(table, "class");
 	struct mr_chart *chart = mr_section_chart(scope, MR_CHART_DONUT, DONUT_WIDTH);
-	struct mr_bar *bars = mr_page_alloc(mr_scope_page(scope), (MR_PAINT_SERIES_COUNT + 1) * sizeof(*bars));
+	struct mr_share *shares = mr_page_alloc(mr_scope_page(scope), (MR_PAINT_SERIES_COUNT + 1) * sizeof(*shares));
 	char size[32], text[128];
 	double rest = (double)snapshot->size_bytes;
-	size_t bar_count = 0;
+	size_t share_count = 0;
 	mr_scope_none(scope, "donut");
-	if (!chart || !bars)
+	if (!chart || !shares)
 		return;
-	for (size_t i = 0; i < count && bar_count < MR_PAINT_SERIES_COUNT; i++) {
+	for (size_t i = 0; i < count && share_count < MR_PAINT_SERIES_COUNT; i++) {
 		const char *name = mr_report_rows_text(table, rows[i].row, name_column);
 		const enum mr_paint paint = mr_report_paint(view->data, name);
 		if (paint == MR_PAINT_OTHER || (double)rows[i].size < (double)snapshot->size_bytes * SHARE_MIN)
 			continue;
-		add_bar(bars, &bar_count, mr_section_name(scope, name, 40), (double)rows[i].size, paint);
+		shares[share_count++] = (struct mr_share){ mr_section_name(scope, name, 40), (double)rows[i].size, paint };
 		rest -= (double)rows[i].size;
 	}
 	if (rest > 0)
-		add_bar(bars, &bar_count, "other", rest, MR_PAINT_OTHER);
+		shares[share_count++] = (struct mr_share){ "other", rest, MR_PAINT_OTHER };
 	mr_text_bytes_short(size, snapshot->size_bytes);
 	snprintf(text, sizeof(text), "%s tracked at %s", size, mr_section_snapshot_name(scope, snapshot));
 	chart->title = "Classes by size";
 	chart->description = mr_section_name(scope, text, 0);
-	chart->of.donut = (struct mr_donut){ bar_count, bars, mr_section_name(scope, size, 0),
+	chart->of.donut = (struct mr_donut){ share_count, shares, mr_section_name(scope, size, 0),
 		                             mr_section_plural(scope, snapshot->objects, "object", "objects") };
 	mr_scope_chart(scope, "donut", chart);
 }
