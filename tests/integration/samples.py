@@ -174,6 +174,72 @@ def compiled_out_samples_print_the_same():
             raise AssertionError(symbols)
 
 
+EVERY_MACRO = """
+#include "memcapture.h"
+struct item { char *text; struct item *next; };
+static const struct memcapture_field item_fields[] = { MEMCAPTURE_STRING(struct item, text) };
+static const struct memcapture_layout item_layout = { "item", sizeof(struct item), item_fields, 1, 0, 0 };
+struct box {
+    char *name; void *raw; double *numbers; int number_count; struct item *one, *few, *many; unsigned many_count;
+    struct item **fixed, **counted; unsigned char counted_count; struct item *list; struct item inner;
+};
+static const struct memcapture_field box_fields[] = {
+    MEMCAPTURE_STRING(struct box, name), MEMCAPTURE_BLOCK(struct box, raw, 10),
+    MEMCAPTURE_COUNTED_BLOCK(struct box, numbers, sizeof(double), number_count),
+    MEMCAPTURE_OBJECT(struct box, one, &item_layout), MEMCAPTURE_ARRAY(struct box, few, 3, &item_layout),
+    MEMCAPTURE_COUNTED_ARRAY(struct box, many, many_count, &item_layout),
+    MEMCAPTURE_POINTERS(struct box, fixed, 2, &item_layout),
+    MEMCAPTURE_COUNTED_POINTERS(struct box, counted, counted_count, &item_layout),
+    MEMCAPTURE_LIST(struct box, list, struct item, next, &item_layout),
+    MEMCAPTURE_EMBEDDED(struct box, inner, &item_layout),
+};
+static const struct memcapture_layout box_layout = { "box", sizeof(struct box), box_fields, 10, 0, 0 };
+
+int main(void)
+{
+    struct memcapture *capture = 0;
+    struct memcapture_error error;
+    struct memcapture_class_options options = { "Box", &box_layout, 0, 1, 1, 1, 0 };
+    static struct box box, moved;
+    if (memcapture_open(&capture, "box.dat", &error) < 0)
+        return 1;
+    struct memcapture_class *boxes = memcapture_track_class(capture, &options);
+    (void)memcapture_track(boxes, &box);
+    (void)memcapture_track_object(capture, &box, &options);
+    (void)memcapture_track_change(capture, &box, 2);
+    (void)memcapture_morph(boxes, &box);
+    (void)memcapture_move(capture, &box, &moved);
+    memcapture_hold(capture, &moved);
+    memcapture_release(capture, &moved);
+    memcapture_forget(capture, &moved);
+    memcapture_detach_class(boxes);
+    memcapture_detach_all_classes(capture);
+    memcapture_detach_all(capture);
+    (void)memcapture_clear(capture, &error);
+    (void)memcapture_start_periodic_snapshots(capture, 0.5);
+    memcapture_stop_periodic_snapshots(capture);
+    (void)memcapture_snapshot(capture, 0);
+    (void)memcapture_mark(capture, "text");
+    (void)memcapture_status(capture, &error);
+    return memcapture_count(capture, boxes) != 0 || memcapture_close(capture, &error) < 0;
+}
+"""
+
+
+def every_macro_and_call_is_c_and_cpp():
+    """In strict C and C++, with the library and without."""
+    strict = ["-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Werror", f"-I{cases.ROOT}/capture", "-o", "box"]
+    cc, cxx = os.environ.get("CC", "cc"), os.environ.get("CXX", "g++")
+    for compiler, source, standards in (cc, "box.c", ["c11", "c17"]), (cxx, "box.cpp", ["c++11", "c++20"]):
+        with open(source, "w") as file:
+            file.write(EVERY_MACRO)
+        for standard in standards:
+            for more in ["-DMEMCAPTURE_DISABLE"], [f"{cases.BUILD}/libmemcapture.a", "-lpthread"]:
+                built = cases.run(compiler, f"-std={standard}", *strict, source, *more)
+                cases.equal((built.returncode, built.stderr), (0, ""), f"{standard} {more[0]}")
+                cases.equal(cases.run("./box").returncode, 0, f"{standard} {more[0]}")
+
+
 cases.main(
     factory_agrees,
     factory_referents_are_told_apart,
@@ -188,4 +254,5 @@ cases.main(
     switched_off_samples_print_the_same,
     the_log_goes_where_the_environment_says,
     compiled_out_samples_print_the_same,
+    every_macro_and_call_is_c_and_cpp,
 )
