@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #define SPINS_BEFORE_SLEEP 100
+#define SPIN_SLICE_NS UINT64_C(100000)
 
 void mr_futex_wait(_Atomic uint32_t *word, uint32_t expected, uint64_t timeout_ns)
 {
@@ -32,13 +33,13 @@ void mr_futex_wake(_Atomic uint32_t *word)
 	errno = errno_before;
 }
 
-static bool try_for_a_while(struct mr_lock *lock)
+static bool try_for_a_while(_Atomic uint32_t *word)
 {
 	for (int spin = 0; spin < SPINS_BEFORE_SLEEP; spin++) {
 		uint32_t expected = 0;
 
-		if (atomic_load_explicit(&lock->word, memory_order_relaxed) == 0 &&
-		    atomic_compare_exchange_weak_explicit(&lock->word, &expected, 1, memory_order_acquire,
+		if (atomic_load_explicit(word, memory_order_relaxed) == 0 &&
+		    atomic_compare_exchange_weak_explicit(word, &expected, 1, memory_order_acquire,
 		                                          memory_order_relaxed))
 			return true;
 		mr_cpu_relax();
@@ -48,18 +49,29 @@ static bool try_for_a_while(struct mr_lock *lock)
 
 void mr_lock_wait(struct mr_lock *lock)
 {
-	if (try_for_a_while(lock))
+	if (try_for_a_while(&lock->word))
 		return;
 	/* From here on the word says 2 whenever we hold it: somebody else may sleep as well. */
 	while (atomic_exchange_explicit(&lock->word, 2, memory_order_acquire) != 0)
 		mr_futex_wait(&lock->word, 2, 0);
 }
 
+void mr_spin_wait(struct mr_spin *spin)
+{
+	if (try_for_a_while(&spin->word))
+		return;
+	/* The holder is not running: give it our processor. */
+	atomic_fetch_add(&spin->sleepers, 1);
+	while (!try_for_a_while(&spin->word))
+		mr_futex_wait(&spin->word, 1, SPIN_SLICE_NS);
+	atomic_fetch_sub(&spin->sleepers, 1);
+}
+
 bool mr_lock_acquire_timed(struct mr_lock *lock, uint64_t timeout_ns)
 {
 	const uint64_t end_ns = mr_clock_monotonic_ns() + timeout_ns;
 
-	if (try_for_a_while(lock))
+	if (try_for_a_while(&lock->word))
 		return true;
 	while (atomic_exchange_explicit(&lock->word, 2, memory_order_acquire) != 0) {
 		const uint64_t now_ns = mr_clock_monotonic_ns();

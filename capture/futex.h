@@ -47,6 +47,31 @@ static inline void mr_lock_release(struct mr_lock *lock)
 		mr_futex_wake(&lock->word);
 }
 
+/* A lock for what takes some nanoseconds: letting go is a plain store, which is
+ * why a sleeper may be missed; it looks again by itself. All zeros is free. */
+struct mr_spin {
+	_Atomic uint32_t word;
+	_Atomic uint32_t sleepers;
+};
+
+void mr_spin_wait(struct mr_spin *spin);
+
+static inline void mr_spin_acquire(struct mr_spin *spin)
+{
+	uint32_t expected = 0;
+
+	if (MR_UNLIKELY(!atomic_compare_exchange_strong_explicit(&spin->word, &expected, 1, memory_order_acquire,
+	                                                         memory_order_relaxed)))
+		mr_spin_wait(spin);
+}
+
+static inline void mr_spin_release(struct mr_spin *spin)
+{
+	atomic_store_explicit(&spin->word, 0, memory_order_release);
+	if (MR_UNLIKELY(atomic_load_explicit(&spin->sleepers, memory_order_relaxed) != 0))
+		mr_futex_wake(&spin->word);
+}
+
 /* Whether the lock could be had within TIMEOUT_NS: for the end of a process,
  * where a holder may never come back. */
 bool mr_lock_acquire_timed(struct mr_lock *lock, uint64_t timeout_ns);

@@ -75,9 +75,21 @@ static void batch_put(struct mr_rows *rows, uint32_t first, uint32_t count)
 	mr_lock_release(&rows->lock);
 }
 
+void mr_rows_settle(struct mr_rows *rows, struct mr_row_cache *cache, uint32_t keep)
+{
+	const uint32_t settled = cache->late_count > keep ? cache->late_count - keep : 0;
+
+	for (uint32_t i = 0; i < settled; i++)
+		mr_rows_give(rows, cache, cache->late[i], mr_rows_at(rows, cache->late[i]));
+	cache->late_count -= settled;
+	memmove(cache->late, cache->late + settled, cache->late_count * sizeof(cache->late[0]));
+}
+
 void mr_rows_spill(struct mr_rows *rows, struct mr_row_cache *cache, uint32_t keep)
 {
-	/* A thread that ends hands over what is left of its run as well. */
+	/* A thread that ends hands over everything. */
+	if (keep == 0)
+		mr_rows_settle(rows, cache, 0);
 	while (keep == 0 && cache->run_next != cache->run_end) {
 		struct mr_row *const row = mr_rows_at(rows, cache->run_next);
 

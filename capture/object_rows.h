@@ -64,8 +64,15 @@ static inline struct mr_row *mr_rows_at(const struct mr_rows *rows, uint32_t ind
 	       index % MR_ROW_SLAB;
 }
 
-/* The free rows at a thread's hand. */
+#define MR_ROW_LATE 16u
+
+/* The free rows at a thread's hand.  `late` are rows of objects that were
+ * forgotten last: nothing has been written to them yet, because that would mean
+ * to wait for memory, so they still say LIVE.  A snapshot puts that right
+ * before its moment. */
 struct mr_row_cache {
+	uint32_t late[MR_ROW_LATE];
+	uint32_t late_count;
 	uint32_t first; /* list of free rows, linked through `address`: index + 1 */
 	uint32_t count;
 	uint32_t run_next; /* fresh rows */
@@ -75,11 +82,15 @@ struct mr_row_cache {
 void mr_rows_release(struct mr_rows *rows);
 uint32_t mr_rows_refill(struct mr_rows *rows, struct mr_row_cache *cache);
 void mr_rows_spill(struct mr_rows *rows, struct mr_row_cache *cache, uint32_t keep);
+/* Makes all but KEEP of the late rows free ones. */
+void mr_rows_settle(struct mr_rows *rows, struct mr_row_cache *cache, uint32_t keep);
 uint64_t mr_rows_memory(const struct mr_rows *rows);
 
 /* A free row, or MR_ROW_NONE when there is no memory. */
 static inline uint32_t mr_rows_take(struct mr_rows *rows, struct mr_row_cache *cache)
 {
+	if (MR_LIKELY(cache->late_count != 0))
+		return cache->late[--cache->late_count];
 	if (MR_LIKELY(cache->first != 0)) {
 		const uint32_t index = cache->first - 1;
 
@@ -101,6 +112,19 @@ static inline void mr_rows_give(struct mr_rows *rows, struct mr_row_cache *cache
 	cache->count++;
 	if (MR_UNLIKELY(cache->count >= 2 * MR_ROW_RUN))
 		mr_rows_spill(rows, cache, MR_ROW_RUN);
+}
+
+/* The same without touching the row; only while no snapshot is under way. */
+static inline void mr_rows_give_late(struct mr_rows *rows, struct mr_row_cache *cache, uint32_t index)
+{
+	const struct mr_row *const row = mr_rows_at(rows, index);
+
+	/* By the time it is used again, it will have arrived. */
+	__builtin_prefetch(row, 1);
+	__builtin_prefetch((const uint8_t *)(row + 1) - 1, 1);
+	if (MR_UNLIKELY(cache->late_count == MR_ROW_LATE))
+		mr_rows_settle(rows, cache, MR_ROW_LATE / 2);
+	cache->late[cache->late_count++] = index;
 }
 
 #endif

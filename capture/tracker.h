@@ -63,6 +63,7 @@ struct mr_thread {
 	struct mr_ring_writer ring;
 	_Atomic int64_t *counts; /* by class id: objects made minus objects gone, here */
 	uint32_t counts_capacity;
+	struct mr_spin rows_lock; /* over `rows`, while a snapshot is under way */
 	uint32_t held_row; /* index + 1 of the row that memcapture_hold() holds */
 	uint32_t *deferred; /* rows that died during a snapshot */
 	size_t deferred_count;
@@ -78,6 +79,8 @@ struct mr_thread {
 	uint32_t tid;
 	void *allocation; /* what to free */
 };
+
+#define MR_LOOK_FOR_IDS UINT32_C(0x80000000)
 
 enum mr_snapshot_state { MR_SNAPSHOT_IDLE = 0, MR_SNAPSHOT_STAMPING = 1, MR_SNAPSHOT_ACTIVE = 2 };
 
@@ -103,6 +106,10 @@ struct memcapture {
 	_Atomic uint64_t snapshot_ticks; /* its moment, while ACTIVE */
 	_Atomic uint32_t snapshot_mark;  /* for MR_ROW_SNAPSHOT_SHIFT */
 	_Atomic uint64_t snapshots_taken;
+
+	/* Objects that are held or moved now, and MR_LOOK_FOR_IDS once ids need more
+	 * than 32 bits: while it is not 0, forgetting looks at the object's row. */
+	_Atomic uint32_t look_at_rows;
 
 	_Alignas(64) _Atomic uint64_t id_next; /* object ids */
 
@@ -159,9 +166,8 @@ static inline void mr_tracker_enter(const struct memcapture *capture, struct mr_
 {
 	atomic_store_explicit(&thread->busy, 1, memory_order_relaxed);
 	if (MR_UNLIKELY(capture->needs_fence))
-		atomic_thread_fence(memory_order_seq_cst);
-	else
-		atomic_signal_fence(memory_order_seq_cst);
+		(void)atomic_exchange(&thread->busy, 1);
+	atomic_signal_fence(memory_order_seq_cst);
 }
 
 static inline void mr_tracker_leave(struct mr_thread *thread)

@@ -8,7 +8,7 @@
 
 #define COLD __attribute__((noinline, cold))
 
-/* One operation on one object: where its row is, or would be. */
+/* One operation on one object: where its slot is, or would be. */
 struct operation {
 	struct memcapture *capture;
 	struct mr_thread *thread;
@@ -16,7 +16,8 @@ struct operation {
 	uint64_t address;
 	uint64_t hash;
 	uint64_t ticks;
-	uint32_t at; /* place in the shard, UINT32_MAX: not tracked */
+	bool found;  /* tracked */
+	uint32_t at; /* place in the shard */
 };
 
 static inline void operation_begin(struct operation *operation, struct memcapture *capture,
@@ -27,16 +28,34 @@ static inline void operation_begin(struct operation *operation, struct memcaptur
 	operation->address = (uint64_t)(uintptr_t)object;
 	operation->hash = mr_map_hash(operation->address);
 	operation->shard = mr_map_shard(&capture->map, operation->hash);
+	operation->at = 0;
 	mr_tracker_enter(capture, thread);
 	operation->ticks = mr_tracker_ticks(capture);
-	mr_lock_acquire(&operation->shard->lock);
-	operation->at = mr_map_find(operation->shard, &capture->rows, operation->hash, operation->address);
+	mr_spin_acquire(&operation->shard->lock);
+	operation->found = MR_LIKELY(operation->shard->slots != NULL) &&
+	                   mr_map_find(operation->shard, operation->hash, operation->address, &operation->at);
 }
 
 static inline void operation_end(const struct operation *operation)
 {
-	mr_lock_release(&operation->shard->lock);
+	mr_spin_release(&operation->shard->lock);
 	mr_tracker_leave(operation->thread);
+}
+
+/* Room for the object that was not found, and its place.  False: no memory. */
+static inline bool operation_make_room(struct operation *operation)
+{
+	if (MR_LIKELY(mr_map_has_room(operation->shard)))
+		return true;
+	if (!mr_map_shard_grow(operation->shard))
+		return false;
+	(void)(mr_map_find(operation->shard, operation->hash, operation->address, &operation->at) == false);
+	return true;
+}
+
+static inline uint32_t operation_row(const struct operation *operation)
+{
+	return mr_map_row(operation->shard, operation->at);
 }
 
 static inline uint32_t snapshot_state(const struct memcapture *capture)
@@ -51,11 +70,19 @@ static COLD void wait_for_stamp(const struct memcapture *capture)
 		mr_cpu_relax();
 }
 
-/* Rows that died during a snapshot that is over are free again. */
-static inline void recycle(const struct memcapture *capture, struct mr_thread *thread)
+/* A free row.  Nobody else touches the thread's rows, but for a snapshot that is
+ * about to fix its moment. */
+static inline uint32_t take_row(struct memcapture *capture, struct mr_thread *thread)
 {
-	if (MR_UNLIKELY(thread->deferred_count != 0) && snapshot_state(capture) == MR_SNAPSHOT_IDLE)
-		mr_thread_recycle(thread);
+	if (MR_LIKELY(snapshot_state(capture) == MR_SNAPSHOT_IDLE)) {
+		if (MR_UNLIKELY(thread->deferred_count != 0))
+			mr_thread_recycle(thread);
+		return mr_rows_take(&capture->rows, &thread->rows);
+	}
+	mr_spin_acquire(&thread->rows_lock);
+	const uint32_t index = mr_rows_take(&capture->rows, &thread->rows);
+	mr_spin_release(&thread->rows_lock);
+	return index;
 }
 
 static bool held_by_other(const struct mr_thread *thread, uint32_t index, uint32_t control)
@@ -63,23 +90,24 @@ static bool held_by_other(const struct mr_thread *thread, uint32_t index, uint32
 	return (control & MR_ROW_HOLD) != 0 && thread->held_row != index + 1;
 }
 
-static void append_birth(struct mr_thread *thread, const struct mr_row *row, uint32_t class_id, uint32_t level,
-                         uint32_t stack)
+static inline void append_birth(const struct operation *operation, uint64_t id, uint32_t class_id, uint32_t level,
+                                uint32_t stack)
 {
 	const struct mr_record_birth birth = {
-		.head = MR_RECORD_BIRTH | level << 4 | (uint32_t)(row->id >> 32) << 12,
-		.object_low = (uint32_t)row->id,
-		.ticks = row->birth,
-		.address = atomic_load_explicit(&row->address, memory_order_relaxed),
+		.head = MR_RECORD_BIRTH | level << 4 | (uint32_t)(id >> 32) << 12,
+		.object_low = (uint32_t)id,
+		.ticks = operation->ticks,
+		.address = operation->address,
 		.class_id = class_id,
 		.stack = stack,
 	};
+	struct mr_ring_writer *const ring = &operation->thread->ring;
 
-	memcpy(mr_ring_at_head(&thread->ring), &birth, sizeof(birth));
-	mr_ring_commit(&thread->ring, sizeof(birth));
+	memcpy(mr_ring_at_head(ring), &birth, sizeof(birth));
+	mr_ring_commit(ring, sizeof(birth));
 }
 
-static void append_death(struct mr_thread *thread, uint64_t id, uint64_t ticks, uint32_t reason)
+static inline void append_death(struct mr_thread *thread, uint64_t id, uint64_t ticks, uint32_t reason)
 {
 	const struct mr_record_death death = {
 		.head = MR_RECORD_DEATH | reason << 4 | (uint32_t)(id >> 32) << 12,
@@ -113,6 +141,8 @@ static inline uint64_t next_id(struct memcapture *capture, struct mr_thread *thr
 		thread->id_next = atomic_fetch_add_explicit(&capture->id_next, MR_TRACKER_IDS_AT_ONCE,
 		                                            memory_order_relaxed);
 		thread->id_end = thread->id_next + MR_TRACKER_IDS_AT_ONCE;
+		if (MR_UNLIKELY(thread->id_end > UINT32_MAX))
+			atomic_fetch_or(&capture->look_at_rows, MR_LOOK_FOR_IDS);
 	}
 	return thread->id_next++;
 }
@@ -133,26 +163,27 @@ static inline int add(struct operation *operation, const struct memcapture_class
 	struct mr_thread *const thread = operation->thread;
 	const uint32_t level = atomic_load_explicit(&klass->level, memory_order_relaxed);
 
-	if (MR_UNLIKELY(!mr_map_has_room(operation->shard)) && !mr_map_shard_grow(operation->shard))
+	if (MR_UNLIKELY(!operation_make_room(operation)))
 		return no_memory(operation);
-	recycle(capture, thread);
-	const uint32_t index = mr_rows_take(&capture->rows, &thread->rows);
+	const uint32_t index = take_row(capture, thread);
 	if (MR_UNLIKELY(index == MR_ROW_NONE))
 		return no_memory(operation);
 
+	/* Nothing is read back from the row: it may still be on its way from memory. */
 	struct mr_row *const row = mr_rows_at(&capture->rows, index);
-	row->id = next_id(capture, thread);
+	const uint64_t id = next_id(capture, thread);
+	row->id = id;
 	row->birth = operation->ticks;
 	row->size = klass->size_logged;
 	row->hash = 0;
 	atomic_store_explicit(&row->address, operation->address, memory_order_relaxed);
 	atomic_store_explicit(&row->classes, klass->id, memory_order_relaxed);
 	atomic_store_explicit(&row->control, MR_ROW_LIVE | level << MR_ROW_LEVEL_SHIFT, memory_order_release);
-	mr_map_insert(operation->shard, operation->hash, index);
-	mr_lock_release(&operation->shard->lock);
+	mr_map_insert(operation->shard, operation->at, operation->address, klass->id, index, id);
+	mr_spin_release(&operation->shard->lock);
 
 	mr_thread_count(thread, klass->id, 1);
-	append_birth(thread, row, klass->id, level, stack);
+	append_birth(operation, id, klass->id, level, stack);
 	mr_tracker_leave(thread);
 	return 0;
 }
@@ -198,6 +229,7 @@ static enum change_result change_class(struct operation *operation, struct mr_ro
 			return CHANGE_WAIT_FOR_HOLD;
 	}
 	atomic_store_explicit(&row->classes, (classes & 0xffff0000) | klass->id, memory_order_release);
+	mr_map_set_class(operation->shard, operation->at, klass->id);
 
 	mr_thread_count(operation->thread, class_before, -1);
 	mr_thread_count(operation->thread, klass->id, 1);
@@ -209,7 +241,7 @@ static enum change_result change_class(struct operation *operation, struct mr_ro
  * the operation.  True when that is done; false when it must be tried again. */
 static COLD bool change_class_and_end(struct operation *operation, const struct memcapture_class *klass)
 {
-	const uint32_t index = mr_map_row(operation->shard, operation->at);
+	const uint32_t index = operation_row(operation);
 	struct mr_row *const row = mr_rows_at(&operation->capture->rows, index);
 	const enum change_result result = change_class(operation, row, index, klass);
 
@@ -225,9 +257,7 @@ static COLD bool change_class_and_end(struct operation *operation, const struct 
 static COLD bool track_again(struct operation *operation, const struct memcapture_class *klass)
 {
 	struct mr_thread *const thread = operation->thread;
-	const struct mr_row *const row =
-		mr_rows_at(&operation->capture->rows, mr_map_row(operation->shard, operation->at));
-	const uint32_t class_id = atomic_load_explicit(&row->classes, memory_order_relaxed) & 0xffff;
+	const uint32_t class_id = mr_map_class(operation->shard, operation->at);
 
 	if (class_id != klass->id && mr_class_derives(klass, class_id))
 		return change_class_and_end(operation, klass);
@@ -266,7 +296,7 @@ static inline int track(struct memcapture_class *klass, const void *object,
 		if (!mr_ring_reserve_event(&thread->ring))
 			return MEMCAPTURE_ERR_WRITE;
 		operation_begin(&operation, capture, thread, object);
-		if (MR_LIKELY(operation.at == UINT32_MAX))
+		if (MR_LIKELY(!operation.found))
 			return add(&operation, klass, stack);
 		if (track_again(&operation, klass))
 			return 0;
@@ -308,7 +338,7 @@ static COLD void defer(struct mr_thread *thread, uint32_t index)
 }
 
 /* A snapshot is under way and may still want the row.  False: it holds the object. */
-static COLD bool die_during_snapshot(struct operation *operation, struct mr_row *row, uint32_t index)
+static bool die_during_snapshot(struct operation *operation, struct mr_row *row, uint32_t index)
 {
 	uint32_t control = atomic_load_explicit(&row->control, memory_order_relaxed);
 	const uint32_t kept = ~(uint32_t)(MR_ROW_STATE | MR_ROW_HOLD);
@@ -321,24 +351,24 @@ static COLD bool die_during_snapshot(struct operation *operation, struct mr_row 
 	/* A waiter of ours may set its bit meanwhile; it wakes by itself. */
 	atomic_fetch_or_explicit(&row->control, MR_ROW_DEAD, memory_order_release);
 	mr_map_remove(operation->shard, operation->at);
-	mr_lock_release(&operation->shard->lock);
+	mr_spin_release(&operation->shard->lock);
 	defer(operation->thread, index);
 	return true;
 }
 
-static inline bool die(struct operation *operation, struct mr_row *row, uint32_t index)
+/* The object's row is free from here on, or as soon as a snapshot allows.  False: somebody holds the object. */
+static bool die(struct operation *operation, struct mr_row *row, uint32_t index)
 {
 	struct mr_thread *const thread = operation->thread;
 
-	if (MR_UNLIKELY(snapshot_state(operation->capture) != MR_SNAPSHOT_IDLE))
+	if (snapshot_state(operation->capture) != MR_SNAPSHOT_IDLE)
 		return die_during_snapshot(operation, row, index);
 	/* No snapshot can begin while we are busy, and the program holds objects
 	 * under the shard's lock, so plain stores will do. */
-	if (MR_UNLIKELY(held_by_other(thread, index, atomic_load_explicit(&row->control, memory_order_relaxed))))
+	if (held_by_other(thread, index, atomic_load_explicit(&row->control, memory_order_relaxed)))
 		return false;
 	mr_map_remove(operation->shard, operation->at);
-	mr_lock_release(&operation->shard->lock);
-	recycle(operation->capture, thread);
+	mr_spin_release(&operation->shard->lock);
 	mr_rows_give(&operation->capture->rows, &thread->rows, index, row);
 	return true;
 }
@@ -360,7 +390,47 @@ static COLD void keep(struct operation *operation, struct mr_row *row, uint32_t 
 		mr_row_unhold(row);
 }
 
-static void forget(struct memcapture *capture, struct mr_thread *thread, const void *object, uint32_t reason)
+/* Whether an object of a class in STATE can be forgotten by what its slot says,
+ * without a look at its row: which is nearly always so. */
+static inline bool slot_suffices(const struct memcapture *capture, uint32_t state)
+{
+	return (state & MR_CLASS_STATE_KEEP) == 0 && snapshot_state(capture) == MR_SNAPSHOT_IDLE &&
+	       atomic_load_explicit(&capture->look_at_rows, memory_order_relaxed) == 0;
+}
+
+enum forget_result { FORGOTTEN, FORGET_AGAIN };
+
+/* The rest of forget(), for when the row must be looked at. */
+static COLD enum forget_result forget_row(struct operation *operation, uint32_t class_id, uint32_t state,
+                                          uint32_t reason, bool recorded, bool *kept)
+{
+	struct mr_thread *const thread = operation->thread;
+	const uint32_t index = operation_row(operation);
+	struct mr_row *const row = mr_rows_at(&operation->capture->rows, index);
+	const uint64_t id = row->id;
+
+	if ((state & MR_CLASS_STATE_KEEP) != 0 && !*kept) {
+		*kept = true;
+		keep(operation, row, index);
+		return FORGET_AGAIN;
+	}
+	if (!die(operation, row, index)) {
+		operation_end(operation);
+		mr_row_wait(row);
+		return FORGET_AGAIN;
+	}
+	if (thread->held_row == index + 1) {
+		thread->held_row = 0;
+		atomic_fetch_sub(&operation->capture->look_at_rows, 1);
+	}
+	mr_thread_count(thread, class_id, -1);
+	if (recorded)
+		append_death(thread, id, operation->ticks, reason);
+	mr_tracker_leave(thread);
+	return FORGOTTEN;
+}
+
+static inline void forget(struct memcapture *capture, struct mr_thread *thread, const void *object, uint32_t reason)
 {
 	struct operation operation;
 	bool kept = reason != MR_DEATH_FREED;
@@ -369,28 +439,23 @@ static void forget(struct memcapture *capture, struct mr_thread *thread, const v
 		const bool recorded = mr_ring_reserve_event(&thread->ring);
 
 		operation_begin(&operation, capture, thread, object);
-		if (operation.at == UINT32_MAX)
+		if (!operation.found)
 			break;
 
-		const uint32_t index = mr_map_row(operation.shard, operation.at);
-		struct mr_row *const row = mr_rows_at(&capture->rows, index);
-		const uint32_t class_id = atomic_load_explicit(&row->classes, memory_order_relaxed) & 0xffff;
+		const uint32_t class_id = mr_map_class(operation.shard, operation.at);
 		const uint32_t state = atomic_load_explicit(&mr_tracker_class(capture, class_id)->state,
 		                                            memory_order_relaxed);
-		const uint64_t id = row->id;
+		if (MR_UNLIKELY(!slot_suffices(capture, state))) {
+			if (forget_row(&operation, class_id, state, reason, recorded, &kept) == FORGOTTEN)
+				return;
+			continue;
+		}
 
-		if (MR_UNLIKELY((state & MR_CLASS_STATE_KEEP) != 0) && !kept) {
-			kept = true;
-			keep(&operation, row, index);
-			continue;
-		}
-		if (MR_UNLIKELY(!die(&operation, row, index))) {
-			operation_end(&operation);
-			mr_row_wait(row);
-			continue;
-		}
-		if (MR_UNLIKELY(thread->held_row == index + 1))
-			thread->held_row = 0;
+		const uint32_t index = operation_row(&operation);
+		const uint32_t id = mr_map_id_low(operation.shard, operation.at);
+		mr_map_remove(operation.shard, operation.at);
+		mr_spin_release(&operation.shard->lock);
+		mr_rows_give_late(&capture->rows, &thread->rows, index);
 		mr_thread_count(thread, class_id, -1);
 		if (MR_LIKELY(recorded))
 			append_death(thread, id, operation.ticks, reason);
@@ -443,7 +508,7 @@ int memcapture_morph(struct memcapture_class *klass, const void *object)
 		if (!mr_ring_reserve_event(&thread->ring))
 			return MEMCAPTURE_ERR_WRITE;
 		operation_begin(&operation, capture, thread, object);
-		if (operation.at == UINT32_MAX) {
+		if (!operation.found) {
 			operation_end(&operation);
 			return MEMCAPTURE_ERR_ARG;
 		}
@@ -467,8 +532,8 @@ int memcapture_track_change(struct memcapture *capture, const void *object, unsi
 	if (!mr_ring_reserve_event(&thread->ring))
 		return MEMCAPTURE_ERR_WRITE;
 	operation_begin(&operation, capture, thread, object);
-	if (operation.at != UINT32_MAX) {
-		struct mr_row *const row = mr_rows_at(&capture->rows, mr_map_row(operation.shard, operation.at));
+	if (operation.found) {
+		struct mr_row *const row = mr_rows_at(&capture->rows, operation_row(&operation));
 		uint32_t control = atomic_load_explicit(&row->control, memory_order_relaxed);
 
 		while (!atomic_compare_exchange_weak(&row->control, &control,
@@ -477,24 +542,24 @@ int memcapture_track_change(struct memcapture *capture, const void *object, unsi
 		append_change(thread, row->id, operation.ticks, 0, level);
 	}
 	operation_end(&operation);
-	return operation.at != UINT32_MAX ? 0 : MEMCAPTURE_ERR_ARG;
+	return operation.found ? 0 : MEMCAPTURE_ERR_ARG;
 }
 
-/* Takes the object out of the map, its row staying live; the row's index or MR_ROW_NONE. */
+/* Takes the object out of the map; its row stays live, and is held so that no
+ * snapshot reads at either address.  The row's index, or MR_ROW_NONE. */
 static uint32_t take_out(struct memcapture *capture, struct mr_thread *thread, const void *object)
 {
 	struct operation operation;
 
 	for (;;) {
 		operation_begin(&operation, capture, thread, object);
-		if (operation.at == UINT32_MAX) {
+		if (!operation.found) {
 			operation_end(&operation);
 			return MR_ROW_NONE;
 		}
 
-		const uint32_t index = mr_map_row(operation.shard, operation.at);
+		const uint32_t index = operation_row(&operation);
 		struct mr_row *const row = mr_rows_at(&capture->rows, index);
-		/* Held from here on, so that no snapshot reads at either address. */
 		if (thread->held_row == index + 1 || mr_row_try_hold(row)) {
 			mr_map_remove(operation.shard, operation.at);
 			operation_end(&operation);
@@ -505,32 +570,51 @@ static uint32_t take_out(struct memcapture *capture, struct mr_thread *thread, c
 	}
 }
 
+/* Puts row INDEX, which is held, under another address.  False: no memory. */
+static bool put_in(struct memcapture *capture, struct mr_thread *thread, const void *object, uint32_t index)
+{
+	struct mr_row *const row = mr_rows_at(&capture->rows, index);
+	const uint32_t class_id = atomic_load_explicit(&row->classes, memory_order_relaxed) & 0xffff;
+	struct operation operation;
+
+	/* Whatever was tracked at the new address must be gone: the memory is another's now. */
+	forget(capture, thread, object, MR_DEATH_FREED);
+	operation_begin(&operation, capture, thread, object);
+	const bool room = !operation.found && operation_make_room(&operation);
+	if (room) {
+		atomic_store_explicit(&row->address, operation.address, memory_order_relaxed);
+		mr_map_insert(operation.shard, operation.at, operation.address, class_id, index, row->id);
+	}
+	operation_end(&operation);
+	return room;
+}
+
 int memcapture_move(struct memcapture *capture, const void *from, const void *to)
 {
 	if (capture == NULL || from == NULL || to == NULL || from == to || !mr_tracker_alive(capture))
 		return 0;
 
 	struct mr_thread *const thread = mr_thread_of(capture);
-	struct operation operation;
+	int code = 0;
 
 	if (thread == NULL)
 		return MEMCAPTURE_ERR_NOMEM;
+	/* Forgetting looks at rows while one is held: see memcapture_hold(). */
+	atomic_fetch_add(&capture->look_at_rows, 1);
 	const uint32_t index = take_out(capture, thread, from);
-	if (index == MR_ROW_NONE)
-		return MEMCAPTURE_ERR_ARG;
-
-	struct mr_row *const row = mr_rows_at(&capture->rows, index);
-	/* Whatever was tracked at the new address must be gone: the memory is another's now. */
-	forget(capture, thread, to, MR_DEATH_FREED);
-	operation_begin(&operation, capture, thread, to);
-	atomic_store_explicit(&row->address, operation.address, memory_order_relaxed);
-	const bool room = mr_map_has_room(operation.shard) || mr_map_shard_grow(operation.shard);
-	if (room)
-		mr_map_insert(operation.shard, operation.hash, index);
-	operation_end(&operation);
-	if (thread->held_row != index + 1)
-		mr_row_unhold(row);
-	return room ? 0 : MEMCAPTURE_ERR_NOMEM;
+	if (index == MR_ROW_NONE) {
+		code = MEMCAPTURE_ERR_ARG;
+	} else {
+		/* Without room under the new address, it goes back to where it was: there is room, it came from there. */
+		if (!put_in(capture, thread, to, index)) {
+			code = MEMCAPTURE_ERR_NOMEM;
+			(void)(put_in(capture, thread, from, index) == false);
+		}
+		if (thread->held_row != index + 1)
+			mr_row_unhold(mr_rows_at(&capture->rows, index));
+	}
+	atomic_fetch_sub(&capture->look_at_rows, 1);
+	return code;
 }
 
 /* ---- Holding --------------------------------------------------------------------------------- */
@@ -543,16 +627,21 @@ void memcapture_hold(struct memcapture *capture, const void *object)
 	struct mr_thread *const thread = mr_thread_of(capture);
 	struct operation operation;
 
-	while (thread != NULL) {
+	if (thread == NULL)
+		return;
+	/* Before the row is held: whoever finds the object from now on looks at its row. */
+	atomic_fetch_add(&capture->look_at_rows, 1);
+	for (;;) {
 		operation_begin(&operation, capture, thread, object);
-		if (operation.at == UINT32_MAX) {
+		if (!operation.found || thread->held_row == operation_row(&operation) + 1) {
 			operation_end(&operation);
+			atomic_fetch_sub(&capture->look_at_rows, 1);
 			return;
 		}
 
-		const uint32_t index = mr_map_row(operation.shard, operation.at);
+		const uint32_t index = operation_row(&operation);
 		struct mr_row *const row = mr_rows_at(&capture->rows, index);
-		const bool held = thread->held_row == index + 1 || mr_row_try_hold(row);
+		const bool held = mr_row_try_hold(row);
 		operation_end(&operation);
 		if (held) {
 			thread->held_row = index + 1;
@@ -575,4 +664,5 @@ void memcapture_release(struct memcapture *capture, const void *object)
 		return;
 	thread->held_row = 0;
 	mr_row_unhold(row);
+	atomic_fetch_sub(&capture->look_at_rows, 1);
 }

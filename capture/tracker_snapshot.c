@@ -87,7 +87,6 @@ static struct mr_path_source path_source(struct memcapture *capture)
 /* After this, each thread has either seen what we stored before, or we see that it is busy. */
 static void barrier(const struct memcapture *capture)
 {
-	atomic_thread_fence(memory_order_seq_cst);
 	if (!capture->needs_fence)
 		(void)syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
 }
@@ -106,22 +105,34 @@ static void wait_for_busy(const struct memcapture *capture)
 	}
 }
 
+/* Rows of objects that were forgotten last still say LIVE: see struct mr_row_cache. */
+static void settle_rows(struct memcapture *capture)
+{
+	for (struct mr_thread *thread = atomic_load_explicit(&capture->threads, memory_order_acquire); thread != NULL;
+	     thread = thread->next) {
+		mr_spin_acquire(&thread->rows_lock);
+		mr_rows_settle(&capture->rows, &thread->rows, 0);
+		mr_spin_release(&thread->rows_lock);
+	}
+}
+
 static void fix_moment(struct mr_snapshotter *snapshotter)
 {
 	struct memcapture *const capture = snapshotter->capture;
 	const uint32_t mark = (uint32_t)(snapshotter->number % 255) + 1;
 
 	atomic_store_explicit(&capture->snapshot_mark, mark, memory_order_relaxed);
-	atomic_store_explicit(&capture->snapshot_state, MR_SNAPSHOT_STAMPING, memory_order_release);
+	(void)atomic_exchange(&capture->snapshot_state, MR_SNAPSHOT_STAMPING);
 	barrier(capture);
 	wait_for_busy(capture);
+	settle_rows(capture);
 
 	/* Readers compare nanoseconds, so all ticks of one nanosecond are on the same side. */
 	snapshotter->ticks = mr_clock_last_tick(capture->channel->header, mr_tracker_ticks(capture));
 	while (mr_tracker_ticks(capture) <= snapshotter->ticks)
 		mr_cpu_relax();
 	atomic_store_explicit(&capture->snapshot_ticks, snapshotter->ticks, memory_order_relaxed);
-	atomic_store_explicit(&capture->snapshot_state, MR_SNAPSHOT_ACTIVE, memory_order_release);
+	(void)atomic_exchange(&capture->snapshot_state, MR_SNAPSHOT_ACTIVE);
 	barrier(capture);
 	wait_for_busy(capture);
 }

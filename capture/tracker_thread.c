@@ -35,7 +35,9 @@ static void leave(struct memcapture *capture, void *context)
 
 	mr_lock_acquire(&capture->thread_lock);
 	mr_tracker_enter(capture, thread);
+	mr_spin_acquire(&thread->rows_lock);
 	mr_rows_spill(&capture->rows, &thread->rows, 0);
+	mr_spin_release(&thread->rows_lock);
 	mr_tracker_leave(thread);
 	mr_trace_memo_free(thread->traces);
 	thread->traces = NULL;
