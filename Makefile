@@ -35,6 +35,10 @@ WARNINGS += -Werror
 endif
 ifneq ($(SAN),)
 SANITIZE := -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all
+ifeq ($(SAN),thread)
+# gcc warns of each fence, which ThreadSanitizer does not know.
+SANITIZE += $(if $(findstring clang,$(CC)),,-Wno-tsan)
+endif
 endif
 
 MR_CPPFLAGS := -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Icapture

@@ -130,6 +130,9 @@ $(FIXTURE_PROGRAMS): $(B)/fixtures/%: $(B)/obj/tests/fixtures/%.o $(B)/libmemcap
 	$(say) LD $@
 	$(Q)$(CC) $(SANITIZE) $(LDFLAGS) -rdynamic -o $@ $^ -lpthread
 
+.PHONY: fixtures
+fixtures: $(FIXTURE_PROGRAMS)
+
 # ---- Running ----------------------------------------------------------------------------
 JOBS ?= $(shell nproc)
 RUN_TESTS = $(Q)MAKE='$(MAKE)' CC='$(CC)' CXX='$(CXX)' PKG_CONFIG='$(PKG_CONFIG)' \
@@ -150,7 +153,7 @@ golden-update:
 
 unit-programs: $(UNIT_PROGRAMS)
 thread-programs: $(THREAD_PROGRAMS)
-test-programs: all unit-programs $(FIXTURE_PROGRAMS)
+test-programs: all commands samples fixtures unit-programs
 
 # ---- Measuring ------------------------------------------------------------------------------
 # Never part of `make test`: figures depend on the machine and on what else it does.

@@ -16,8 +16,13 @@ as_c() {
 		-fsyntax-only -x c -include "$1" /dev/null
 }
 
-# What someone else's program includes: strict C, strict C++, and nothing of ours in the path.
+# What someone else's program includes: strict C, strict C++, and of ours only
+# the three public headers side by side, as they are installed.
+installed=$TMPDIR/include
+mkdir -p "$installed"
+cp $public "$installed"
 as_public() {
+	set -- "$installed/${1##*/}"
 	$cc -std=c11 -pedantic "${strict[@]}" -fsyntax-only -x c -include "$1" /dev/null &&
 		$cxx -std=c++11 -pedantic "${strict[@]}" -fsyntax-only -x c++ -include "$1" /dev/null &&
 		$cxx -std=c++20 -pedantic "${strict[@]}" -fsyntax-only -x c++ -include "$1" /dev/null
