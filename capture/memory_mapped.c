@@ -103,6 +103,27 @@ void *mr_pages_map(size_t size_bytes)
 	return pages;
 }
 
+void *mr_pages_map_huge(size_t size_bytes)
+{
+	size_t with_slack;
+
+	if (__builtin_add_overflow(size_bytes, (size_t)MR_PAGE_HUGE, &with_slack))
+		return NULL;
+	uint8_t *const pages = mmap(NULL, with_slack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (pages == MAP_FAILED)
+		return NULL;
+
+	const size_t before = (MR_PAGE_HUGE - (uintptr_t)pages % MR_PAGE_HUGE) % MR_PAGE_HUGE;
+	uint8_t *const aligned = pages + before;
+	if (before > 0)
+		(void)munmap(pages, before);
+	(void)munmap(aligned + size_bytes, MR_PAGE_HUGE - before);
+	/* A kernel without them refuses: then these are small pages. */
+	(void)madvise(aligned, size_bytes, MADV_HUGEPAGE);
+	atomic_fetch_add_explicit(&state_get()->held, size_bytes, memory_order_relaxed);
+	return aligned;
+}
+
 void mr_pages_unmap(void *pages, size_t size_bytes)
 {
 	const size_t len = page_round(size_bytes);

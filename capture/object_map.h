@@ -30,8 +30,19 @@ struct mr_map_shard {
 	struct mr_map_slot *slots; /* NULL until first used */
 };
 
+struct mr_map_chunk;
+
+/* Memory of the shards, once they are large: in huge pages, which several share. */
+struct mr_map_arena {
+	struct mr_lock lock;
+	struct mr_map_chunk *chunks;
+	size_t count;
+	size_t capacity;
+};
+
 struct mr_map {
 	struct mr_map_shard shards[MR_MAP_SHARDS];
+	struct mr_map_arena arena;
 };
 
 /* Bits 56..63 choose the shard, bits 24..55 the slot. */
@@ -54,7 +65,7 @@ static inline uint32_t mr_map_home(const struct mr_map_shard *shard, uint64_t ha
 
 void mr_map_release(struct mr_map *map);
 /* Room for one more; the shard's lock must be held.  False: no memory, and full. */
-bool mr_map_shard_grow(struct mr_map_shard *shard);
+bool mr_map_shard_grow(struct mr_map *map, struct mr_map_shard *shard);
 /* Opens a gap at AT by moving the slots behind it. */
 void mr_map_shift(struct mr_map_shard *shard, uint32_t at);
 uint64_t mr_map_memory(struct mr_map *map);

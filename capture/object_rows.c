@@ -8,14 +8,47 @@
 #include "memory_mapped.h"
 
 #define SLAB_BYTES (MR_ROW_SLAB * sizeof(struct mr_row))
+/* The first slabs are mapped one by one; when there are that many, the following come together, in huge pages. */
+#define SLABS_SINGLE 16u
+#define SLABS_TOGETHER 32u
+
+_Static_assert(SLABS_TOGETHER * SLAB_BYTES % MR_PAGE_HUGE == 0, "huge pages are filled");
+
+/* Whether SLAB begins a mapping, and of how many slabs; 0: it does not. */
+static uint32_t slabs_mapped_at(uint32_t slab)
+{
+	if (slab < SLABS_SINGLE)
+		return 1;
+	return (slab - SLABS_SINGLE) % SLABS_TOGETHER == 0 ? SLABS_TOGETHER : 0;
+}
+
+static struct mr_row *slab_get(const struct mr_rows *rows, uint32_t slab)
+{
+	const struct mr_row **const table = (const struct mr_row **)rows->tables[slab / MR_ROW_FANOUT];
+
+	return table != NULL ? (struct mr_row *)table[slab % MR_ROW_FANOUT] : NULL;
+}
+
+static bool slab_set(struct mr_rows *rows, uint32_t slab, struct mr_row *memory)
+{
+	struct mr_row ***const table = &rows->tables[slab / MR_ROW_FANOUT];
+
+	if (*table == NULL)
+		*table = mr_alloc(MR_ROW_FANOUT * sizeof(**table));
+	if (*table == NULL)
+		return false;
+	(*table)[slab % MR_ROW_FANOUT] = memory;
+	return true;
+}
 
 void mr_rows_release(struct mr_rows *rows)
 {
-	const uint32_t used = atomic_load_explicit(&rows->used, memory_order_relaxed);
-	const uint32_t slabs = (uint32_t)(((uint64_t)used + MR_ROW_SLAB - 1) / MR_ROW_SLAB);
+	for (uint32_t slab = 0; slab_get(rows, slab) != NULL; slab++) {
+		const uint32_t together = slabs_mapped_at(slab);
 
-	for (uint32_t i = 0; i < slabs; i++)
-		mr_pages_unmap(rows->tables[i / MR_ROW_FANOUT][i % MR_ROW_FANOUT], SLAB_BYTES);
+		if (together > 0)
+			mr_pages_unmap(slab_get(rows, slab), together * SLAB_BYTES);
+	}
 	for (uint32_t i = 0; i < MR_ROW_FANOUT; i++)
 		mr_free(rows->tables[i]);
 }
@@ -23,17 +56,25 @@ void mr_rows_release(struct mr_rows *rows)
 /* Makes sure that the slab of row INDEX is there. */
 static bool slab_make(struct mr_rows *rows, uint32_t index)
 {
-	struct mr_row ***const table = &rows->tables[index / (MR_ROW_SLAB * MR_ROW_FANOUT)];
+	const uint32_t slab = index / MR_ROW_SLAB;
+	const uint32_t together = slabs_mapped_at(slab);
 
-	if (*table == NULL)
-		*table = mr_alloc(MR_ROW_FANOUT * sizeof(**table));
-	if (*table == NULL)
+	if (slab_get(rows, slab) != NULL)
+		return true;
+	struct mr_row *const memory =
+		together > 1 ? mr_pages_map_huge(together * SLAB_BYTES) : mr_pages_map(SLAB_BYTES);
+	if (memory == NULL)
 		return false;
-
-	struct mr_row **const slab = &(*table)[index / MR_ROW_SLAB % MR_ROW_FANOUT];
-	if (*slab == NULL)
-		*slab = mr_pages_map(SLAB_BYTES);
-	return *slab != NULL;
+	/* Backwards: the first slab, by which the mapping is found, is noted when all others are. */
+	for (uint32_t i = together; i > 0; i--) {
+		if (!slab_set(rows, slab + i - 1, memory + (size_t)(i - 1) * MR_ROW_SLAB)) {
+			while (i < together)
+				(void)slab_set(rows, slab + i++, NULL);
+			mr_pages_unmap(memory, together * SLAB_BYTES);
+			return false;
+		}
+	}
+	return true;
 }
 
 uint32_t mr_rows_refill(struct mr_rows *rows, struct mr_row_cache *cache)

@@ -120,8 +120,8 @@ static inline void mr_rows_give_late(struct mr_rows *rows, struct mr_row_cache *
 	const struct mr_row *const row = mr_rows_at(rows, index);
 
 	/* By the time it is used again, it will have arrived. */
-	__builtin_prefetch(row, 1);
-	__builtin_prefetch((const uint8_t *)(row + 1) - 1, 1);
+	mr_prefetch_to_write(row);
+	mr_prefetch_to_write((const uint8_t *)(row + 1) - 1);
 	if (MR_UNLIKELY(cache->late_count == MR_ROW_LATE))
 		mr_rows_settle(rows, cache, MR_ROW_LATE / 2);
 	cache->late[cache->late_count++] = index;

@@ -8,8 +8,11 @@
 #define MR_RING_H
 
 #include "channel.h"
+#include "futex.h"
 
 #define MR_RING_EVENT_MAX 32 /* bytes of the largest record of fixed size */
+
+#define MR_RING_AHEAD 512 /* bytes: some records' time */
 
 /* What a thread needs to append; kept beside its other hot data. */
 struct mr_ring_writer {
@@ -56,6 +59,8 @@ static inline void mr_ring_commit(struct mr_ring_writer *writer, size_t len)
 	const uint64_t head = atomic_load_explicit(&writer->ring->head, memory_order_relaxed);
 
 	atomic_store_explicit(&writer->ring->head, head + len, memory_order_release);
+	/* The writer had these lines last. */
+	mr_prefetch_to_write(writer->data + ((head + MR_RING_AHEAD) & writer->mask));
 	if (MR_UNLIKELY(((head ^ (head + len)) & ~(writer->mask >> 1)) != 0))
 		mr_ring_half_full(writer);
 }

@@ -47,7 +47,7 @@ static inline bool operation_make_room(struct operation *operation)
 {
 	if (MR_LIKELY(mr_map_has_room(operation->shard)))
 		return true;
-	if (!mr_map_shard_grow(operation->shard))
+	if (!mr_map_shard_grow(&operation->capture->map, operation->shard))
 		return false;
 	(void)(mr_map_find(operation->shard, operation->hash, operation->address, &operation->at) == false);
 	return true;
@@ -90,33 +90,31 @@ static bool held_by_other(const struct mr_thread *thread, uint32_t index, uint32
 	return (control & MR_ROW_HOLD) != 0 && thread->held_row != index + 1;
 }
 
+/* Records are written a word at a time: put together on the stack and copied,
+ * they would wait there until the row's memory has arrived. */
 static inline void append_birth(const struct operation *operation, uint64_t id, uint32_t class_id, uint32_t level,
                                 uint32_t stack)
 {
-	const struct mr_record_birth birth = {
-		.head = MR_RECORD_BIRTH | level << 4 | (uint32_t)(id >> 32) << 12,
-		.object_low = (uint32_t)id,
-		.ticks = operation->ticks,
-		.address = operation->address,
-		.class_id = class_id,
-		.stack = stack,
-	};
 	struct mr_ring_writer *const ring = &operation->thread->ring;
+	uint64_t *const record = mr_ring_at_head(ring);
 
-	memcpy(mr_ring_at_head(ring), &birth, sizeof(birth));
-	mr_ring_commit(ring, sizeof(birth));
+	record[0] = (MR_RECORD_BIRTH | level << 4 | (uint32_t)(id >> 32) << 12) | (uint64_t)(uint32_t)id << 32;
+	record[1] = operation->ticks;
+	record[2] = operation->address;
+	record[3] = class_id | (uint64_t)stack << 32;
+	_Static_assert(sizeof(struct mr_record_birth) == 32 && offsetof(struct mr_record_birth, class_id) == 24,
+	               "the words are the struct");
+	mr_ring_commit(ring, sizeof(struct mr_record_birth));
 }
 
 static inline void append_death(struct mr_thread *thread, uint64_t id, uint64_t ticks, uint32_t reason)
 {
-	const struct mr_record_death death = {
-		.head = MR_RECORD_DEATH | reason << 4 | (uint32_t)(id >> 32) << 12,
-		.object_low = (uint32_t)id,
-		.ticks = ticks,
-	};
+	uint64_t *const record = mr_ring_at_head(&thread->ring);
 
-	memcpy(mr_ring_at_head(&thread->ring), &death, sizeof(death));
-	mr_ring_commit(&thread->ring, sizeof(death));
+	record[0] = (MR_RECORD_DEATH | reason << 4 | (uint32_t)(id >> 32) << 12) | (uint64_t)(uint32_t)id << 32;
+	record[1] = ticks;
+	_Static_assert(sizeof(struct mr_record_death) == 16, "the words are the struct");
+	mr_ring_commit(&thread->ring, sizeof(struct mr_record_death));
 }
 
 static void append_change(struct mr_thread *thread, uint64_t id, uint64_t ticks, uint32_t class_id, uint32_t level)
