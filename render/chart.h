@@ -57,6 +57,7 @@ struct mr_points {
  * classes are small beside the lines they get a panel of their own below. */
 struct mr_timeline {
 	double time_end_ns;
+	double detail; /* of the points that there is room for, the part that is drawn; 0: all */
 	size_t line_count;
 	const struct mr_points *lines; /* the first is the main one, whose peak is marked */
 	size_t moment_count;           /* snapshots */
@@ -163,7 +164,9 @@ void mr_plot_scale(struct mr_plot *plot, double largest, enum mr_unit unit);
 /* Grid, ticks and their labels; the time axis has its labels below when LABELLED. */
 void mr_plot_y_axis(const struct mr_plot *plot, struct mr_canvas *canvas, enum mr_unit unit);
 void mr_plot_time_axis(const struct mr_plot *plot, struct mr_canvas *canvas, bool labelled);
-void mr_plot_line(const struct mr_plot *plot, struct mr_canvas *canvas, const struct mr_points *points, double width);
+/* DETAIL as in struct mr_timeline. */
+void mr_plot_line(const struct mr_plot *plot, struct mr_canvas *canvas, const struct mr_points *points, double width,
+                  double detail);
 /* Room for the labels of an axis up to HIGH. */
 double mr_plot_margin(double high, enum mr_unit unit);
 

@@ -13,6 +13,7 @@
 #define KIBI 1024.0
 #define LABEL_SIZE 11
 #define LABEL_GAP 8
+#define LINE_POINTS 480 /* of one line */
 
 /* ---- Ticks ------------------------------------------------------------------ */
 
@@ -264,10 +265,13 @@ void mr_plot_time_axis(const struct mr_plot *plot, struct mr_canvas *canvas, boo
 	mr_canvas_stroke(canvas, MR_PAINT_MUTED, 1, 0);
 }
 
-void mr_plot_line(const struct mr_plot *plot, struct mr_canvas *canvas, const struct mr_points *points, double width)
+void mr_plot_line(const struct mr_plot *plot, struct mr_canvas *canvas, const struct mr_points *points, double width,
+                  double detail)
 {
-	size_t indexes[1024];
-	const size_t count = mr_points_choose(points->y, points->count, (size_t)(plot->width < 500 ? 400 : 800), indexes);
+	size_t indexes[LINE_POINTS];
+	const size_t room = plot->width < 500 ? LINE_POINTS / 2 : LINE_POINTS;
+	const size_t wanted = detail > 0 ? (size_t)((double)room * detail) : room;
+	const size_t count = mr_points_choose(points->y, points->count, wanted < 8 ? 8 : wanted, indexes);
 	for (size_t i = 0; i < count; i++) {
 		const double x = mr_plot_x(plot, points->x[indexes[i]]), y = mr_plot_y(plot, points->y[indexes[i]]);
 		if (i == 0)

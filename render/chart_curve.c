@@ -94,7 +94,7 @@ void mr_curve_draw(const struct mr_chart *chart, struct mr_canvas *canvas)
 	for (size_t i = curve->line_count; i-- > 0;) {
 		if (curve->filled)
 			fill_below(&plot, canvas, &curve->lines[i]);
-		mr_plot_line(&plot, canvas, &curve->lines[i], 1.75);
+		mr_plot_line(&plot, canvas, &curve->lines[i], 1.75, 0);
 	}
 	mr_plot_time_axis(&plot, canvas, true);
 	if (curve->line_count > 0)

@@ -21,6 +21,9 @@
 #define HINTS_WIDE 120
 #define HINTS_NARROW 48
 #define STACK_MAX 32      /* areas that are drawn */
+#define MOMENTS_MAX 240   /* points of an area */
+#define MOMENTS_SMALL 60  /* where areas are small beside the lines */
+#define HINT_AREAS 5      /* classes that a hint lists */
 
 struct frame {
 	const struct mr_timeline *timeline;
@@ -133,45 +136,56 @@ static void draw_single(const struct frame *frame)
 	}
 }
 
-static void draw_areas(const struct frame *frame)
+/* How many of COUNT points or strips are drawn. */
+static size_t in_detail(const struct mr_timeline *timeline, size_t count)
+{
+	const size_t wanted = timeline->detail > 0 ? (size_t)((double)count * timeline->detail) : count;
+	return wanted < 8 ? 8 : wanted;
+}
+
+/* Which snapshots are drawn: all that the width can show, or an even choice with the largest one. */
+static size_t choose_moments(const struct mr_timeline *timeline, size_t max, size_t chosen[MOMENTS_MAX])
+{
+	const size_t total = timeline->moment_count, count = total < max ? total : max;
+	size_t largest = 0;
+	for (size_t i = 0; i < total; i++)
+		largest = stack_at(timeline, i) > stack_at(timeline, largest) ? i : largest;
+	for (size_t i = 0; i < count; i++)
+		chosen[i] = total <= max ? i : (size_t)((double)i * (double)(total - 1) / (double)(count - 1) + 0.5);
+	for (size_t i = 1; total > max && i < count; i++)
+		if (chosen[i] > largest) {
+			chosen[i - 1] = largest;
+			break;
+		}
+	return count;
+}
+
+/* From the whole stack down to its lowest part, each over the one before: no
+ * edge is drawn twice, and no seam shows what is behind. */
+static void draw_areas(const struct frame *frame, size_t max)
 {
 	const struct mr_timeline *timeline = frame->timeline;
 	const struct mr_plot *plot = &frame->areas;
-	size_t chosen[1024];
-	double totals[1024], base[800] = { 0 };
+	size_t chosen[MOMENTS_MAX];
+	double totals[MOMENTS_MAX] = { 0 };
 
 	if (timeline->moment_count == 1)
 		draw_single(frame);
 	if (timeline->moment_count < 2)
 		return;
-	/* Snapshots beyond what the width can show: an even choice, with the last. */
-	size_t count = timeline->moment_count < 400 ? timeline->moment_count : 400;
+	const size_t count = choose_moments(timeline, in_detail(timeline, max), chosen);
 	for (size_t i = 0; i < count; i++)
-		chosen[i] = (size_t)((double)i * (double)(timeline->moment_count - 1) / (double)(count - 1) + 0.5);
-	for (size_t a = 0; a < area_count_of(timeline); a++) {
+		totals[i] = stack_at(timeline, chosen[i]);
+	for (size_t a = area_count_of(timeline); a-- > 0;) {
 		const struct mr_points *area = &timeline->areas[a];
+		mr_canvas_move_to(frame->canvas, mr_plot_x(plot, area->x[chosen[0]]), mr_plot_y(plot, 0));
 		for (size_t i = 0; i < count; i++) {
-			totals[i] = base[i] + area->y[chosen[i]];
-			const double x = mr_plot_x(plot, area->x[chosen[i]]), y = mr_plot_y(plot, totals[i]);
-			if (i == 0)
-				mr_canvas_move_to(frame->canvas, x, y);
-			else
-				mr_canvas_line_to(frame->canvas, x, y);
+			mr_canvas_line_to(frame->canvas, mr_plot_x(plot, area->x[chosen[i]]), mr_plot_y(plot, totals[i]));
+			totals[i] -= area->y[chosen[i]];
 		}
-		for (size_t i = count; i-- > 0;) {
-			mr_canvas_line_to(frame->canvas, mr_plot_x(plot, area->x[chosen[i]]), mr_plot_y(plot, base[i]));
-			base[i] = totals[i];
-		}
+		mr_canvas_line_to(frame->canvas, mr_plot_x(plot, area->x[chosen[count - 1]]), mr_plot_y(plot, 0));
 		mr_canvas_close(frame->canvas);
 		mr_canvas_fill(frame->canvas, area->paint, 1);
-		for (size_t i = 0; i < count; i++) {
-			const double x = mr_plot_x(plot, area->x[chosen[i]]), y = mr_plot_y(plot, totals[i]);
-			if (i == 0)
-				mr_canvas_move_to(frame->canvas, x, y);
-			else
-				mr_canvas_line_to(frame->canvas, x, y);
-		}
-		mr_canvas_stroke(frame->canvas, MR_PAINT_SURFACE, 1, 0);
 	}
 }
 
@@ -294,7 +308,8 @@ static void put_hint(const struct frame *frame, struct mr_buffer *text, double f
 	const size_t moment = last_before(timeline->moment_times, timeline->moment_count, to);
 	if (moment != SIZE_MAX && timeline->moment_times[moment] > from) {
 		mr_buffer_printf(text, "\nsnapshot %s", timeline->moment_names[moment]);
-		for (size_t i = area_count_of(timeline); i-- > 0;)
+		put_size(text, "tracked", stack_at(timeline, moment));
+		for (size_t i = 0; i < area_count_of(timeline) && i < HINT_AREAS; i++)
 			if (timeline->areas[i].y[moment] > 0)
 				put_size(text, timeline->areas[i].name, timeline->areas[i].y[moment]);
 	}
@@ -307,7 +322,7 @@ static void put_hint(const struct frame *frame, struct mr_buffer *text, double f
 static void draw_hints(const struct frame *frame)
 {
 	const struct mr_plot *plot = &frame->lines;
-	const size_t count = frame->width < NARROW ? HINTS_NARROW : HINTS_WIDE;
+	const size_t count = in_detail(frame->timeline, frame->width < NARROW ? HINTS_NARROW : HINTS_WIDE);
 	const double step = plot->width / (double)count, span = plot->x_high / (double)count;
 	const double height = frame->areas.top + frame->areas.height - plot->top;
 	struct mr_buffer text = { 0 };
@@ -334,15 +349,16 @@ void mr_timeline_draw(const struct mr_chart *chart, struct mr_canvas *canvas)
 		mr_canvas_text(canvas, frame.areas.left, frame.areas.top - 8, style, "tracked objects, enlarged");
 		mr_plot_time_axis(&frame.lines, canvas, false);
 	}
-	draw_areas(&frame);
+	draw_areas(&frame, frame.width < NARROW ? MOMENTS_MAX / 2 : MOMENTS_MAX);
 	if (frame.split) {
 		/* In their true proportion as well, so that the enlargement cannot mislead. */
 		struct frame small = frame;
 		small.areas = frame.lines;
-		draw_areas(&small);
+		draw_areas(&small, MOMENTS_SMALL);
 	}
 	for (size_t i = chart->of.timeline.line_count; i-- > 0;)
-		mr_plot_line(&frame.lines, canvas, &chart->of.timeline.lines[i], i == 0 ? 2 : 1.25);
+		mr_plot_line(&frame.lines, canvas, &chart->of.timeline.lines[i], i == 0 ? 2 : 1.25,
+		             chart->of.timeline.detail);
 	mr_plot_time_axis(&frame.areas, canvas, true);
 	draw_moments(&frame);
 	draw_marks(&frame);

@@ -14,7 +14,6 @@
 	X(objects_html, "objects.html") \
 	X(changes_html, "changes.html") \
 	X(diff_html, "diff.html") \
-	X(diff_table_html, "diff_table.html") \
 	X(comparison_html, "comparison.html") \
 	X(process_html, "process.html") \
 	X(marks_html, "marks.html") \

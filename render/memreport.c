@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <strings.h>
+#include <sys/stat.h>
 
 enum { OPTION_OUTPUT = 1, OPTION_TITLE, OPTION_LIMIT, OPTION_MAX_SIZE, OPTION_TEMPLATES, OPTION_QUIET };
 
@@ -29,7 +30,8 @@ static const struct mr_command command = {
 	.summary = "Makes a page with charts from logs that memrecord, libmemcapture or memcapture wrote: one file that "
 	           "needs nothing else. Several logs make one report. FILE may be - for standard input. Without -o the "
 	           "page is FILE with its ending replaced by .html.",
-	.epilogue = "A PDF holds the headline, the charts and the first rows of each table; a PNG the timeline.\n"
+	.epilogue = "A PDF holds the headline, the charts and the first rows of each table;\n"
+	            "a PNG the timeline.\n"
 	            "Exit status: 0 done, 2 usage, 3 unreadable input, 4 no output.",
 	.options = options,
 	.option_count = MR_ARRAY_LEN(options),
@@ -55,8 +57,8 @@ static int parse_limit(const char *value, uint64_t *limit, struct mr_error *err)
 static int parse_size(const char *value, uint64_t *size, struct mr_error *err)
 {
 	uint64_t number;
-	MR_FAIL_IF(mr_parse_bytes(value, &number) < 0 || number < 64 << 10 || number > INT32_MAX, err, MR_ERR_ARG,
-	           "--max-size: '%.100s' is not a size from 64K to 2G", value);
+	MR_FAIL_IF(mr_parse_bytes(value, &number) < 0 || number < 100000 || number > INT32_MAX, err, MR_ERR_ARG,
+	           "--max-size: '%.100s' is not a size from 100000 to 2G", value);
 	*size = number;
 	return 0;
 }
@@ -126,6 +128,19 @@ static void warn(const struct arguments *arguments, const struct memstats_log *l
 		mr_command_warn(&command, "%s", memreport_left_out(report));
 }
 
+/* A page in the place of a log that it is made from would be the end of both. */
+static int check_output(const struct arguments *arguments, const char *path, struct mr_error *err)
+{
+	struct stat output, input;
+	if (strcmp(path, "-") == 0 || stat(path, &output) < 0)
+		return 0;
+	for (size_t i = 0; i < arguments->file_count; i++)
+		MR_FAIL_IF(stat(arguments->files[i], &input) == 0 && input.st_dev == output.st_dev &&
+		                   input.st_ino == output.st_ino,
+		           err, MR_ERR_ARG, "%s is the log itself; name another output with -o", path);
+	return 0;
+}
+
 static int write_report(const struct arguments *arguments, const char *path, struct mr_error *err)
 {
 	struct memreport_error *error = (struct memreport_error *)(void *)err;
@@ -162,7 +177,9 @@ static int run(struct arguments *arguments, struct mr_error *err)
 	char *made = arguments->output ? NULL : default_output(arguments->files[0]);
 	const char *path = arguments->output ? arguments->output : made;
 	MR_FAIL_IF(!path, err, MR_ERR_NOMEM, "no memory");
-	const int status = write_report(arguments, path, err);
+	int status = check_output(arguments, path, err);
+	if (status == 0)
+		status = write_report(arguments, path, err);
 	mr_free(made);
 	return status;
 }

@@ -56,7 +56,7 @@ enum memreport_format { MEMREPORT_HTML, MEMREPORT_PDF, MEMREPORT_PNG };
 struct memreport_options {
 	const char *title;       /* NULL: the name of the program that ran */
 	uint64_t limit;          /* rows of a table, 1..1000 */
-	uint64_t max_size_bytes; /* of the page, at least 65536; rows are left out until it fits */
+	uint64_t max_size_bytes; /* of the page, at least 100000; rows are left out until it fits */
 	const char *templates;   /* a directory whose files replace the built-in ones; NULL: none */
 };
 

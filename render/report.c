@@ -11,7 +11,8 @@
 #include <errno.h>
 #include <inttypes.h>
 
-#define LIMIT_MIN 2
+#define LIMIT_MIN 1
+#define APPENDIX_LIMIT 4 /* a page with fewer rows in a table has no room for the same again as JSON */
 #define TRIES_MAX 8
 #define APPENDIX_SHARE 6 /* a sixth of the page */
 #define DETAIL_CLASSES 32
@@ -33,7 +34,8 @@ static int set_options(struct memreport *report, const struct memreport_options 
 	MR_FAIL_IF(limit > MR_REPORT_LIMIT_MAX, err, MR_ERR_ARG, "a limit of %" PRIu64 " rows is not within 1 and %d",
 	           limit, MR_REPORT_LIMIT_MAX);
 	MR_FAIL_IF(size < MR_REPORT_SIZE_MIN || size > INT32_MAX, err, MR_ERR_ARG,
-	           "a page of at most %" PRIu64 " bytes is not within 64 KiB and 2 GiB", size);
+	           "a page of at most %" PRIu64 " bytes is not within %d and %d", size,
+	           MR_REPORT_SIZE_MIN, INT32_MAX);
 	report->limit = (size_t)limit;
 	report->max_size_bytes = (size_t)size;
 	if (options && options->title) {
@@ -117,7 +119,11 @@ static void fill_page(struct memreport *report, struct mr_scope *root)
 {
 	const struct mr_report_data *data = &report->data;
 	const struct mr_report_run *first = data->run_count > 0 ? &data->runs[0] : NULL;
-	mr_scope_text(root, "title", report->title ? report->title : first ? mr_report_run_name(first) : "Empty log");
+	if (!report->title && data->run_count > 1)
+		mr_scope_format(root, "title", "%s and %zu more", mr_page_copy(mr_scope_page(root), mr_report_run_name(first), 80),
+		                data->run_count - 1);
+	else
+		mr_scope_text(root, "title", report->title ? report->title : first ? mr_report_run_name(first) : "Empty log");
 	mr_scope_text(root, "version", MR_VERSION_STRING);
 	mr_scope_text(root, "log", first ? first->file : "");
 	mr_scope_text(root, "recorded", first ? first->start : "");
@@ -130,7 +136,8 @@ static void fill_page(struct memreport *report, struct mr_scope *root)
 int mr_report_fill(struct memreport *report, size_t limit, struct mr_page **page, struct mr_error *err)
 {
 	struct mr_view view = { .data = &report->data, .limit = limit,
-		                .appendix_bytes = report->max_size_bytes / APPENDIX_SHARE };
+		                .appendix_bytes = limit < APPENDIX_LIMIT ? 0 :
+		                                                           report->max_size_bytes / APPENDIX_SHARE };
 	struct mr_page *made = mr_page_new();
 	MR_FAIL_IF(!made, err, MR_ERR_NOMEM, "no memory for the report");
 	struct mr_scope *root = mr_page_root(made);

@@ -10,7 +10,7 @@
 #include "scope.h"
 
 #define MR_REPORT_LIMIT_MAX 1000
-#define MR_REPORT_SIZE_MIN (64u << 10)
+#define MR_REPORT_SIZE_MIN 100000 /* what style, script, charts and one row of everything take */
 
 struct mr_templates;
 

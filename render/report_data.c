@@ -201,7 +201,9 @@ enum mr_paint mr_report_paint(const struct mr_report_data *data, const char *cla
 
 const char *mr_report_run_name(const struct mr_report_run *run)
 {
-	return run->name[0] ? run->name : run->command[0] ? run->command : "unnamed program";
+	/* "?" is what a log gives for a name that it has lost. */
+	const bool has_name = run->name[0] && strcmp(run->name, "?") != 0;
+	return has_name ? run->name : run->command[0] ? run->command : "unnamed program";
 }
 
 int mr_report_data_init(struct mr_report_data *data, struct memstats_log *log, struct mr_error *err)

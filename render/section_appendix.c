@@ -62,7 +62,7 @@ int mr_section_appendix(const struct mr_view *view, struct mr_scope *scope, stru
 	size_t count;
 	const struct memstats_table_info *infos = memstats_table_list(&count);
 	mr_scope_list(scope, "json");
-	for (size_t i = 0; i < count && i < TABLES_MAX; i++)
+	for (size_t i = 0; i < count && i < TABLES_MAX && view->appendix_bytes > 0; i++)
 		/* The sizes of single objects are the log itself; a page has no room for them. */
 		if (strcmp(infos[i].name, "sizes") != 0)
 			MR_TRY(add_table(view, scope, &infos[i], view->appendix_bytes / count, err));

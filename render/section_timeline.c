@@ -9,6 +9,7 @@
 
 #define NAME_COLUMNS 40
 #define MARKS_SHOWN 200
+#define DETAIL_LIMIT 10 /* rows of tables below which charts lose points, too */
 
 struct parts {
 	struct mr_scope *scope;
@@ -159,6 +160,8 @@ int mr_section_timeline(const struct mr_view *view, struct mr_scope *scope, stru
 	parts->scope = scope;
 	parts->run = run;
 	parts->timeline.time_end_ns = (double)run->duration_ns;
+	/* A page that has to be small has no room for fine drawings either. */
+	parts->timeline.detail = view->limit < DETAIL_LIMIT ? (double)view->limit / DETAIL_LIMIT : 1;
 	add_moments(parts);
 	add_areas(parts);
 	add_line(parts, "resident (rss)", MR_PAINT_INK, false);
