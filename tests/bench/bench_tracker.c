@@ -164,12 +164,15 @@ static void print_result(const char *name, double value)
 
 /* ---- Modes ----------------------------------------------------------------- */
 
-static double timed_snapshot(struct memcapture *capture)
+/* Wall time; adds the processor time of this thread to *CPU_NS. */
+static double timed_snapshot(struct memcapture *capture, double *cpu_ns)
 {
 	const double started = clock_ns(CLOCK_MONOTONIC);
+	const double started_cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 
 	if (memcapture_snapshot(capture, NULL) < 0)
 		fail("no snapshot");
+	*cpu_ns += clock_ns(CLOCK_THREAD_CPUTIME_ID) - started_cpu;
 	return clock_ns(CLOCK_MONOTONIC) - started;
 }
 
@@ -185,6 +188,8 @@ static int compare_doubles(const void *a, const void *b)
 static void snapshots(const char *log, const struct memcapture_layout *layout, unsigned level, int with_parts)
 {
 	double times[5];
+	double cpu_ns = 0;
+	double cpu_ignored = 0;
 	struct item **items = make_items(OBJECTS, with_parts);
 	struct memcapture *capture = open_log(log);
 	struct memcapture_class *klass = make_class(capture, layout, level);
@@ -198,7 +203,7 @@ static void snapshots(const char *log, const struct memcapture_layout *layout, u
 	const double writer_before = other_threads_ns();
 
 	for (size_t i = 0; i < 5; i++)
-		times[i] = timed_snapshot(capture);
+		times[i] = timed_snapshot(capture, &cpu_ns);
 	const double rss_peak = status_bytes("VmHWM:");
 
 	usleep(1200000);
@@ -206,12 +211,13 @@ static void snapshots(const char *log, const struct memcapture_layout *layout, u
 
 	print_result("writer", (other_threads_ns() - writer_before) / 5 / OBJECTS);
 	for (size_t i = 0; i < 10; i++)
-		(void)timed_snapshot(capture);
+		(void)timed_snapshot(capture, &cpu_ignored);
 	usleep(1200000);
 	const double rss_many = status_bytes("VmRSS:");
 
 	qsort(times, 5, sizeof(times[0]), compare_doubles);
 	print_result("snapshot", times[2] / OBJECTS);
+	print_result("cpu", cpu_ns / 5 / OBJECTS);
 	print_result("object_bytes", (rss_tracked - rss_before) / OBJECTS);
 	print_result("snapshot_bytes", (rss_peak - rss_tracked) / OBJECTS);
 	print_result("growth_bytes", (rss_many - rss_few) / 10);
@@ -226,12 +232,14 @@ struct pair_work {
 	size_t order_mask;
 	int live; /* the items are tracked: forget first, then track again */
 	double elapsed_ns;
+	double cpu_ns;
 };
 
 static void *do_pairs(void *context)
 {
 	struct pair_work *work = context;
 	const double started = clock_ns(CLOCK_MONOTONIC);
+	const double started_cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 
 	for (size_t i = 0; i < PAIRS; i++) {
 		struct item *item = work->items[work->order[i & work->order_mask]];
@@ -244,6 +252,7 @@ static void *do_pairs(void *context)
 			memcapture_forget(work->capture, item);
 		}
 	}
+	work->cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) - started_cpu;
 	work->elapsed_ns = clock_ns(CLOCK_MONOTONIC) - started;
 	return NULL;
 }
@@ -260,6 +269,7 @@ static void pairs(const char *log, size_t threads, int live)
 	struct pair_work work[2];
 	pthread_t ids[2];
 	double slowest = 0;
+	double slowest_cpu = 0;
 
 	if (!order)
 		fail("no memory");
@@ -273,7 +283,7 @@ static void pairs(const char *log, size_t threads, int live)
 
 	for (size_t i = 0; i < threads; i++) {
 		work[i] = (struct pair_work){ capture,       klass, items, order + i * order_len,
-			                      order_len - 1, live,  0 };
+			                      order_len - 1, live,  0,     0 };
 		if (threads > 1 && pthread_create(&ids[i], NULL, do_pairs, &work[i]) != 0)
 			fail("no thread");
 	}
@@ -284,9 +294,12 @@ static void pairs(const char *log, size_t threads, int live)
 			pthread_join(ids[i], NULL);
 		if (work[i].elapsed_ns > slowest)
 			slowest = work[i].elapsed_ns;
+		if (work[i].cpu_ns > slowest_cpu)
+			slowest_cpu = work[i].cpu_ns;
 	}
 	close_log(capture);
 	print_result("pair", slowest / PAIRS);
+	print_result("cpu", slowest_cpu / PAIRS);
 	if (threads == 1)
 		print_result("writer", (other_threads_ns() - writer_before) / PAIRS);
 }
@@ -300,7 +313,9 @@ static void write_log(const char *log, unsigned count, int changed)
 
 	track_all(klass, items);
 	for (unsigned i = 0; i < count; i++) {
-		(void)timed_snapshot(capture);
+		double cpu_ignored = 0;
+
+		(void)timed_snapshot(capture, &cpu_ignored);
 		for (size_t item = 0; changed && item < OBJECTS; item++)
 			items[item]->size_bytes += 1 + random_next() % 1000;
 	}
