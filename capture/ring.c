@@ -4,7 +4,6 @@
  */
 #include "ring.h"
 
-
 #define WAIT_SLICE_NS UINT64_C(10000000)
 /* The program's own writer thread may be held up by a slow disk for longer than
  * memrecord, which buffers; it is given more time before events are lost. */
