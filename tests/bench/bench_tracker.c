@@ -224,13 +224,22 @@ static void snapshots(const char *log, const struct memcapture_layout *layout, u
 	close_log(capture);
 }
 
+/* What else is tracked while objects come and go. */
+enum pair_mode {
+	PAIR_ALONE, /* nothing; a thousand objects come and go, one at a time */
+	PAIR_LIVE,  /* a million; others, at addresses far apart, come and go */
+	PAIR_CHURN, /* a million; one of them, at random, goes and comes again */
+};
+
+#define FRESH_OBJECTS (1u << 18)
+
 struct pair_work {
 	struct memcapture *capture;
 	struct memcapture_class *klass;
 	struct item **items;
 	const uint32_t *order; /* which items, one after the other */
 	size_t order_mask;
-	int live; /* the items are tracked: forget first, then track again */
+	enum pair_mode mode;
 	double elapsed_ns;
 	double cpu_ns;
 };
@@ -244,7 +253,7 @@ static void *do_pairs(void *context)
 	for (size_t i = 0; i < PAIRS; i++) {
 		struct item *item = work->items[work->order[i & work->order_mask]];
 
-		if (work->live) {
+		if (work->mode == PAIR_CHURN) {
 			memcapture_forget(work->capture, item);
 			(void)memcapture_track(work->klass, item);
 		} else {
@@ -257,33 +266,44 @@ static void *do_pairs(void *context)
 	return NULL;
 }
 
-/* Pairs by THREADS threads, each on items of its own; with LIVE, among a million
- * tracked ones that are taken at random. */
-static void pairs(const char *log, size_t threads, int live)
+/* Which item is the I-th of a thread: odd ones for one thread, even ones for the other. */
+static uint32_t pair_item(enum pair_mode mode, size_t i, size_t thread)
 {
-	const size_t order_len = live ? (1u << 18) : 1024;
-	struct item **items = make_items(OBJECTS, 0);
+	const size_t index = mode == PAIR_ALONE  ? i
+	                     : mode == PAIR_LIVE ? OBJECTS / 2 + random_next() % (FRESH_OBJECTS / 2)
+	                                         : random_next() % (OBJECTS / 2);
+
+	return (uint32_t)(2 * index + thread);
+}
+
+/* Pairs by THREADS threads, each on items of its own. */
+static void pairs(const char *log, size_t threads, enum pair_mode mode)
+{
+	const size_t order_len = mode == PAIR_ALONE ? 1024 : FRESH_OBJECTS;
+	struct item **items = make_items(OBJECTS + FRESH_OBJECTS, 0);
 	uint32_t *order = calloc(2 * order_len, sizeof(*order));
 	struct memcapture *capture = open_log(log);
 	struct memcapture_class *klass = make_class(capture, &flat_layout, 0);
-	struct pair_work work[2];
+	struct pair_work work[2] = { { .mode = mode }, { .mode = mode } };
 	pthread_t ids[2];
 	double slowest = 0;
 	double slowest_cpu = 0;
 
 	if (!order)
 		fail("no memory");
-	for (size_t i = 0; i < 2 * order_len; i++) /* odd items for one thread, even ones for the other */
-		order[i] = (uint32_t)((live ? random_next() % (OBJECTS / 2) : i % order_len) * 2 +
-		                      i / order_len);
-	if (live)
+	for (size_t i = 0; i < 2 * order_len; i++)
+		order[i] = pair_item(mode, i % order_len, i / order_len);
+	if (mode != PAIR_ALONE)
 		track_all(klass, items);
 	usleep(300000);
 	const double writer_before = other_threads_ns();
 
 	for (size_t i = 0; i < threads; i++) {
-		work[i] = (struct pair_work){ capture,       klass, items, order + i * order_len,
-			                      order_len - 1, live,  0,     0 };
+		work[i].capture = capture;
+		work[i].klass = klass;
+		work[i].items = items;
+		work[i].order = order + i * order_len;
+		work[i].order_mask = order_len - 1;
 		if (threads > 1 && pthread_create(&ids[i], NULL, do_pairs, &work[i]) != 0)
 			fail("no thread");
 	}
@@ -336,13 +356,17 @@ int main(int argc, char **argv)
 	else if (strcmp(mode, "deep") == 0)
 		snapshots(log, &deep_layout, 1, 1);
 	else if (strcmp(mode, "pair") == 0)
-		pairs(log, 1, 0);
+		pairs(log, 1, PAIR_ALONE);
 	else if (strcmp(mode, "pair-2") == 0)
-		pairs(log, 2, 0);
+		pairs(log, 2, PAIR_ALONE);
 	else if (strcmp(mode, "pair-live") == 0)
-		pairs(log, 1, 1);
+		pairs(log, 1, PAIR_LIVE);
 	else if (strcmp(mode, "pair-live-2") == 0)
-		pairs(log, 2, 1);
+		pairs(log, 2, PAIR_LIVE);
+	else if (strcmp(mode, "pair-churn") == 0)
+		pairs(log, 1, PAIR_CHURN);
+	else if (strcmp(mode, "pair-churn-2") == 0)
+		pairs(log, 2, PAIR_CHURN);
 	else if (strcmp(mode, "log-1") == 0)
 		write_log(log, 1, 0);
 	else if (strcmp(mode, "log-same") == 0)
