@@ -4,6 +4,8 @@
  */
 #include "section.h"
 
+#include <math.h>
+
 struct mr_chart *mr_section_chart(struct mr_scope *scope, enum mr_chart_kind kind, double width)
 {
 	struct mr_chart *chart = mr_page_alloc(mr_scope_page(scope), sizeof(*chart));
@@ -73,20 +75,24 @@ void mr_section_paint(struct mr_scope *scope, const char *name, enum mr_paint pa
 
 size_t mr_section_choose(size_t count, size_t limit, size_t best, size_t *indexes)
 {
-	size_t chosen = 0;
+	size_t nearest = 1;
 	if (count <= limit) {
 		for (size_t i = 0; i < count; i++)
 			indexes[i] = i;
 		return count;
 	}
-	for (size_t i = 0; i < limit; i++) {
-		size_t index = limit < 2 ? best : (size_t)((double)i * (double)(count - 1) / (double)(limit - 1) + 0.5);
-		/* The best one takes the place of the neighbour nearest to it. */
-		const size_t next = limit < 2 ? count : (size_t)((double)(i + 1) * (double)(count - 1) / (double)(limit - 1) + 0.5);
-		if (i > 0 && i + 1 < limit && best >= index && best < next)
-			index = best;
-		if (chosen == 0 || indexes[chosen - 1] < index)
-			indexes[chosen++] = index;
+	if (limit < 2) {
+		indexes[0] = best;
+		return 1;
 	}
-	return chosen;
+	for (size_t i = 0; i < limit; i++)
+		indexes[i] = (size_t)((double)i * (double)(count - 1) / (double)(limit - 1) + 0.5);
+	/* The best one takes the place of the one nearest to it that is not an end. */
+	for (size_t i = 2; i + 1 < limit; i++) {
+		const double here = fabs((double)indexes[i] - (double)best);
+		nearest = here < fabs((double)indexes[nearest] - (double)best) ? i : nearest;
+	}
+	if (limit > 2 && best > 0 && best + 1 < count)
+		indexes[nearest] = best;
+	return limit;
 }
