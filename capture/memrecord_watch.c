@@ -9,7 +9,6 @@
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "process_events.h"
@@ -17,10 +16,12 @@
 #define LOOK_MIN_NS UINT64_C(10000000) /* for new processes; grows as a process's sampling interval does */
 #define LOOK_MAX_NS UINT64_C(50000000)
 #define EVENTS_PAUSE_NS \
-	UINT64_C(5000000)      /* so that a machine full of short processes does not keep us busy */
-#define EVENTS_MAX 512         /* taken at a time */
-#define EVENTS_REST_MAX 100000 /* at the end */
-#define GHOSTS_MAX 4096
+	UINT64_C(5000000)              /* so that a machine full of short processes does not keep us busy */
+#define EVENTS_MAX 512                 /* taken at a time */
+#define EVENTS_REST_MAX 100000         /* at the end */
+#define GHOST_AGE_NS UINT64_C(5000000) /* younger ones are left alone */
+#define GHOST_AGE_MAX_NS UINT64_C(1000000000) /* whose end has not been told by now, it will not be */
+#define GHOSTS_SETTLED_BEHIND 16
 
 static const int passed_on[] = { SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGUSR2 };
 
@@ -47,39 +48,40 @@ static bool recording(const struct mr_watch *watch)
 
 /* ---- Who belongs ------------------------------------------------------------------ */
 
-static struct mr_ghost *ghost_of(const struct mr_watch *watch, uint32_t pid)
-{
-	for (size_t i = watch->ghost_count; i > 0; i--)
-		if (watch->ghosts[i - 1].pid == pid)
-			return &watch->ghosts[i - 1];
-	return NULL;
-}
-
 static bool knows(void *context, uint32_t pid)
 {
 	const struct mr_watch *const watch = context;
 
 	return (watch->child && pid == (uint32_t)getpid()) || mr_sampler_knows(watch->sampler, pid) ||
-	       ghost_of(watch, pid);
+	       mr_ghosts_find(&watch->ghosts, pid);
 }
 
+/* PID belongs to the tree; STAT was read of it. */
 static int found(void *context, uint32_t pid, const struct mr_proc_stat *stat, struct mr_error *err)
 {
 	struct mr_watch *const watch = context;
 
+	mr_ghosts_forget(&watch->ghosts, mr_ghosts_find(&watch->ghosts, pid));
 	return mr_sampler_add(watch->sampler, pid, stat, err);
+}
+
+static bool is_alive(uint32_t pid, struct mr_proc_stat *stat)
+{
+	return mr_proc_stat_read(pid, stat) == MR_OK && stat->state != 'Z' && stat->state != 'X';
 }
 
 void mr_watch_channel_found(void *context, uint32_t pid, uint64_t start_ticks)
 {
 	struct mr_watch *const watch = context;
+	struct mr_ghost *const ghost = mr_ghosts_find(&watch->ghosts, pid);
 	struct mr_error err = { 0 };
 	struct mr_proc_stat stat;
 
 	/* One that names no process of ours (a pid of another namespace) is kept to the end. */
-	if (recording(watch) && mr_proc_stat_read(pid, &stat) == MR_OK && stat.start_ticks == start_ticks &&
-	    stat.state != 'Z')
-		check(watch, mr_sampler_add(watch->sampler, pid, &stat, &err), &err);
+	if (recording(watch) && is_alive(pid, &stat) && stat.start_ticks == start_ticks)
+		check(watch, found(watch, pid, &stat, &err), &err);
+	else if (ghost)
+		ghost->start_ticks = start_ticks;
 }
 
 void mr_watch_process_ended(void *context, const struct mr_process *process, struct mr_process_end end)
@@ -96,33 +98,6 @@ void mr_watch_process_ended(void *context, const struct mr_process *process, str
 
 /* ---- The kernel's events ----------------------------------------------------------- */
 
-/* What CLOCK_BOOTTIME, by which the kernel counts starts, is ahead: the time that the machine slept. */
-static uint64_t slept_ns(void)
-{
-	struct timespec monotonic = { 0 };
-	struct timespec boot = { 0 };
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &monotonic);
-	(void)clock_gettime(CLOCK_BOOTTIME, &boot);
-	return (uint64_t)(boot.tv_sec - monotonic.tv_sec) * 1000000000u + (uint64_t)boot.tv_nsec -
-	       (uint64_t)monotonic.tv_nsec;
-}
-
-static uint64_t ns_per_tick(void)
-{
-	return 1000000000u / (uint64_t)sysconf(_SC_CLK_TCK);
-}
-
-/* What /proc would have said, had the process lived to be asked. */
-static struct mr_proc_stat ghost_stat(const struct mr_ghost *ghost)
-{
-	struct mr_proc_stat stat = { .state = 'X', .parent_pid = ghost->parent_pid };
-
-	memcpy(stat.comm, ghost->name, sizeof(stat.comm));
-	stat.start_ticks = (ghost->time_ns + slept_ns()) / ns_per_tick();
-	return stat;
-}
-
 static int on_fork(struct mr_watch *watch, const struct mr_process_event *event, struct mr_error *err)
 {
 	struct mr_proc_stat stat;
@@ -130,42 +105,68 @@ static int on_fork(struct mr_watch *watch, const struct mr_process_event *event,
 	if (!knows(watch, event->parent_pid) &&
 	    !mr_sampler_knew(watch->sampler, event->parent_pid, event->time_ns))
 		return MR_OK;
-	if (mr_proc_stat_read(event->pid, &stat) == MR_OK && stat.state != 'Z' && stat.state != 'X')
-		return mr_sampler_add(watch->sampler, event->pid, &stat, err);
-	if (mr_sampler_knows(watch->sampler, event->pid) || watch->ghost_count >= GHOSTS_MAX)
+	/* Where there are more forks than can be afforded, those that live for a while will do. */
+	if (!mr_sampler_is_behind(watch->sampler) && is_alive(event->pid, &stat))
+		return found(watch, event->pid, &stat, err);
+	/* It may have been reaped, and told of, before this news of its beginning came. */
+	if (mr_sampler_knew(watch->sampler, event->pid, event->time_ns))
 		return MR_OK;
-	if (mr_grow(&watch->ghosts, &watch->ghost_capacity, watch->ghost_count + 1, sizeof(*watch->ghosts)) <
-	    0)
-		return mr_fail(err, MR_ERR_NOMEM, "out of memory for processes");
-	const struct mr_ghost *const parent = ghost_of(watch, event->parent_pid);
+	const struct mr_ghost *const parent = mr_ghosts_find(&watch->ghosts, event->parent_pid);
 	struct mr_ghost ghost = { .pid = event->pid,
 		                  .parent_pid = event->parent_pid,
 		                  .time_ns = event->time_ns };
 
 	(void)snprintf(ghost.name, sizeof(ghost.name), "%s",
 	               parent ? parent->name : mr_sampler_name(watch->sampler, event->parent_pid));
-	watch->ghosts[watch->ghost_count++] = ghost;
+	return mr_ghosts_add(&watch->ghosts, &ghost, err);
+}
+
+/* Adds the ghosts that live after all, and lets go of those whose end was not told. */
+static int settle_ghosts(struct mr_watch *watch, uint64_t now, struct mr_error *err)
+{
+	const struct mr_process_end unknown = { MR_EXIT_UNKNOWN, 0 };
+	unsigned budget = mr_sampler_is_behind(watch->sampler) ? GHOSTS_SETTLED_BEHIND : MR_GHOSTS_MAX;
+
+	for (size_t i = watch->ghosts.count; i > 0 && budget > 0; i--) {
+		const struct mr_ghost ghost = watch->ghosts.items[i - 1];
+		struct mr_proc_stat stat;
+
+		if (now < ghost.time_ns + GHOST_AGE_NS)
+			continue;
+		budget--;
+		const bool alive = is_alive(ghost.pid, &stat);
+
+		if (!alive && now < ghost.time_ns + GHOST_AGE_MAX_NS)
+			continue;
+		mr_ghosts_forget(&watch->ghosts, &watch->ghosts.items[i - 1]);
+		if (alive) {
+			MR_TRY(mr_sampler_add(watch->sampler, ghost.pid, &stat, err));
+			continue;
+		}
+		stat = mr_ghost_stat(&ghost);
+		MR_TRY(mr_sampler_missed(watch->sampler, ghost.pid, &stat, ghost.time_ns, unknown, err));
+	}
 	return MR_OK;
 }
 
 static int on_exit_event(struct mr_watch *watch, const struct mr_process_event *event, struct mr_error *err)
 {
 	const struct mr_process_end end = mr_process_end_from_status(event->wait_status);
-	struct mr_ghost *const ghost = ghost_of(watch, event->pid);
+	struct mr_ghost *const ghost = mr_ghosts_find(&watch->ghosts, event->pid);
 
 	mr_sampler_hint_end(watch->sampler, event->pid, end);
 	if (!ghost)
 		return MR_OK;
-	const struct mr_proc_stat stat = ghost_stat(ghost);
+	const struct mr_proc_stat stat = mr_ghost_stat(ghost);
 	const uint64_t begin_ns = ghost->time_ns;
 
-	*ghost = watch->ghosts[--watch->ghost_count];
+	mr_ghosts_forget(&watch->ghosts, ghost);
 	return mr_sampler_missed(watch->sampler, event->pid, &stat, begin_ns, end, err);
 }
 
 static void on_exec(struct mr_watch *watch, uint32_t pid)
 {
-	struct mr_ghost *const ghost = ghost_of(watch, pid);
+	struct mr_ghost *const ghost = mr_ghosts_find(&watch->ghosts, pid);
 
 	if (ghost)
 		ghost->name[0] = '\0';
@@ -216,14 +217,12 @@ static void add_unseen(struct mr_watch *watch, uint32_t pid, struct mr_process_e
 {
 	struct mr_error err = { 0 };
 	struct mr_proc_stat stat;
-	struct mr_ghost *const ghost = ghost_of(watch, pid);
 
 	if (mr_proc_stat_read(pid, &stat) < 0 || stat.start_ticks < watch->start_ticks ||
 	    mr_sampler_has_ended(watch->sampler, pid, stat.start_ticks))
 		return;
-	if (ghost)
-		*ghost = watch->ghosts[--watch->ghost_count];
-	uint64_t begin_ns = stat.start_ticks * ns_per_tick() - slept_ns();
+	mr_ghosts_forget(&watch->ghosts, mr_ghosts_find(&watch->ghosts, pid));
+	uint64_t begin_ns = mr_ghost_start_ns(stat.start_ticks);
 
 	if (begin_ns < watch->begin_ns)
 		begin_ns = watch->begin_ns;
@@ -333,7 +332,7 @@ void mr_watch_release(struct mr_watch *watch)
 	const int fds[] = { watch->epoll_fd, watch->signal_fd, watch->timer_fd, watch->events_fd };
 
 	mr_process_tree_free(watch->tree);
-	mr_free(watch->ghosts);
+	mr_ghosts_release(&watch->ghosts);
 	for (size_t i = 0; i < MR_ARRAY_LEN(fds); i++)
 		if (fds[i] >= 0)
 			close(fds[i]);
@@ -345,6 +344,8 @@ static void look_for_processes(struct mr_watch *watch, uint64_t now)
 	struct mr_error err = { 0 };
 
 	check(watch, mr_process_tree_look(watch->tree, &err), &err);
+	if (recording(watch))
+		check(watch, settle_ghosts(watch, now, &err), &err);
 	if (interval > LOOK_MAX_NS || mr_process_tree_is_relaxed(watch->tree))
 		interval = LOOK_MAX_NS;
 	watch->look_due_ns = now + interval;

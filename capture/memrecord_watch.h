@@ -11,16 +11,9 @@
 #include <sys/types.h>
 
 #include "memrecord_channel.h"
+#include "memrecord_ghosts.h"
 #include "process_tree.h"
 #include "sampler.h"
-
-/* A process that ended before anything could be read of it; see process_events.h. */
-struct mr_ghost {
-	uint32_t pid;
-	uint32_t parent_pid;
-	uint64_t time_ns;            /* of its fork */
-	char name[MR_PROC_COMM_MAX]; /* its parent's, until it calls exec(2) */
-};
 
 struct mr_watch {
 	pid_t pid;            /* of the command, or of the process that is watched */
@@ -39,9 +32,7 @@ struct mr_watch {
 
 	uint64_t look_due_ns;   /* for new processes */
 	uint64_t events_due_ns; /* UINT64_MAX while epoll tells of events */
-	struct mr_ghost *ghosts;
-	size_t ghost_count;
-	size_t ghost_capacity;
+	struct mr_ghosts ghosts;
 
 	uint64_t channels_cpu_ns; /* processor time that went into channels */
 	uint64_t charged_cpu_ns;  /* and into the rest, as far as the sampler knows of it */

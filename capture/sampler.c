@@ -12,6 +12,9 @@
 
 #define WRITE_INTERVAL_NS UINT64_C(1000000000) /* a frame at least once a second */
 #define SLACK_NS UINT64_C(500000)              /* what is due this soon is done at once */
+#define SLICE_NS UINT64_C(8000000)             /* of processor time in a tick: a second's worth */
+#define SLICE_CHECK 16                         /* processes between two looks at that clock */
+#define DEBT_MAX_NS (2 * SLICE_NS)             /* so no more than two seconds pass without a sample */
 
 static uint64_t clock_ns(clockid_t clock)
 {
@@ -29,6 +32,7 @@ uint64_t mr_sampler_thread_cpu_ns(void)
 void mr_sampler_charge(struct mr_sampler *sampler, uint64_t cost_ns)
 {
 	mr_budget_spend(&sampler->budget, cost_ns);
+	mr_budget_forgive(&sampler->budget, mr_clock_monotonic_ns(), DEBT_MAX_NS);
 	sampler->totals.cost_ns += cost_ns;
 }
 
@@ -347,23 +351,31 @@ static int write_all(struct mr_sampler *sampler, struct mr_error *err)
 	return mr_log_writer_flush(sampler->log.writer, err);
 }
 
-/* Samples what is due by LIMIT_NS; a process that has ended leaves the array, and
- * the one behind it waits for the next tick. */
+/* Samples what is due by LIMIT_NS, for a slice of time.  A process that has ended
+ * leaves the array, and the one behind it waits for the next tick; which begins
+ * where this one stopped, so that a tight budget serves all in turn. */
 static int sample_due(struct mr_sampler *sampler, uint64_t limit_ns, struct mr_error *err)
 {
-	for (size_t i = 0; i < sampler->count; i++) {
+	const uint64_t cpu_begun = mr_sampler_thread_cpu_ns();
+	size_t sampled = 0;
+	size_t i;
+
+	for (i = 0; i < sampler->count; i++) {
 		struct mr_process *const process = sampler->processes[(sampler->first + i) % sampler->count];
 
-		if (process->due_ns <= limit_ns)
-			MR_TRY(sample(sampler, process, err));
+		if (process->due_ns > limit_ns)
+			continue;
+		if (++sampled % SLICE_CHECK == 0 && mr_sampler_thread_cpu_ns() - cpu_begun > SLICE_NS)
+			break;
+		MR_TRY(sample(sampler, process, err));
 	}
-	sampler->first = sampler->count ? (sampler->first + 1) % sampler->count : 0;
+	sampler->first = sampler->count ? (sampler->first + i) % sampler->count : 0;
 	return MR_OK;
 }
 
 static uint64_t next_due(const struct mr_sampler *sampler)
 {
-	uint64_t due = sampler->write_due_ns;
+	uint64_t due = UINT64_MAX;
 
 	for (size_t i = 0; i < sampler->count; i++)
 		if (sampler->processes[i]->due_ns < due)
@@ -375,7 +387,8 @@ int mr_sampler_tick(struct mr_sampler *sampler, struct mr_error *err)
 {
 	const uint64_t now = mr_clock_monotonic_ns();
 
-	MR_TRY(sample_due(sampler, now + SLACK_NS, err));
+	if (mr_budget_ready_ns(&sampler->budget) <= now)
+		MR_TRY(sample_due(sampler, now + SLACK_NS, err));
 	if (sampler->rss_now > sampler->totals.rss_peak_tree)
 		sampler->totals.rss_peak_tree = sampler->rss_now;
 	if (now >= sampler->write_due_ns) {
@@ -399,8 +412,10 @@ bool mr_sampler_is_behind(const struct mr_sampler *sampler)
 uint64_t mr_sampler_due_ns(const struct mr_sampler *sampler)
 {
 	const uint64_t ready = mr_budget_ready_ns(&sampler->budget);
+	const uint64_t sample_due_ns = sampler->due_ns > ready ? sampler->due_ns : ready;
 
-	return sampler->due_ns > ready ? sampler->due_ns : ready;
+	/* What was sampled is written once a second, whatever it costs. */
+	return sample_due_ns < sampler->write_due_ns ? sample_due_ns : sampler->write_due_ns;
 }
 
 int mr_sampler_snapshot(struct mr_sampler *sampler, struct mr_error *err)

@@ -19,6 +19,16 @@ void mr_budget_spend(struct mr_budget *budget, uint64_t cost_ns)
 		budget->spent_ns = UINT64_MAX;
 }
 
+void mr_budget_forgive(struct mr_budget *budget, uint64_t now_ns, uint64_t debt_max_ns)
+{
+	const uint64_t elapsed = now_ns > budget->start_ns ? now_ns - budget->start_ns : 0;
+	const uint64_t earned = (uint64_t)((double)elapsed * budget->share_ppm / 1e6);
+	const uint64_t limit = budget->advance_ns + earned + debt_max_ns;
+
+	if (budget->spent_ns > limit)
+		budget->spent_ns = limit;
+}
+
 uint64_t mr_budget_ready_ns(const struct mr_budget *budget)
 {
 	if (budget->spent_ns <= budget->advance_ns)

@@ -29,6 +29,9 @@ struct mr_budget {
 };
 
 void mr_budget_spend(struct mr_budget *budget, uint64_t cost_ns);
+/* Forgets what has been spent beyond the budget by more than DEBT_MAX_NS at NOW_NS:
+ * what happened once need not be paid for ever. */
+void mr_budget_forgive(struct mr_budget *budget, uint64_t now_ns, uint64_t debt_max_ns);
 /* The earliest time at which no more has been spent than there was; START_NS or later. */
 uint64_t mr_budget_ready_ns(const struct mr_budget *budget);
 

@@ -24,7 +24,7 @@ struct mr_sampler {
 	struct mr_process **processes; /* alive, by pid */
 	size_t count;
 	size_t capacity;
-	size_t first;            /* where the next tick begins, so that a tight budget serves all in turn */
+	size_t first;            /* where the next tick begins */
 	struct mr_process *root; /* also once it has ended */
 	uint32_t own_pid;
 	int ends_fd;

@@ -57,6 +57,18 @@ Test(sampler_pace, budget__the_share_is_kept_whatever_a_turn_costs)
 	}
 }
 
+Test(sampler_pace, budget__large_debts_are_forgiven)
+{
+	struct mr_budget budget = { .start_ns = SECOND, .advance_ns = 1000, .share_ppm = 10000 };
+
+	mr_budget_spend(&budget, 50 * SECOND);
+	mr_budget_forgive(&budget, 2 * SECOND, 5000000);
+	/* A second has earned 10 ms; 5 more are owed, which takes half a second. */
+	cr_assert(eq(u64, mr_budget_ready_ns(&budget), 2 * SECOND + SECOND / 2));
+	mr_budget_forgive(&budget, 3 * SECOND, 5000000);
+	cr_assert(eq(u64, mr_budget_ready_ns(&budget), 2 * SECOND + SECOND / 2), "nothing more to forgive");
+}
+
 Test(sampler_pace, budget__too_much_never_comes_round)
 {
 	struct mr_budget budget = { .start_ns = SECOND, .share_ppm = 1 };
