@@ -19,19 +19,34 @@
 #define WARNINGS_SHOWN 10
 
 enum {
-	OPTION_SORT = 1, OPTION_REVERSE, OPTION_FILTER, OPTION_MATCH, OPTION_WHERE, OPTION_LIMIT, OPTION_COLUMNS,
-	OPTION_FORMAT, OPTION_BYTES, OPTION_REPAIR, OPTION_OUTPUT, OPTION_QUIET
+	OPTION_SORT = 1,
+	OPTION_REVERSE,
+	OPTION_FILTER,
+	OPTION_MATCH,
+	OPTION_WHERE,
+	OPTION_LIMIT,
+	OPTION_COLUMNS,
+	OPTION_FORMAT,
+	OPTION_BYTES,
+	OPTION_REPAIR,
+	OPTION_OUTPUT,
+	OPTION_QUIET
 };
 
 static const struct mr_option options[] = {
-	{ "sort", 's', "COL[,COL...]", "order rows by these columns: sizes, counts, durations and percentages largest "
-	  "first, the rest smallest first; a unique beginning of a name is enough", OPTION_SORT },
+	{ "sort", 's', "COL[,COL...]",
+	  "order rows by these columns: sizes, counts, durations and percentages largest "
+	  "first, the rest smallest first; a unique beginning of a name is enough",
+	  OPTION_SORT },
 	{ "reverse", 'r', NULL, "turn the order round", OPTION_REVERSE },
 	{ "filter", 'f', "TEXT", "keep rows whose name holds TEXT", OPTION_FILTER },
-	{ "match", 'm', "REGEX", "keep rows whose name matches the extended regular expression", OPTION_MATCH },
-	{ "where", 'w', "COND", "keep rows for which COND holds: 'size>=1MiB', 'birth<2.5s', 'class=Node', 'class~od'",
+	{ "match", 'm', "REGEX", "keep rows whose name matches the extended regular expression",
+	  OPTION_MATCH },
+	{ "where", 'w', "COND",
+	  "keep rows for which COND holds: 'size>=1MiB', 'birth<2.5s', 'class=Node', 'class~od'",
 	  OPTION_WHERE },
-	{ "limit", 'n', "N", "keep N rows; with a point, such a fraction of the rows that are left (0.1; 1.0 is all)",
+	{ "limit", 'n', "N",
+	  "keep N rows; with a point, such a fraction of the rows that are left (0.1; 1.0 is all)",
 	  OPTION_LIMIT },
 	{ "columns", 'c', "COL[,COL...]", "show these columns", OPTION_COLUMNS },
 	{ "format", 'F', "FORMAT", "text, json, ndjson, csv or markdown", OPTION_FORMAT },
@@ -44,16 +59,18 @@ static const struct mr_option options[] = {
 static const struct mr_command command = {
 	.name = "memstats",
 	.synopsis = "memstats [TABLE] FILE... [QUERY]\n"
-	            "memstats diff A B [QUERY]\n"
-	            "memstats verify FILE... [--repair OUT]\n"
-	            "memstats symbolize FILE [-o OUT]\n"
-	            "memstats tables",
-	.summary = "Prints statistics from logs that memrecord, libmemcapture or memcapture wrote. TABLE is summary "
-	           "when it is left out. A first word that is a table's name is the table; ./summary is a file. FILE "
-	           "may be - for standard input. What is asked of the rows is done in the order given.",
+		    "memstats diff A B [QUERY]\n"
+		    "memstats verify FILE... [--repair OUT]\n"
+		    "memstats symbolize FILE [-o OUT]\n"
+		    "memstats tables",
+	.summary =
+		"Prints statistics from logs that memrecord, libmemcapture or memcapture wrote. TABLE is "
+		"summary when it is left out. A first word that is a table's name is the table; ./summary "
+		"is a file. FILE may be - for standard input. What is asked of the rows is done in the order "
+		"given.",
 	.epilogue = "'memstats tables' lists the tables and their columns.\n"
-	            "For diff, A and B are FILE@N or FILE@DESCRIPTION for snapshots, or two logs.\n"
-	            "Exit status: 0 done, 1 check failed, 2 usage, 3 unreadable input, 4 no output.",
+		    "For diff, A and B are FILE@N or FILE@DESCRIPTION for snapshots, or two logs.\n"
+		    "Exit status: 0 done, 1 check failed, 2 usage, 3 unreadable input, 4 no output.",
 	.options = options,
 	.option_count = MR_ARRAY_LEN(options),
 };
@@ -74,10 +91,8 @@ struct arguments {
 static int parse_format(struct arguments *arguments, const char *value, struct mr_error *err)
 {
 	static const char *const formats[] = {
-		[MEMSTATS_FORMAT_TEXT] = "text",
-		[MEMSTATS_FORMAT_JSON] = "json",
-		[MEMSTATS_FORMAT_NDJSON] = "ndjson",
-		[MEMSTATS_FORMAT_CSV] = "csv",
+		[MEMSTATS_FORMAT_TEXT] = "text",         [MEMSTATS_FORMAT_JSON] = "json",
+		[MEMSTATS_FORMAT_NDJSON] = "ndjson",     [MEMSTATS_FORMAT_CSV] = "csv",
 		[MEMSTATS_FORMAT_MARKDOWN] = "markdown",
 	};
 
@@ -88,7 +103,8 @@ static int parse_format(struct arguments *arguments, const char *value, struct m
 		arguments->format_given = true;
 		return 0;
 	}
-	return mr_fail(err, MR_ERR_ARG, "--format: '%.100s' is none of text, json, ndjson, csv, markdown", value);
+	return mr_fail(err, MR_ERR_ARG, "--format: '%.100s' is none of text, json, ndjson, csv, markdown",
+	               value);
 }
 
 static int handle_option(void *context, int id, const char *value, struct mr_error *err)
@@ -121,7 +137,8 @@ static int handle_option(void *context, int id, const char *value, struct mr_err
 		return 0;
 	}
 	arguments->query_count++;
-	return memstats_query_add(arguments->query, operations[id], value, (struct memstats_error *)(void *)err);
+	return memstats_query_add(arguments->query, operations[id], value,
+	                          (struct memstats_error *)(void *)err);
 }
 
 /* ---- Tables -------------------------------------------------------------- */
@@ -135,11 +152,12 @@ static void print_warnings(const struct arguments *arguments, const struct memst
 	for (size_t i = 0; !arguments->quiet && i < count && i < WARNINGS_SHOWN; i++)
 		mr_command_warn(&command, "%s", memstats_log_warning(log, i));
 	if (!arguments->quiet && count > WARNINGS_SHOWN)
-		mr_command_warn(&command, "%zu more warnings; 'memstats health' has all", count - WARNINGS_SHOWN);
+		mr_command_warn(&command, "%zu more warnings; 'memstats health' has all",
+		                count - WARNINGS_SHOWN);
 }
 
-static int write_table(const struct arguments *arguments, struct memstats_log *log, const struct mr_table_type *type,
-                       struct mr_error *err)
+static int write_table(const struct arguments *arguments, struct memstats_log *log,
+                       const struct mr_table_type *type, struct mr_error *err)
 {
 	struct memstats_table *table = NULL;
 
@@ -153,7 +171,8 @@ static int write_table(const struct arguments *arguments, struct memstats_log *l
 
 static int check_unused(const struct arguments *arguments, const char *word, bool query, struct mr_error *err)
 {
-	MR_FAIL_IF(arguments->repair && strcmp(word, "verify") != 0, err, MR_ERR_ARG, "--repair: belongs to verify only");
+	MR_FAIL_IF(arguments->repair && strcmp(word, "verify") != 0, err, MR_ERR_ARG,
+	           "--repair: belongs to verify only");
 	MR_FAIL_IF(arguments->output && strcmp(word, "symbolize") != 0, err, MR_ERR_ARG,
 	           "--output: belongs to symbolize only; '> FILE' takes what is printed");
 	MR_FAIL_IF(!query && (arguments->query_count > 0 || arguments->format_given), err, MR_ERR_ARG,
@@ -177,9 +196,10 @@ static int run_table(const struct arguments *arguments, struct mr_error *err)
 	MR_TRY(check_unused(arguments, type->info.name, true, err));
 	MR_FAIL_IF(path_count == 0, err, MR_ERR_ARG, "no log is named: memstats %s FILE", type->info.name);
 	/* "memstats objcts profile.dat": say which names there are, not only that no such file is. */
-	MR_FAIL_IF(paths == arguments->operands && path_count > 1 && !strpbrk(paths[0], "./@") && access(paths[0], F_OK) != 0 &&
-	                   strcmp(paths[0], "-") != 0,
-	           err, MR_ERR_ARG, "'%.100s' is neither a table nor a file; the tables are %s", paths[0], mr_table_names());
+	MR_FAIL_IF(paths == arguments->operands && path_count > 1 && !strpbrk(paths[0], "./@") &&
+	                   access(paths[0], F_OK) != 0 && strcmp(paths[0], "-") != 0,
+	           err, MR_ERR_ARG, "'%.100s' is neither a table nor a file; the tables are %s", paths[0],
+	           mr_table_names());
 	int code = memstats_log_open(paths, path_count, &log, (struct memstats_error *)(void *)err);
 
 	if (code == 0)
@@ -208,8 +228,8 @@ static int print_report(const char *path, const struct mr_verify_report *report,
 	mr_text_show(&text, path, strlen(path), 0);
 	mr_buffer_printf(&text, ": %s: %s, %" PRIu64 " %s, %" PRIu64 " %s, %" PRIu64 " rows\n",
 	                 report->problem_count == 0 ? "whole" : "damaged", size, report->runs,
-	                 report->runs == 1 ? "run" : "runs", report->frames, report->frames == 1 ? "frame" : "frames",
-	                 report->rows);
+	                 report->runs == 1 ? "run" : "runs", report->frames,
+	                 report->frames == 1 ? "frame" : "frames", report->rows);
 	for (size_t i = 0; i < report->problem_count; i++) {
 		mr_buffer_append(&text, "  ", 2);
 		mr_text_show(&text, report->problems[i], strlen(report->problems[i]), 0);
@@ -231,8 +251,10 @@ static int repair(const struct arguments *arguments, const char *path, struct mr
 	if (!arguments->quiet && report.was_whole)
 		mr_command_warn(&command, "%s: was whole; copied to %s", path, arguments->repair);
 	else if (!arguments->quiet)
-		mr_command_warn(&command, "%s: %" PRIu64 " frames written to %s, %" PRIu64 " frames and %" PRIu64
-		                " bytes left out", path, report.frames, arguments->repair, report.frames_left_out,
+		mr_command_warn(&command,
+		                "%s: %" PRIu64 " frames written to %s, %" PRIu64 " frames and %" PRIu64
+		                " bytes left out",
+		                path, report.frames, arguments->repair, report.frames_left_out,
 		                report.bytes_left_out);
 	return 0;
 }
@@ -271,16 +293,19 @@ static int run_symbolize(const struct arguments *arguments, struct mr_error *err
 	struct mr_symbolize_report report = { 0 };
 
 	MR_TRY(check_unused(arguments, "symbolize", false, err));
-	MR_FAIL_IF(arguments->operand_count != 2, err, MR_ERR_ARG, "symbolize takes one log: memstats symbolize FILE");
+	MR_FAIL_IF(arguments->operand_count != 2, err, MR_ERR_ARG,
+	           "symbolize takes one log: memstats symbolize FILE");
 	const char *path = arguments->operands[1];
 	const int code = mr_log_symbolize(path, arguments->output, &report, err);
 
 	for (size_t i = 0; code == 0 && !arguments->quiet && i < report.problem_count; i++)
 		mr_command_warn(&command, "%s", report.problems[i]);
 	if (code == 0 && !arguments->quiet)
-		mr_command_warn(&command, "%s: of %" PRIu64 " places without file and line in %" PRIu64 " modules, %" PRIu64
-		                " have a name now, %" PRIu64 " of them with file and line", path, report.codes, report.modules,
-		                report.codes_named, report.codes_positioned);
+		mr_command_warn(
+			&command,
+			"%s: of %" PRIu64 " places without file and line in %" PRIu64 " modules, %" PRIu64
+			" have a name now, %" PRIu64 " of them with file and line",
+			path, report.codes, report.modules, report.codes_named, report.codes_positioned);
 	mr_symbolize_report_release(&report);
 	return code;
 }

@@ -72,8 +72,8 @@ enum memstats_type {
 	MEMSTATS_TIME,     /* ns since the run's start */
 	MEMSTATS_DURATION, /* ns */
 	MEMSTATS_ADDRESS,
-	MEMSTATS_ID,       /* a number that names a thing: object, snapshot, pid */
-	MEMSTATS_PERCENT,  /* a real */
+	MEMSTATS_ID,           /* a number that names a thing: object, snapshot, pid */
+	MEMSTATS_PERCENT,      /* a real */
 	MEMSTATS_COUNT_CHANGE, /* signed */
 	MEMSTATS_BYTES_CHANGE  /* signed */
 };
@@ -134,7 +134,8 @@ int memstats_table_find_column(const struct memstats_table *table, const char *n
 
 /* Cells.  ROW and COLUMN must exist and the column must be of a fitting type. */
 bool memstats_table_is_null(const struct memstats_table *table, size_t row, size_t column);
-const char *memstats_table_text(const struct memstats_table *table, size_t row, size_t column); /* borrowed, never NULL, "" for null; raw UTF-8 or not */
+const char *memstats_table_text(const struct memstats_table *table, size_t row,
+                                size_t column); /* borrowed, never NULL, "" for null; raw UTF-8 or not */
 uint64_t memstats_table_number(const struct memstats_table *table, size_t row, size_t column);
 int64_t memstats_table_change(const struct memstats_table *table, size_t row, size_t column);
 double memstats_table_real(const struct memstats_table *table, size_t row, size_t column);
@@ -157,23 +158,23 @@ int memstats_table_write(struct memstats_table *table, enum memstats_format form
  *
  * What an `objects` row holds beyond its columns. */
 
-struct memstats_position { /* a frame of a trace, innermost first */
-	const char *function;  /* "" when unknown */
-	const char *file;      /* "" when unknown */
-	uint32_t line;         /* 0 when unknown */
-	const char *module;    /* "" when unknown */
+struct memstats_position {    /* a frame of a trace, innermost first */
+	const char *function; /* "" when unknown */
+	const char *file;     /* "" when unknown */
+	uint32_t line;        /* 0 when unknown */
+	const char *module;   /* "" when unknown */
 	uint64_t offset;
 };
 
 struct memstats_referent {
-	const char *name;  /* last part of its path */
-	uint32_t level;    /* 1: direct */
+	const char *name; /* last part of its path */
+	uint32_t level;   /* 1: direct */
 	uint64_t count;
 	uint64_t size_bytes;
 	uint64_t flat_bytes;
 };
 
-struct memstats_state { /* an object at a snapshot; referents in depth-first order, largest first */
+struct memstats_state {    /* an object at a snapshot; referents in depth-first order, largest first */
 	uint64_t snapshot; /* 0: when it was freed (kept objects) */
 	uint64_t time_ns;
 	uint64_t size_bytes;

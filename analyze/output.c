@@ -18,10 +18,11 @@ int mr_writing_flush(struct mr_writing *writing, bool all, struct mr_error *err)
 	MR_TRY(mr_buffer_status(buffer, err));
 	MR_TRY(mr_buffer_status(&writing->scratch, err));
 	errno = 0;
-	const bool failed = buffer->len > 0 && fwrite(buffer->data, 1, buffer->len, writing->out) != buffer->len;
+	const bool failed =
+		buffer->len > 0 && fwrite(buffer->data, 1, buffer->len, writing->out) != buffer->len;
 
-	MR_FAIL_IF(failed || (all && fflush(writing->out) != 0), err, MR_ERR_WRITE, "cannot write the output: %s",
-	           strerror(errno));
+	MR_FAIL_IF(failed || (all && fflush(writing->out) != 0), err, MR_ERR_WRITE,
+	           "cannot write the output: %s", strerror(errno));
 	mr_buffer_clear(buffer);
 	return 0;
 }
@@ -147,7 +148,8 @@ static void show_change(struct mr_buffer *out, int64_t change, bool bytes, bool 
 	show_bytes(out, size, exact || !bytes);
 }
 
-void mr_writing_show(struct mr_writing *writing, enum memstats_type type, const struct mr_cell *cell, size_t text_max)
+void mr_writing_show(struct mr_writing *writing, enum memstats_type type, const struct mr_cell *cell,
+                     size_t text_max)
 {
 	struct mr_buffer *out = &writing->scratch;
 	const bool exact = (writing->flags & MEMSTATS_EXACT_BYTES) != 0;
@@ -232,7 +234,8 @@ int memstats_table_write(struct memstats_table *table, enum memstats_format form
 	struct mr_writing writing = { .table = table, .flags = flags, .out = out };
 	int code = 0;
 
-	MR_FAIL_IF((unsigned)format >= MR_ARRAY_LEN(formats), err, MR_ERR_ARG, "there is no format %d", (int)format);
+	MR_FAIL_IF((unsigned)format >= MR_ARRAY_LEN(formats), err, MR_ERR_ARG, "there is no format %d",
+	           (int)format);
 	if (format == MEMSTATS_FORMAT_TEXT && table->type->write_text && !table->columns_chosen)
 		code = table->type->write_text(&writing, err);
 	else

@@ -14,7 +14,7 @@ struct mr_writing {
 	struct memstats_table *table;
 	unsigned flags; /* enum memstats_write_flag */
 	FILE *out;
-	struct mr_buffer buffer; /* what is not yet in the stream */
+	struct mr_buffer buffer;  /* what is not yet in the stream */
 	struct mr_buffer scratch; /* one cell, as it is shown */
 	/* Of the text format: in characters, and the columns that begin and end a line. */
 	size_t widths[MR_TABLE_COLUMNS_MAX];

@@ -105,7 +105,7 @@ const struct mr_output_format mr_output_csv = { csv_begin, csv_row, csv_end };
 static void markdown_text(struct mr_buffer *out, const struct mr_buffer *text)
 {
 	for (size_t i = 0; i < text->len; i++) {
-		if (memchr("\\`*_{}[]<>()#+!|~&$", text->data[i], 19))
+		if (text->data[i] != '\0' && strchr("\\`*_{}[]<>()#+!|~&$", text->data[i]))
 			mr_buffer_put_u8(out, '\\');
 		mr_buffer_put_u8(out, text->data[i]);
 	}
@@ -122,7 +122,8 @@ static int markdown_begin(struct mr_writing *writing, struct mr_error *err)
 	mr_buffer_printf(out, "|\n");
 	for (size_t column = 0; column < table->column_count; column++)
 		mr_buffer_printf(out, "| %s ",
-		                 memstats_table_column(table, column)->type == MEMSTATS_TEXT ? "---" : "---:");
+		                 memstats_table_column(table, column)->type == MEMSTATS_TEXT ? "---"
+		                                                                             : "---:");
 	mr_buffer_printf(out, "|\n");
 	return 0;
 }

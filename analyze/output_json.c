@@ -32,7 +32,8 @@ static int put_value(struct mr_writing *writing, json_t *value, size_t flags, st
 static bool is_plain(const char *text, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
-		if ((unsigned char)text[i] < 0x20 || (unsigned char)text[i] > 0x7e || text[i] == '"' || text[i] == '\\')
+		if ((unsigned char)text[i] < 0x20 || (unsigned char)text[i] > 0x7e || text[i] == '"' ||
+		    text[i] == '\\')
 			return false;
 	return true;
 }
@@ -143,8 +144,9 @@ static int json_begin(struct mr_writing *writing, struct mr_error *err)
 	for (size_t column = 0; column < table->column_count; column++) {
 		const struct memstats_column *info = memstats_table_column(table, column);
 
-		mr_buffer_printf(out, "%s\n  {\"name\": \"%s\", \"type\": \"%s\", \"unit\": \"%s\"}", column > 0 ? "," : "",
-		                 info->name, mr_type_name(info->type), memstats_type_unit(info->type));
+		mr_buffer_printf(out, "%s\n  {\"name\": \"%s\", \"type\": \"%s\", \"unit\": \"%s\"}",
+		                 column > 0 ? "," : "", info->name, mr_type_name(info->type),
+		                 memstats_type_unit(info->type));
 	}
 	mr_buffer_printf(out, "\n], \"rows\": [");
 	return 0;

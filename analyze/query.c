@@ -13,8 +13,8 @@
 #include <stdlib.h>
 
 static const char *const option_names[] = {
-	[MEMSTATS_SORT] = "sort",   [MEMSTATS_REVERSE] = "reverse", [MEMSTATS_FILTER] = "filter",
-	[MEMSTATS_MATCH] = "match", [MEMSTATS_WHERE] = "where",     [MEMSTATS_LIMIT] = "limit",
+	[MEMSTATS_SORT] = "sort",       [MEMSTATS_REVERSE] = "reverse", [MEMSTATS_FILTER] = "filter",
+	[MEMSTATS_MATCH] = "match",     [MEMSTATS_WHERE] = "where",     [MEMSTATS_LIMIT] = "limit",
 	[MEMSTATS_COLUMNS] = "columns",
 };
 
@@ -42,7 +42,8 @@ static int parse_limit(struct mr_query_step *step, struct mr_error *err)
 	}
 	return mr_fail(err, MR_ERR_ARG,
 	               "--limit: '%.100s' is neither a number of rows (1, 2, ...) nor a fraction of them"
-	               " (with a point, above 0 and up to 1.0)", value);
+	               " (with a point, above 0 and up to 1.0)",
+	               value);
 }
 
 size_t mr_limit_rows(const struct mr_query_step *step, size_t count)
@@ -65,7 +66,8 @@ static const char *skip_brackets(const char *text)
 	while (*text != '\0' && *text != ']') {
 		const char kind = text[0] == '[' ? text[1] : '\0';
 		const char closing[3] = { kind, ']', '\0' };
-		const char *end = kind == ':' || kind == '.' || kind == '=' ? strstr(text + 2, closing) : NULL;
+		const char *end =
+			kind == ':' || kind == '.' || kind == '=' ? strstr(text + 2, closing) : NULL;
 
 		text = end ? end + 2 : text + 1;
 	}
@@ -136,9 +138,10 @@ static int parse_match(struct mr_query_step *step, struct mr_error *err)
 {
 	char reason[256];
 
-	MR_FAIL_IF(regex_expands_too_much(step->value), err, MR_ERR_ARG,
-	           "--match: '%.100s' repeats or nests too much: at most %d steps and %d groups in each other",
-	           step->value, MR_QUERY_EXPANSION_MAX, MR_QUERY_GROUPS_MAX - 1);
+	MR_FAIL_IF(
+		regex_expands_too_much(step->value), err, MR_ERR_ARG,
+		"--match: '%.100s' repeats or nests too much: at most %d steps and %d groups in each other",
+		step->value, MR_QUERY_EXPANSION_MAX, MR_QUERY_GROUPS_MAX - 1);
 	const int code = regcomp(&step->regex, step->value, REG_EXTENDED | REG_NOSUB);
 
 	if (code == 0)
@@ -154,10 +157,10 @@ static int parse_where(struct mr_query_step *step, struct mr_error *err)
 	static const struct {
 		const char *text;
 		enum mr_comparison comparison;
-	} operators[] = { /* longer ones first */
-		{ "==", MR_EQUAL },         { "!=", MR_UNEQUAL }, { "<=", MR_LESS_EQUAL },
-		{ ">=", MR_GREATER_EQUAL }, { "=", MR_EQUAL },    { "<", MR_LESS },
-		{ ">", MR_GREATER },        { "~", MR_HOLDS },
+	} operators[] = {
+		/* longer ones first */
+		{ "==", MR_EQUAL }, { "!=", MR_UNEQUAL }, { "<=", MR_LESS_EQUAL }, { ">=", MR_GREATER_EQUAL },
+		{ "=", MR_EQUAL },  { "<", MR_LESS },     { ">", MR_GREATER },     { "~", MR_HOLDS },
 	};
 	char *value = step->value;
 	const size_t lead = strspn(value, " ");
@@ -179,7 +182,8 @@ static int parse_where(struct mr_query_step *step, struct mr_error *err)
 		return 0;
 	}
 	return mr_fail(err, MR_ERR_ARG,
-	               "--where: '%.100s' is not COLUMN OPERATOR VALUE, with one of = == != < <= > >= ~", value);
+	               "--where: '%.100s' is not COLUMN OPERATOR VALUE, with one of = == != < <= > >= ~",
+	               value);
 }
 
 struct memstats_query *memstats_query_new(void)
@@ -250,8 +254,8 @@ int memstats_query_add(struct memstats_query *query, enum memstats_operation ope
 
 /* ---- Meeting a table ----------------------------------------------------- */
 
-int mr_query_fail_column(const struct memstats_table_info *info, const char *option, const char *column, size_t len,
-                         bool ambiguous, struct mr_error *err)
+int mr_query_fail_column(const struct memstats_table_info *info, const char *option, const char *column,
+                         size_t len, bool ambiguous, struct mr_error *err)
 {
 	struct mr_buffer names = { NULL, 0, 0, false };
 
@@ -266,14 +270,14 @@ int mr_query_fail_column(const struct memstats_table_info *info, const char *opt
 	if (ambiguous)
 		code = mr_fail(err, MR_ERR_ARG, "--%s: '%.*s' could be %s", option, shown_len, column, list);
 	else
-		code = mr_fail(err, MR_ERR_ARG, "--%s: table %s has no column '%.*s'; it has %s", option, info->name,
-		               shown_len, column, list);
+		code = mr_fail(err, MR_ERR_ARG, "--%s: table %s has no column '%.*s'; it has %s", option,
+		               info->name, shown_len, column, list);
 	mr_buffer_release(&names);
 	return code;
 }
 
-static int find_column(const struct memstats_table_info *info, const char *option, const char *name, size_t len,
-                       size_t *column, struct mr_error *err)
+static int find_column(const struct memstats_table_info *info, const char *option, const char *name,
+                       size_t len, size_t *column, struct mr_error *err)
 {
 	const int found = mr_table_column_find(info, name, len);
 
@@ -317,7 +321,8 @@ int mr_order_parse(const struct memstats_table_info *info, const char *text, str
 	return 0;
 }
 
-static int resolve_shown(const struct memstats_query *query, struct memstats_table *table, struct mr_error *err)
+static int resolve_shown(const struct memstats_query *query, struct memstats_table *table,
+                         struct mr_error *err)
 {
 	const struct memstats_table_info *info = &table->type->info;
 	uint64_t seen = 0;
@@ -351,7 +356,8 @@ static bool query_orders(const struct memstats_query *query)
 	for (size_t i = 0; query && i < query->count; i++) {
 		if (query->steps[i].operation == MEMSTATS_SORT)
 			return true;
-		if (query->steps[i].operation == MEMSTATS_LIMIT || query->steps[i].operation == MEMSTATS_REVERSE)
+		if (query->steps[i].operation == MEMSTATS_LIMIT ||
+		    query->steps[i].operation == MEMSTATS_REVERSE)
 			return false;
 	}
 	return false;
@@ -425,7 +431,8 @@ static int settle(struct run *run, size_t wanted, struct mr_error *err)
 	if (!run->pending)
 		return 0;
 	MR_TRY(make_rows(table, err));
-	MR_TRY(mr_order_apply(&run->order, table->type, table->state, table->rows, table->row_count, wanted, err));
+	MR_TRY(mr_order_apply(&run->order, table->type, table->state, table->rows, table->row_count, wanted,
+	                      err));
 	run->pending = false;
 	run->order.ties_reversed = false; /* of how the rows stand now */
 	return 0;

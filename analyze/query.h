@@ -11,7 +11,7 @@
 
 #include "table.h"
 
-#define MR_QUERY_VALUE_MAX 4096   /* bytes in the value of a step */
+#define MR_QUERY_VALUE_MAX 4096      /* bytes in the value of a step */
 #define MR_QUERY_EXPANSION_MAX 20000 /* steps that a regular expression may expand to */
 #define MR_QUERY_GROUPS_MAX 64       /* levels of groups in it, the outermost included */
 
@@ -65,8 +65,8 @@ int mr_order_parse(const struct memstats_table_info *info, const char *text, str
                    struct mr_error *err) MR_MUST_CHECK;
 /* Brings the COUNT ROWS (of the type, reading cells by STATE) into ORDER, of
  * which only the first WANTED need to be right. */
-int mr_order_apply(const struct mr_order *order, const struct mr_table_type *type, const void *state, uint32_t *rows,
-                   size_t count, size_t wanted, struct mr_error *err) MR_MUST_CHECK;
+int mr_order_apply(const struct mr_order *order, const struct mr_table_type *type, const void *state,
+                   uint32_t *rows, size_t count, size_t wanted, struct mr_error *err) MR_MUST_CHECK;
 /* Whether a type's values are shown largest first. */
 bool mr_type_descends(enum memstats_type type);
 
@@ -74,13 +74,14 @@ bool mr_type_descends(enum memstats_type type);
 size_t mr_limit_rows(const struct mr_query_step *step, size_t count);
 
 /* Says that COLUMN (LEN bytes) of OPTION is not one of the table's. */
-int mr_query_fail_column(const struct memstats_table_info *info, const char *option, const char *column, size_t len,
-                         bool ambiguous, struct mr_error *err);
+int mr_query_fail_column(const struct memstats_table_info *info, const char *option, const char *column,
+                         size_t len, bool ambiguous, struct mr_error *err);
 
 /* Looks all columns up: which ones the steps look at, and which ones TABLE shows. */
 int mr_query_resolve(const struct memstats_query *query, struct memstats_table *table, uint64_t *columns,
                      struct mr_error *err) MR_MUST_CHECK;
 /* Runs the steps on the rows of TABLE, which is open. */
-int mr_query_run(const struct memstats_query *query, struct memstats_table *table, struct mr_error *err) MR_MUST_CHECK;
+int mr_query_run(const struct memstats_query *query, struct memstats_table *table, struct mr_error *err)
+	MR_MUST_CHECK;
 
 #endif

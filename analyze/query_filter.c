@@ -107,7 +107,8 @@ int mr_condition_parse(const struct memstats_table_info *info, const struct mr_q
 	const char *operand = step->value + step->where.operand;
 
 	if (column < 0)
-		return mr_query_fail_column(info, "where", step->value, step->where.column_len, column == -2, err);
+		return mr_query_fail_column(info, "where", step->value, step->where.column_len, column == -2,
+		                            err);
 	condition->column = (size_t)column;
 	condition->type = info->columns[column].type;
 	condition->comparison = step->where.comparison;

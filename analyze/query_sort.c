@@ -60,7 +60,7 @@ struct texts {
 	struct text *items;
 	size_t count;
 	size_t capacity;
-	uint32_t *slots; /* 1 + index of an item, by hash of its place; 0 is free */
+	uint32_t *slots;   /* 1 + index of an item, by hash of its place; 0 is free */
 	size_t slot_count; /* a power of two, at least twice the count */
 };
 
@@ -74,7 +74,8 @@ static size_t texts_slot(const struct texts *texts, const char *data, size_t len
 {
 	size_t slot = (size_t)((((uint64_t)(uintptr_t)data ^ len) * UINT64_C(0x9e3779b97f4a7c15)) >> 20);
 
-	for (slot &= texts->slot_count - 1; texts->slots[slot] != 0; slot = (slot + 1) & (texts->slot_count - 1)) {
+	for (slot &= texts->slot_count - 1; texts->slots[slot] != 0;
+	     slot = (slot + 1) & (texts->slot_count - 1)) {
 		const struct text *text = &texts->items[texts->slots[slot] - 1];
 
 		if (text->data == data && text->len == len)
@@ -240,7 +241,8 @@ static int keys_fill(struct keys *keys, const struct rows *rows, size_t column, 
 /* ---- All rows: radix sort ------------------------------------------------ */
 
 /* A pass over one digit.  False when all rows have the same, and nothing moved. */
-static bool radix_pass(const struct keys *keys, unsigned shift, const uint32_t *from, uint32_t *to, size_t count)
+static bool radix_pass(const struct keys *keys, unsigned shift, const uint32_t *from, uint32_t *to,
+                       size_t count)
 {
 	uint32_t starts[RADIX_SIZE] = { 0 };
 	uint32_t start = 0;
@@ -381,8 +383,8 @@ out:
 	return code;
 }
 
-int mr_order_apply(const struct mr_order *order, const struct mr_table_type *type, const void *state, uint32_t *rows,
-                   size_t count, size_t wanted, struct mr_error *err)
+int mr_order_apply(const struct mr_order *order, const struct mr_table_type *type, const void *state,
+                   uint32_t *rows, size_t count, size_t wanted, struct mr_error *err)
 {
 	const struct rows input = { type, state, rows, count };
 	struct keys *keys = NULL;

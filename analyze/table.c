@@ -74,17 +74,19 @@ int mr_table_column_find(const struct memstats_table_info *info, const char *nam
 
 /* ---- Making -------------------------------------------------------------- */
 
-static int check_operands(const struct memstats_log *log, const struct mr_table_type *type, struct mr_error *err)
+static int check_operands(const struct memstats_log *log, const struct mr_table_type *type,
+                          struct mr_error *err)
 {
 	for (size_t i = 0; log && !type->takes_snapshots && i < log->operand_count; i++)
 		MR_FAIL_IF(log->operands[i].snapshot, err, MR_ERR_ARG,
-		           "'%.100s@%.100s': only diff takes a snapshot of a log; --where 'snapshot=N' chooses one",
+		           "'%.100s@%.100s': only diff takes a snapshot of a log; "
+		           "--where 'snapshot=N' chooses one",
 		           log->words[i], log->operands[i].snapshot);
 	return 0;
 }
 
-int mr_table_new(struct memstats_log *log, const struct mr_table_type *type, const struct memstats_query *query,
-                 struct memstats_table **table, struct mr_error *err)
+int mr_table_new(struct memstats_log *log, const struct mr_table_type *type,
+                 const struct memstats_query *query, struct memstats_table **table, struct mr_error *err)
 {
 	struct memstats_table *made = mr_alloc(sizeof(*made));
 	uint64_t columns = 0;

@@ -31,9 +31,9 @@
 	X(histogram) \
 	X(health)
 
-#define MR_TABLE_COLUMNS_MAX 64 /* so that a set of columns fits in 64 bits */
+#define MR_TABLE_COLUMNS_MAX 64            /* so that a set of columns fits in 64 bits */
 #define MR_TABLE_ROWS_MAX (UINT32_MAX - 1) /* rows are numbered in 32 bits */
-#define MR_TABLE_ROWS_HELD_MAX (1u << 26)   /* rows of a table that has to hold them in memory */
+#define MR_TABLE_ROWS_HELD_MAX (1u << 26)  /* rows of a table that has to hold them in memory */
 
 _Static_assert(sizeof(struct memstats_error) == sizeof(struct mr_error), "one error under two names");
 
@@ -46,12 +46,12 @@ static inline struct mr_error *mr_table_error(struct memstats_error *error)
 /* One value.  Which member holds it follows from the column's type. */
 struct mr_cell {
 	bool is_null;
-	size_t len;            /* of the text */
+	size_t len; /* of the text */
 	union {
-		const char *text;  /* ends in a zero byte; lives as long as the table */
-		uint64_t number;   /* COUNT, BYTES, TIME, DURATION, ADDRESS, ID */
-		int64_t change;    /* COUNT_CHANGE, BYTES_CHANGE */
-		double real;       /* PERCENT; finite */
+		const char *text; /* ends in a zero byte; lives as long as the table */
+		uint64_t number;  /* COUNT, BYTES, TIME, DURATION, ADDRESS, ID */
+		int64_t change;   /* COUNT_CHANGE, BYTES_CHANGE */
+		double real;      /* PERCENT; finite */
 	};
 };
 
@@ -124,8 +124,8 @@ struct memstats_table {
 	void *state;
 	uint32_t *rows; /* rows of the type, in the order of this table; NULL: all of them */
 	size_t row_count;
-	size_t filtered_count; /* rows that filters left out */
-	size_t limited_count;  /* rows that limits left out */
+	size_t filtered_count;                 /* rows that filters left out */
+	size_t limited_count;                  /* rows that limits left out */
 	uint8_t columns[MR_TABLE_COLUMNS_MAX]; /* the type's columns that are shown */
 	size_t column_count;
 	bool columns_chosen; /* by the query */
@@ -134,8 +134,9 @@ struct memstats_table {
 
 /* memstats_table_new() for a type that need not be in the registry, and without
  * finishing it: cells may be read after mr_table_finish(). */
-int mr_table_new(struct memstats_log *log, const struct mr_table_type *type, const struct memstats_query *query,
-                 struct memstats_table **table, struct mr_error *err) MR_MUST_CHECK;
+int mr_table_new(struct memstats_log *log, const struct mr_table_type *type,
+                 const struct memstats_query *query, struct memstats_table **table, struct mr_error *err)
+	MR_MUST_CHECK;
 int mr_table_finish(struct memstats_table *table, struct mr_error *err) MR_MUST_CHECK;
 const struct mr_table_type *mr_table_type_find(const char *name); /* NULL: there is none */
 /* The names of all tables, "a, b, c", for messages. */

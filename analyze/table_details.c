@@ -7,6 +7,7 @@
  */
 #include "tables_objects.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #define TRACE_MAX (4 * MR_LOG_STACK_DEPTH_MAX)
@@ -15,8 +16,8 @@
 struct batch {
 	size_t run;
 	size_t count;
-	uint32_t *rows;   /* of the run */
-	size_t *places;   /* where each stands in the answer */
+	uint32_t *rows; /* of the run */
+	size_t *places; /* where each stands in the answer */
 	struct mr_states *states;
 };
 
@@ -40,12 +41,14 @@ static int split_by_run(struct details *details, const struct memstats_table *ta
 {
 	details->batch_count = details->table->log->model->run_count;
 	details->batches = mr_alloc((details->batch_count + 1) * sizeof(*details->batches));
-	MR_FAIL_IF(!details->batches, err, MR_ERR_NOMEM, "no memory for the details of %zu objects", row_count);
+	MR_FAIL_IF(!details->batches, err, MR_ERR_NOMEM, "no memory for the details of %zu objects",
+	           row_count);
 	for (int pass = 0; pass < 2; pass++) {
 		for (size_t i = 0; i < row_count; i++) {
 			size_t index = 0;
 			const size_t row = mr_table_row(table, rows[i]);
-			struct batch *batch = &details->batches[mr_run_rows_find(&details->table->rows, row, &index)];
+			struct batch *batch =
+				&details->batches[mr_run_rows_find(&details->table->rows, row, &index)];
 
 			if (pass == 1) {
 				batch->rows[batch->count] = (uint32_t)index;
@@ -109,7 +112,8 @@ static int lay_out(struct details *details, size_t row_count, struct mr_error *e
 	details->objects = (struct memstats_object *)(void *)block;
 	details->positions = (struct memstats_position *)(void *)(block + objects_size);
 	details->states = (struct memstats_state *)(void *)(block + objects_size + positions_size);
-	details->referents = (struct memstats_referent *)(void *)(block + objects_size + positions_size + states_size);
+	details->referents =
+		(struct memstats_referent *)(void *)(block + objects_size + positions_size + states_size);
 	return 0;
 }
 
@@ -198,10 +202,13 @@ static int append_referents(struct details *details, const struct mr_run *run, c
 	if (count == 0)
 		return 0;
 	size_t *memory = mr_alloc(2 * count * sizeof(*memory));
-	struct walk walk = { .details = details, .run = run, .state = state,
-		             .sorting = { state->referents, memory }, .order = memory + count };
-
 	MR_FAIL_IF(!memory, err, MR_ERR_NOMEM, "no memory for %zu referents", count);
+	struct walk walk = { .details = details,
+		             .run = run,
+		             .state = state,
+		             .sorting = { state->referents, memory },
+		             .order = memory + count };
+
 	find_ends(&walk, memory, memory + count);
 	append_siblings(&walk, 0, count);
 	mr_free(memory);
@@ -210,7 +217,8 @@ static int append_referents(struct details *details, const struct mr_run *run, c
 
 /* ---- Filling ------------------------------------------------------------- */
 
-static void fill_trace(struct details *details, const struct batch *batch, size_t i, struct memstats_object *object)
+static void fill_trace(struct details *details, const struct batch *batch, size_t i,
+                       struct memstats_object *object)
 {
 	object->trace_count = trace_of(details, batch, i);
 	object->trace = details->positions + details->position_count;
@@ -239,7 +247,8 @@ static int fill_object(struct details *details, const struct batch *batch, size_
 		const struct mr_state *from = &batch->states[i].states[k];
 
 		details->states[details->state_count++] = (struct memstats_state){
-			.snapshot = from->snapshot == MR_INDEX_NONE ? 0 : run->snapshots[from->snapshot].number,
+			.snapshot =
+				from->snapshot == MR_INDEX_NONE ? 0 : run->snapshots[from->snapshot].number,
 			.time_ns = from->time_ns,
 			.size_bytes = from->size_bytes,
 			.flat_bytes = from->flat_bytes,
@@ -253,6 +262,7 @@ static int fill_object(struct details *details, const struct batch *batch, size_
 
 static int fill(struct details *details, struct mr_error *err)
 {
+	assert(details->objects && "it is laid out");
 	details->position_count = 0;
 	details->state_count = 0;
 	details->referent_count = 0;
@@ -263,7 +273,8 @@ static int fill(struct details *details, struct mr_error *err)
 }
 
 /* Each exists, and none is there twice: the model gives each object once. */
-static int check_rows(const struct memstats_table *objects, const size_t *rows, size_t row_count, struct mr_error *err)
+static int check_rows(const struct memstats_table *objects, const size_t *rows, size_t row_count,
+                      struct mr_error *err)
 {
 	uint8_t *seen = mr_alloc(objects->row_count / 8 + 1);
 	int code = 0;
@@ -284,37 +295,37 @@ static int check_rows(const struct memstats_table *objects, const size_t *rows, 
 }
 
 int memstats_objects_new(struct memstats_table *objects, const size_t *rows, size_t row_count,
-                         struct memstats_object **result, struct memstats_error *error)
+                         struct memstats_object **details, struct memstats_error *error)
 {
 	struct mr_error *err = mr_table_error(error);
-	struct details details = { .table = objects->state };
+	struct details fetched = { .table = objects->state };
 	int code = 0;
 
 	MR_FAIL_IF(objects->type != &mr_table_objects, err, MR_ERR_ARG, "table %s has no details of objects",
 	           objects->type->info.name);
 	MR_TRY(check_rows(objects, rows, row_count, err));
-	details.trace = mr_alloc(TRACE_MAX * sizeof(*details.trace));
-	if (!details.trace)
+	fetched.trace = mr_alloc(TRACE_MAX * sizeof(*fetched.trace));
+	if (!fetched.trace)
 		code = mr_fail(err, MR_ERR_NOMEM, "no memory for traces");
 	if (code == 0)
-		code = split_by_run(&details, objects, rows, row_count, err);
+		code = split_by_run(&fetched, objects, rows, row_count, err);
 	if (code == 0)
-		code = measure(&details, err);
+		code = measure(&fetched, err);
 	if (code == 0)
-		code = lay_out(&details, row_count, err);
+		code = lay_out(&fetched, row_count, err);
 	if (code == 0)
-		code = fill(&details, err);
-	for (size_t i = 0; details.batches && i < details.batch_count; i++) {
-		mr_free(details.batches[i].rows);
-		mr_free(details.batches[i].places);
-		mr_details_free(details.batches[i].states);
+		code = fill(&fetched, err);
+	for (size_t i = 0; fetched.batches && i < fetched.batch_count; i++) {
+		mr_free(fetched.batches[i].rows);
+		mr_free(fetched.batches[i].places);
+		mr_details_free(fetched.batches[i].states);
 	}
-	mr_free(details.batches);
-	mr_free(details.trace);
+	mr_free(fetched.batches);
+	mr_free(fetched.trace);
 	if (code < 0)
-		memstats_objects_free(details.objects);
+		memstats_objects_free(fetched.objects);
 	else
-		*result = details.objects;
+		*details = fetched.objects;
 	return code;
 }
 

@@ -62,8 +62,8 @@ static const char *cut_snapshot(char *word)
 }
 
 /* Fills the operands, and PATHS (room for all) with each file once. */
-static int read_operands(struct memstats_log *log, const char *const *paths, size_t path_count, const char **files,
-                         size_t *file_count, struct mr_error *err)
+static int read_operands(struct memstats_log *log, const char *const *paths, size_t path_count,
+                         const char **files, size_t *file_count, struct mr_error *err)
 {
 	*file_count = 0;
 	for (size_t i = 0; i < path_count; i++) {
@@ -97,17 +97,19 @@ int memstats_log_open(const char *const *paths, size_t path_count, struct memsta
 		made->operands = mr_alloc((path_count + 1) * sizeof(*made->operands));
 		made->words = mr_alloc((path_count + 1) * sizeof(*made->words));
 	}
-	if (!made || !files || !made->operands || !made->words)
+	if (!made || !files || !made->operands || !made->words) {
 		code = mr_fail(err, MR_ERR_NOMEM, "no memory to open logs");
-	if (code == 0)
-		code = read_operands(made, paths, path_count, files, &file_count, err);
+		goto out;
+	}
+	code = read_operands(made, paths, path_count, files, &file_count, err);
 	if (code == 0)
 		code = mr_model_open(files, file_count, &made->model, err);
-	mr_free(files);
-	if (code < 0) {
-		memstats_log_close(made);
-		return code;
+	if (code == 0) {
+		*log = made;
+		made = NULL;
 	}
-	*log = made;
-	return 0;
+out:
+	mr_free(files);
+	memstats_log_close(made);
+	return code;
 }

@@ -26,6 +26,7 @@ size_t mr_log_path_count(const struct memstats_log *log);
 const char *mr_log_path(const struct memstats_log *log, size_t i);
 
 /* The public log of a model that is there already (taken, also on failure). */
-int mr_log_from_model_take(struct mr_model *model, struct memstats_log **log, struct mr_error *err) MR_MUST_CHECK;
+int mr_log_from_model_take(struct mr_model *model, struct memstats_log **log, struct mr_error *err)
+	MR_MUST_CHECK;
 
 #endif

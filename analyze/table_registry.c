@@ -21,7 +21,8 @@ static void registry_init(void)
 	for (size_t i = 0; i < MR_ARRAY_LEN(types); i++) {
 		infos[i] = types[i]->info;
 		assert(infos[i].column_count <= MR_TABLE_COLUMNS_MAX && "a set of columns fits in 64 bits");
-		const int added = snprintf(names + len, sizeof(names) - len, "%s%s", i > 0 ? ", " : "", infos[i].name);
+		const int added =
+			snprintf(names + len, sizeof(names) - len, "%s%s", i > 0 ? ", " : "", infos[i].name);
 
 		len += (size_t)added;
 		assert(len < sizeof(names) && "the names of all tables fit");
@@ -56,7 +57,8 @@ int memstats_table_new(struct memstats_log *log, const char *name, const struct 
 	const struct mr_table_type *type = mr_table_type_find(name);
 	struct memstats_table *made = NULL;
 
-	MR_FAIL_IF(!type, err, MR_ERR_ARG, "there is no table '%.100s'; the tables are %s", name, mr_table_names());
+	MR_FAIL_IF(!type, err, MR_ERR_ARG, "there is no table '%.100s'; the tables are %s", name,
+	           mr_table_names());
 	MR_TRY(mr_table_new(log, type, query, &made, err));
 	const int code = mr_table_finish(made, err);
 

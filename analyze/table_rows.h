@@ -68,7 +68,8 @@ static inline uint64_t mr_snapshot_total(const struct mr_snapshot *snapshot)
 {
 	const bool known = snapshot->rss_bytes != MR_NONE;
 
-	return known && snapshot->rss_bytes > snapshot->size_bytes ? snapshot->rss_bytes : snapshot->size_bytes;
+	return known && snapshot->rss_bytes > snapshot->size_bytes ? snapshot->rss_bytes
+	                                                           : snapshot->size_bytes;
 }
 
 #endif

@@ -6,7 +6,19 @@
 #include "table_rows.h"
 
 enum {
-	RUN, SNAPSHOT, TIME, CLASS, COUNT, SIZE, FLAT, AVERAGE, MIN, MAX, SHARE, COUNT_CHANGE, SIZE_CHANGE,
+	RUN,
+	SNAPSHOT,
+	TIME,
+	CLASS,
+	COUNT,
+	SIZE,
+	FLAT,
+	AVERAGE,
+	MIN,
+	MAX,
+	SHARE,
+	COUNT_CHANGE,
+	SIZE_CHANGE,
 	COLUMN_COUNT
 };
 
@@ -22,7 +34,8 @@ static const struct memstats_column columns[COLUMN_COUNT] = {
 	[MIN] = { "min", MEMSTATS_BYTES, "size of the smallest instance" },
 	[MAX] = { "max", MEMSTATS_BYTES, "size of the largest instance" },
 	[SHARE] = { "share", MEMSTATS_PERCENT, "of the size of all tracked objects" },
-	[COUNT_CHANGE] = { "count_change", MEMSTATS_COUNT_CHANGE, "instances more than at the snapshot before" },
+	[COUNT_CHANGE] = { "count_change", MEMSTATS_COUNT_CHANGE,
+	                   "instances more than at the snapshot before" },
 	[SIZE_CHANGE] = { "size_change", MEMSTATS_BYTES_CHANGE, "bytes more than at the snapshot before" },
 };
 
@@ -43,7 +56,8 @@ static int find_before(struct classes *classes, size_t run_index, struct mr_erro
 {
 	const struct mr_run *run = &classes->rows.model->runs[run_index];
 	const struct mr_class_total **before = classes->before + classes->rows.first[run_index];
-	const struct mr_class_total **last = mr_alloc((run->class_count + 1) * sizeof(*last));
+	const struct mr_class_total **last =
+		mr_alloc(((size_t)run->class_count + 1) * sizeof(struct mr_class_total *));
 
 	MR_FAIL_IF(!last, err, MR_ERR_NOMEM, "no memory for table classes");
 	for (size_t i = 0; i < run->class_total_count; i++) {
@@ -67,7 +81,7 @@ static int classes_open(struct memstats_log *log, uint64_t needed, void **state,
 	*state = classes;
 	MR_TRY(mr_run_rows_init(&classes->rows, log->model, count_rows, err));
 	*row_count = mr_run_rows_count(&classes->rows);
-	classes->before = mr_alloc((*row_count + 1) * sizeof(*classes->before));
+	classes->before = mr_alloc((*row_count + 1) * sizeof(struct mr_class_total *));
 	MR_FAIL_IF(!classes->before, err, MR_ERR_NOMEM, "no memory for table classes");
 	for (size_t i = 0; i < log->model->run_count; i++)
 		MR_TRY(find_before(classes, i, err));
@@ -85,8 +99,8 @@ static void classes_close(void *state)
 	mr_free(classes);
 }
 
-static void cell_of_total(const struct mr_class_total *total, const struct mr_class_total *before, size_t column,
-                          struct mr_cell *cell)
+static void cell_of_total(const struct mr_class_total *total, const struct mr_class_total *before,
+                          size_t column, struct mr_cell *cell)
 {
 	switch (column) {
 	case COUNT:

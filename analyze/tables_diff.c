@@ -12,8 +12,24 @@
 #include "tables_diff.h"
 
 enum {
-	RUN, FROM, TO, CLASS, VERDICT, COUNT_BEFORE, COUNT_AFTER, COUNT_CHANGE, SIZE_BEFORE, SIZE_AFTER, SIZE_CHANGE,
-	CREATED, CREATED_SIZE, DELETED, DELETED_SIZE, PERSISTENT, PERSISTENT_SIZE, COLUMN_COUNT
+	RUN,
+	FROM,
+	TO,
+	CLASS,
+	VERDICT,
+	COUNT_BEFORE,
+	COUNT_AFTER,
+	COUNT_CHANGE,
+	SIZE_BEFORE,
+	SIZE_AFTER,
+	SIZE_CHANGE,
+	CREATED,
+	CREATED_SIZE,
+	DELETED,
+	DELETED_SIZE,
+	PERSISTENT,
+	PERSISTENT_SIZE,
+	COLUMN_COUNT
 };
 
 static const struct memstats_column columns[COLUMN_COUNT] = {
@@ -28,12 +44,14 @@ static const struct memstats_column columns[COLUMN_COUNT] = {
 	[SIZE_BEFORE] = { "size_before", MEMSTATS_BYTES, "size of the instances at the first snapshot" },
 	[SIZE_AFTER] = { "size_after", MEMSTATS_BYTES, "size of the instances at the second" },
 	[SIZE_CHANGE] = { "size_change", MEMSTATS_BYTES_CHANGE, "bytes more at the second" },
-	[CREATED] = { "created", MEMSTATS_COUNT, "instances that the second snapshot has and the first has not" },
+	[CREATED] = { "created", MEMSTATS_COUNT,
+	              "instances that the second snapshot has and the first has not" },
 	[CREATED_SIZE] = { "created_size", MEMSTATS_BYTES, "their size at the second" },
-	[DELETED] = { "deleted", MEMSTATS_COUNT, "instances that the first snapshot has and the second has not" },
+	[DELETED] = { "deleted", MEMSTATS_COUNT,
+	              "instances that the first snapshot has and the second has not" },
 	[DELETED_SIZE] = { "deleted_size", MEMSTATS_BYTES, "their size at the first" },
-	[PERSISTENT] = { "persistent", MEMSTATS_COUNT, "instances created after the run's first snapshot, there at the "
-	                 "snapshot before the second one, and still there at it" },
+	[PERSISTENT] = { "persistent", MEMSTATS_COUNT,
+	                 "instances born after the run's first snapshot, there before and at the second" },
 	[PERSISTENT_SIZE] = { "persistent_size", MEMSTATS_BYTES, "their size at the second snapshot" },
 };
 
@@ -93,7 +111,8 @@ static uint32_t first_snapshot(const struct mr_run *run, uint32_t last)
 
 static int fail_snapshot(const struct memstats_log *log, size_t operand, struct mr_error *err)
 {
-	return mr_fail(err, MR_ERR_ARG, "%.200s has no snapshot '%.100s'; 'memstats snapshots %.200s' lists them",
+	return mr_fail(err, MR_ERR_ARG,
+	               "%.200s has no snapshot '%.100s'; 'memstats snapshots %.200s' lists them",
 	               log->words[operand], log->operands[operand].snapshot, log->words[operand]);
 }
 
@@ -112,7 +131,8 @@ static int choose_in_runs(struct mr_diff *diff, struct mr_error *err)
 
 		if (run->snapshot_count == 0)
 			continue;
-		pair.to = named[1] ? mr_diff_find_snapshot(model, run, named[1]) : (uint32_t)run->snapshot_count - 1;
+		pair.to = named[1] ? mr_diff_find_snapshot(model, run, named[1])
+		                   : (uint32_t)run->snapshot_count - 1;
 		pair.from = named[0]                   ? mr_diff_find_snapshot(model, run, named[0])
 		            : pair.to == MR_INDEX_NONE ? 0
 		                                       : first_snapshot(run, pair.to);
@@ -185,10 +205,11 @@ static void diff_close(void *state)
 static void cell_of_amount(const struct mr_diff_row *row, size_t column, bool of_run, struct mr_cell *cell)
 {
 	const struct mr_amount *const amounts[] = {
-		[COUNT_BEFORE] = &row->before,  [SIZE_BEFORE] = &row->before,   [COUNT_AFTER] = &row->after,
-		[SIZE_AFTER] = &row->after,     [CREATED] = &row->created,      [CREATED_SIZE] = &row->created,
-		[DELETED] = &row->deleted,      [DELETED_SIZE] = &row->deleted, [PERSISTENT] = &row->persistent,
-		[PERSISTENT_SIZE] = &row->persistent,
+		[COUNT_BEFORE] = &row->before,   [SIZE_BEFORE] = &row->before,
+		[COUNT_AFTER] = &row->after,     [SIZE_AFTER] = &row->after,
+		[CREATED] = &row->created,       [CREATED_SIZE] = &row->created,
+		[DELETED] = &row->deleted,       [DELETED_SIZE] = &row->deleted,
+		[PERSISTENT] = &row->persistent, [PERSISTENT_SIZE] = &row->persistent,
 	};
 	const bool is_size = columns[column].type == MEMSTATS_BYTES;
 
@@ -232,7 +253,7 @@ static void diff_cell(const void *state, size_t index, size_t column, struct mr_
 }
 
 const struct mr_table_type mr_table_diff = {
-	.info = { "diff", "created, deleted and persistent objects of each class between two snapshots, or two logs compared",
+	.info = { "diff", "created, deleted and persistent objects of each class; or two logs compared",
 	          columns, COLUMN_COUNT, CLASS },
 	.default_sort = "size_change,count_change,class",
 	.takes_snapshots = true,

@@ -27,7 +27,7 @@ struct mr_diff_row {
 
 /* What is compared: two snapshots of a run, or the runs of two files. */
 struct mr_diff_pair {
-	uint32_t run; /* MR_INDEX_NONE: two files */
+	uint32_t run;  /* MR_INDEX_NONE: two files */
 	uint32_t from; /* indexes of snapshots in the run */
 	uint32_t to;
 };

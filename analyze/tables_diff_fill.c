@@ -15,7 +15,8 @@ static void add_amount(struct mr_amount *amount, uint64_t size_bytes)
 
 static bool row_is_empty(const struct mr_diff_row *row)
 {
-	return row->before.count == 0 && row->after.count == 0 && row->created.count == 0 && row->deleted.count == 0;
+	return row->before.count == 0 && row->after.count == 0 && row->created.count == 0 &&
+	       row->deleted.count == 0;
 }
 
 static int append_row(struct mr_diff *diff, const struct mr_diff_row *row, struct mr_error *err)
@@ -56,7 +57,8 @@ static struct moment moment_of(const struct mr_run *run, uint32_t snapshot)
 
 static bool is_in(const struct moment *moment, const struct mr_objects *objects, size_t row)
 {
-	return row >= moment->row_first && row < moment->row_end && mr_object_is_alive(objects, row, moment->time_ns);
+	return row >= moment->row_first && row < moment->row_end &&
+	       mr_object_is_alive(objects, row, moment->time_ns);
 }
 
 static int count_objects(void *context, const struct mr_snapshot_view *view, struct mr_error *err)
@@ -155,20 +157,25 @@ static int collect(struct entries *entries, const struct memstats_log *log, uint
 
 		if (run->file != file || run->snapshot_count == 0)
 			continue;
-		const uint32_t index = named ? mr_diff_find_snapshot(model, run, named) : (uint32_t)run->snapshot_count - 1;
+		const uint32_t index =
+			named ? mr_diff_find_snapshot(model, run, named) : (uint32_t)run->snapshot_count - 1;
 
 		if (index == MR_INDEX_NONE)
 			continue;
 		const struct mr_snapshot *snapshot = &run->snapshots[index];
-		const int code = mr_grow(&entries->items, &entries->capacity, entries->count + snapshot->class_total_count,
-		                         sizeof(*entries->items));
+		const int code =
+			mr_grow(&entries->items, &entries->capacity,
+		                entries->count + snapshot->class_total_count, sizeof(*entries->items));
 
 		MR_FAIL_IF(code < 0, err, code, "no memory for table diff");
 		for (size_t k = 0; k < snapshot->class_total_count; k++) {
-			const struct mr_class_total *total = &run->class_totals[snapshot->class_total_first + k];
+			const struct mr_class_total *total =
+				&run->class_totals[snapshot->class_total_first + k];
 
 			entries->items[entries->count++] = (struct entry){
-				mr_run_class_name(model, run, total->class_index), { total->count, total->size_bytes }, is_after,
+				mr_run_class_name(model, run, total->class_index),
+				{ total->count, total->size_bytes },
+				is_after,
 			};
 		}
 	}
@@ -191,7 +198,8 @@ static int merge(struct mr_diff *diff, const struct entries *entries, struct mr_
 		row.class_name = entry->class_name;
 		amount->count += entry->amount.count;
 		amount->size_bytes += entry->amount.size_bytes;
-		if (i + 1 < entries->count && strcmp(entries->items[i + 1].class_name, entry->class_name) == 0)
+		if (i + 1 < entries->count &&
+		    strcmp(entries->items[i + 1].class_name, entry->class_name) == 0)
 			continue;
 		if (!row_is_empty(&row))
 			MR_TRY(append_row(diff, &row, err));

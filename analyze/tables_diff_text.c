@@ -129,7 +129,8 @@ static void put_changes(struct mr_writing *writing, uint32_t pair)
 		mr_buffer_printf(&writing->buffer, "%12s  %12s\n", "", "none");
 }
 
-static void put_snapshot(struct mr_writing *writing, const struct mr_model *model, const struct mr_snapshot *snapshot)
+static void put_snapshot(struct mr_writing *writing, const struct mr_model *model,
+                         const struct mr_snapshot *snapshot)
 {
 	const char *description = mr_model_string(model, snapshot->description);
 
@@ -177,10 +178,11 @@ static void put_verdict(struct mr_writing *writing, enum mr_verdict verdict)
 		if (mr_diff_verdict(row) != verdict)
 			continue;
 		if (!titled)
-			mr_buffer_printf(&writing->buffer, "%-6s  %10s  %10s  %12s  %12s  %12s  class\n", mr_verdict_name(verdict),
-			                 "count", "was", "size", "was", "change");
+			mr_buffer_printf(&writing->buffer, "%-6s  %10s  %10s  %12s  %12s  %12s  class\n",
+			                 mr_verdict_name(verdict), "count", "was", "size", "was", "change");
 		titled = true;
-		mr_buffer_printf(&writing->buffer, "%6s  %10" PRIu64 "  %10" PRIu64, "", row->after.count, row->before.count);
+		mr_buffer_printf(&writing->buffer, "%6s  %10" PRIu64 "  %10" PRIu64, "", row->after.count,
+		                 row->before.count);
 		put_bytes(writing, row->after.size_bytes, ' ');
 		put_bytes(writing, row->before.size_bytes, ' ');
 		put_change(writing, row->before.size_bytes, row->after.size_bytes, true);
@@ -190,8 +192,8 @@ static void put_verdict(struct mr_writing *writing, enum mr_verdict verdict)
 
 static void put_files(struct mr_writing *writing)
 {
-	static const enum mr_verdict order[] = { MR_VERDICT_NEW, MR_VERDICT_GROWN, MR_VERDICT_SHRUNK, MR_VERDICT_GONE,
-		                                 MR_VERDICT_SAME };
+	static const enum mr_verdict order[] = { MR_VERDICT_NEW, MR_VERDICT_GROWN, MR_VERDICT_SHRUNK,
+		                                 MR_VERDICT_GONE, MR_VERDICT_SAME };
 	const struct mr_diff *diff = writing->table->state;
 	const size_t start = writing->buffer.len;
 

@@ -82,12 +82,14 @@ static int add_segment(struct health *health, const struct mr_model *model, size
 		{ "rows that contradict others", segment->rows_dropped },
 	};
 
-	snprintf(health->versions[index], sizeof(health->versions[index]), "%u.%u", (unsigned)segment->version >> 16,
-	         (unsigned)segment->version & 0xffff);
+	snprintf(health->versions[index], sizeof(health->versions[index]), "%u.%u",
+	         (unsigned)segment->version >> 16, (unsigned)segment->version & 0xffff);
 	MR_TRY(add(health, (struct row){ file, number, 0, "end", MR_NONE, end_text(segment) }, err));
-	MR_TRY(add(health, (struct row){ file, number, 0, "version", MR_NONE, health->versions[index] }, err));
+	MR_TRY(add(health, (struct row){ file, number, 0, "version", MR_NONE, health->versions[index] },
+	           err));
 	for (size_t i = 0; i < MR_ARRAY_LEN(numbers); i++)
-		MR_TRY(add(health, (struct row){ file, number, 0, numbers[i].item, numbers[i].value, NULL }, err));
+		MR_TRY(add(health, (struct row){ file, number, 0, numbers[i].item, numbers[i].value, NULL },
+		           err));
 	return 0;
 }
 
@@ -98,14 +100,20 @@ static int add_run(struct health *health, const struct mr_model *model, size_t i
 
 	for (size_t i = 0; i < run->stream_count; i++)
 		if (run->streams[i].creator != 0)
-			MR_TRY(add(health, (struct row){ file, 0, index + 1, "written by", MR_NONE,
-			                                 mr_model_string(model, run->streams[i].creator) }, err));
+			MR_TRY(add(health,
+			           (struct row){ file, 0, index + 1, "written by", MR_NONE,
+			                         mr_model_string(model, run->streams[i].creator) },
+			           err));
 	for (size_t i = 0; i < run->setting_count; i++)
-		MR_TRY(add(health, (struct row){ file, 0, index + 1, mr_model_string(model, run->settings[i].key), MR_NONE,
-		                                 mr_model_string(model, run->settings[i].value) }, err));
+		MR_TRY(add(health,
+		           (struct row){ file, 0, index + 1, mr_model_string(model, run->settings[i].key),
+		                         MR_NONE, mr_model_string(model, run->settings[i].value) },
+		           err));
 	for (size_t i = 0; i < run->counter_count; i++)
-		MR_TRY(add(health, (struct row){ file, 0, index + 1, mr_model_string(model, run->counters[i].key),
-		                                 run->counters[i].value, NULL }, err));
+		MR_TRY(add(health,
+		           (struct row){ file, 0, index + 1, mr_model_string(model, run->counters[i].key),
+		                         run->counters[i].value, NULL },
+		           err));
 	return 0;
 }
 
@@ -171,8 +179,8 @@ static void health_cell(const void *state, size_t index, size_t column, struct m
 }
 
 const struct mr_table_type mr_table_health = {
-	.info = { "health", "how far the log can be trusted, how it was made, and what that cost", columns, COLUMN_COUNT,
-	          ITEM },
+	.info = { "health", "how far the log can be trusted, how it was made, and what that cost", columns,
+	          COLUMN_COUNT, ITEM },
 	.open = health_open,
 	.cell = health_cell,
 	.close = health_close,

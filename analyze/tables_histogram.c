@@ -12,7 +12,8 @@ enum { RUN, CLASS, MEASURE, SIZE_FROM, SIZE_TO, LIFETIME_FROM, LIFETIME_TO, COUN
 static const struct memstats_column columns[COLUMN_COUNT] = {
 	[RUN] = { "run", MEMSTATS_ID, "the run, counted from 1" },
 	[CLASS] = { "class", MEMSTATS_TEXT, "name of the class" },
-	[MEASURE] = { "measure", MEMSTATS_TEXT, "\"size\", as last measured, or \"lifetime\", of objects that are gone" },
+	[MEASURE] = { "measure", MEMSTATS_TEXT,
+	              "\"size\", as last measured, or \"lifetime\", of objects that are gone" },
 	[SIZE_FROM] = { "size_from", MEMSTATS_BYTES, "smallest size that counts here" },
 	[SIZE_TO] = { "size_to", MEMSTATS_BYTES, "smaller sizes than this count here" },
 	[LIFETIME_FROM] = { "lifetime_from", MEMSTATS_DURATION, "shortest lifetime that counts here" },
@@ -65,8 +66,8 @@ static void add_to_bucket(struct bucket *bucket, uint64_t size_bytes)
 }
 
 /* The rows of one class; OBJECTS are its COUNT rows of the run. */
-static int add_class(struct histogram *histogram, uint32_t run_index, uint32_t class_index, const uint32_t *objects,
-                     size_t count, struct mr_error *err)
+static int add_class(struct histogram *histogram, uint32_t run_index, uint32_t class_index,
+                     const uint32_t *objects, size_t count, struct mr_error *err)
 {
 	const struct mr_objects *all = &histogram->model->runs[run_index].objects;
 	struct bucket buckets[2][BUCKETS] = { { { 0, 0 } } };
@@ -77,7 +78,8 @@ static int add_class(struct histogram *histogram, uint32_t run_index, uint32_t c
 
 		add_to_bucket(&buckets[0][bucket_of(size_bytes)], size_bytes);
 		if (all->death_ns[row] != MR_NONE && all->death_ns[row] >= all->birth_ns[row])
-			add_to_bucket(&buckets[1][bucket_of(all->death_ns[row] - all->birth_ns[row])], size_bytes);
+			add_to_bucket(&buckets[1][bucket_of(all->death_ns[row] - all->birth_ns[row])],
+			              size_bytes);
 	}
 	for (unsigned measure = 0; measure < 2; measure++) {
 		for (unsigned bucket = 0; bucket < BUCKETS; bucket++) {
@@ -89,8 +91,9 @@ static int add_class(struct histogram *histogram, uint32_t run_index, uint32_t c
 			                         sizeof(*histogram->rows));
 
 			MR_FAIL_IF(code < 0, err, code, "no memory for table histogram");
-			histogram->rows[histogram->count++] = (struct row){ run_index, class_index, measure == 1,
-				                                            (uint8_t)bucket, from->count, from->size_bytes };
+			histogram->rows[histogram->count++] =
+				(struct row){ run_index,       class_index, measure == 1,
+				              (uint8_t)bucket, from->count, from->size_bytes };
 		}
 	}
 	return 0;
@@ -105,13 +108,15 @@ static int add_run(struct histogram *histogram, uint32_t run_index, struct mr_er
 	uint32_t *order = mr_alloc((count + 1) * sizeof(*order));
 	int code = 0;
 
-	if (!starts || !order)
+	if (!starts || !order) {
 		code = mr_fail(err, MR_ERR_NOMEM, "no memory for table histogram");
-	for (size_t i = 0; code == 0 && i < count; i++)
+		goto out;
+	}
+	for (size_t i = 0; i < count; i++)
 		starts[run->objects.class_index[i] + 1]++;
-	for (size_t i = 0; code == 0 && i < run->class_count; i++)
+	for (size_t i = 0; i < run->class_count; i++)
 		starts[i + 1] += starts[i];
-	for (size_t i = 0; code == 0 && i < count; i++)
+	for (size_t i = 0; i < count; i++)
 		order[starts[run->objects.class_index[i]]++] = (uint32_t)i;
 	/* Now starts[c] is where class C ends, and C - 1 where it begins. */
 	for (uint32_t c = 0; code == 0 && c < run->class_count; c++) {
@@ -120,6 +125,7 @@ static int add_run(struct histogram *histogram, uint32_t run_index, struct mr_er
 		if (starts[c] > first)
 			code = add_class(histogram, run_index, c, order + first, starts[c] - first, err);
 	}
+out:
 	mr_free(starts);
 	mr_free(order);
 	return code;
@@ -188,8 +194,8 @@ static void histogram_cell(const void *state, size_t index, size_t column, struc
 }
 
 const struct mr_table_type mr_table_histogram = {
-	.info = { "histogram", "sizes and lifetimes of the objects of each class, in powers of two", columns, COLUMN_COUNT,
-	          CLASS },
+	.info = { "histogram", "sizes and lifetimes of the objects of each class, in powers of two", columns,
+	          COLUMN_COUNT, CLASS },
 	.open = histogram_open,
 	.cell = histogram_cell,
 	.close = histogram_close,

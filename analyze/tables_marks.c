@@ -59,10 +59,12 @@ static void marks_cell(const void *state, size_t row, size_t column, struct mr_c
 		mr_cell_model_string(cell, rows->model, mark->text);
 		break;
 	case THREAD:
-		mr_cell_number_or_null(cell, mark->thread != 0 ? run->threads[mark->thread].tid : 0, mark->thread == 0);
+		mr_cell_number_or_null(cell, mark->thread != 0 ? run->threads[mark->thread].tid : 0,
+		                       mark->thread == 0);
 		break;
 	case THREAD_NAME:
-		mr_cell_model_string(cell, rows->model, mark->thread == 0 ? 0 : run->threads[mark->thread].name);
+		mr_cell_model_string(cell, rows->model,
+		                     mark->thread == 0 ? 0 : run->threads[mark->thread].name);
 		break;
 	}
 }

@@ -7,8 +7,25 @@
 #include "tables_objects.h"
 
 enum {
-	RUN, OBJECT, CLASS, NAME, REPR, STATE, BIRTH, DEATH, LIFETIME, SIZE, TSIZE, LAST, FLAT, ADDRESS, LEVEL,
-	FUNCTION, FILE_, LINE, COLUMN_COUNT
+	RUN,
+	OBJECT,
+	CLASS,
+	NAME,
+	REPR,
+	STATE,
+	BIRTH,
+	DEATH,
+	LIFETIME,
+	SIZE,
+	TSIZE,
+	LAST,
+	FLAT,
+	ADDRESS,
+	LEVEL,
+	FUNCTION,
+	FILE_,
+	LINE,
+	COLUMN_COUNT
 };
 
 static const struct memstats_column columns[COLUMN_COUNT] = {
@@ -22,18 +39,20 @@ static const struct memstats_column columns[COLUMN_COUNT] = {
 	[DEATH] = { "death", MEMSTATS_TIME, "when it was freed or detached" },
 	[LIFETIME] = { "lifetime", MEMSTATS_DURATION, "from birth to death, or to the end of the log" },
 	[SIZE] = { "size", MEMSTATS_BYTES, "the largest that was measured, with what it refers to" },
-	[TSIZE] = { "tsize", MEMSTATS_BYTES, "size at the snapshot at which all objects together were largest" },
+	[TSIZE] = { "tsize", MEMSTATS_BYTES,
+	            "size at the snapshot at which all objects together were largest" },
 	[LAST] = { "last", MEMSTATS_BYTES, "size when it was last measured" },
 	[FLAT] = { "flat", MEMSTATS_BYTES, "of that, without what it refers to" },
 	[ADDRESS] = { "address", MEMSTATS_ADDRESS, "where it lay" },
 	[LEVEL] = { "level", MEMSTATS_COUNT, "levels of referents that were sized one by one" },
-	[FUNCTION] = { "function", MEMSTATS_TEXT, "where it was announced: the innermost frame of its trace" },
+	[FUNCTION] = { "function", MEMSTATS_TEXT,
+	               "where it was announced: the innermost frame of its trace" },
 	[FILE_] = { "file", MEMSTATS_TEXT, "the source file of that" },
 	[LINE] = { "line", MEMSTATS_ID, "the line in it" },
 };
 
-static const uint64_t size_columns = UINT64_C(1) << REPR | UINT64_C(1) << SIZE | UINT64_C(1) << LAST |
-                                     UINT64_C(1) << FLAT;
+static const uint64_t size_columns =
+	UINT64_C(1) << REPR | UINT64_C(1) << SIZE | UINT64_C(1) << LAST | UINT64_C(1) << FLAT;
 
 static size_t count_rows(const struct mr_run *run)
 {
@@ -101,13 +120,15 @@ static int objects_open(struct memstats_log *log, uint64_t needed, void **state,
 	*state = table;
 	table->log = log;
 	/* Asked for at once, so that it is read at once. */
-	MR_TRY(mr_model_load(log->model, needed & size_columns ? MR_LOAD_OBJECTS | MR_LOAD_SIZES : MR_LOAD_OBJECTS, err));
+	MR_TRY(mr_model_load(log->model,
+	                     needed & size_columns ? MR_LOAD_OBJECTS | MR_LOAD_SIZES : MR_LOAD_OBJECTS, err));
 	MR_TRY(mr_run_rows_init(&table->rows, log->model, count_rows, err));
 	*row_count = mr_run_rows_count(&table->rows);
 	return load_columns(table, needed, err);
 }
 
-static int objects_finish(void *state, const uint32_t *rows, size_t row_count, uint64_t shown, struct mr_error *err)
+static int objects_finish(void *state, const uint32_t *rows, size_t row_count, uint64_t shown,
+                          struct mr_error *err)
 {
 	(void)rows;
 	return row_count > 0 ? load_columns(state, shown, err) : 0;
@@ -156,8 +177,9 @@ static void cell_of_life(const struct mr_run *run, size_t row, size_t column, st
 	else if (column == LIFETIME)
 		mr_cell_number(cell, end > birth ? end - birth : 0);
 	else
-		mr_cell_string(cell, death == MR_NONE ? "alive"
-		                     : run->objects.death_reason[row] == MR_DEATH_DETACHED ? "detached" : "freed");
+		mr_cell_string(cell, death == MR_NONE                                      ? "alive"
+		                     : run->objects.death_reason[row] == MR_DEATH_DETACHED ? "detached"
+		                                                                           : "freed");
 }
 
 static void cell_of_text(const struct mr_model *model, const struct mr_run *run, size_t row, size_t column,
@@ -230,7 +252,8 @@ static void objects_cell(const void *state, size_t row, size_t column, struct mr
 }
 
 const struct mr_table_type mr_table_objects = {
-	.info = { "objects", "every tracked object: birth, death, sizes, where it was made", columns, COLUMN_COUNT, CLASS },
+	.info = { "objects", "every tracked object: birth, death, sizes, where it was made", columns,
+	          COLUMN_COUNT, CLASS },
 	.default_sort = "run,class,tsize,birth",
 	.open = objects_open,
 	.cell = objects_cell,

@@ -46,10 +46,12 @@ static void put_time(struct mr_writing *writing, uint64_t time_ns)
 	mr_buffer_printf(&writing->buffer, "  %-30s ", text);
 }
 
-static void put_head(struct mr_writing *writing, const struct mr_model *model, const struct mr_run *run, size_t row)
+static void put_head(struct mr_writing *writing, const struct mr_model *model, const struct mr_run *run,
+                     size_t row)
 {
 	const struct mr_objects *objects = &run->objects;
-	const bool freed = objects->death_ns[row] != MR_NONE && objects->death_reason[row] != MR_DEATH_DETACHED;
+	const bool freed =
+		objects->death_ns[row] != MR_NONE && objects->death_reason[row] != MR_DEATH_DETACHED;
 	const char *name = objects->name[row] != 0 ? mr_model_string(model, objects->name[row])
 	                                           : mr_run_class_name(model, run, objects->class_index[row]);
 
@@ -58,7 +60,8 @@ static void put_head(struct mr_writing *writing, const struct mr_model *model, c
 		mr_buffer_printf(&writing->buffer, " ( free )   ");
 	else
 		mr_buffer_printf(&writing->buffer, " 0x%08" PRIx64 " ", objects->address[row]);
-	put_name(writing, objects->label ? mr_model_string(model, objects->label[row]) : "", REPR_WIDTH, false);
+	put_name(writing, objects->label ? mr_model_string(model, objects->label[row]) : "", REPR_WIDTH,
+	         false);
 	mr_buffer_put_u8(&writing->buffer, '\n');
 }
 
@@ -106,9 +109,10 @@ static void put_referent(struct mr_writing *writing, const struct memstats_refer
 	const size_t size_at = writing->buffer.len;
 
 	put_bytes(writing, referent->size_bytes);
-	mr_buffer_printf(&writing->buffer, "%*s %3d%% [%" PRIu32 "]\n",
-	                 (int)(14 - (writing->buffer.len - size_at < 14 ? writing->buffer.len - size_at : 14)), "",
-	                 (int)percent, referent->level);
+	mr_buffer_printf(
+		&writing->buffer, "%*s %3d%% [%" PRIu32 "]\n",
+		(int)(14 - (writing->buffer.len - size_at < 14 ? writing->buffer.len - size_at : 14)), "",
+		(int)percent, referent->level);
 }
 
 /* What is under a referent that is left out is left out too. */
@@ -122,7 +126,8 @@ static void put_referents(struct mr_writing *writing, const struct memstats_stat
 		if (referent->level > hidden_level)
 			continue;
 		const double percent = state->size_bytes == 0 ? 0
-		                       : (double)referent->size_bytes * 100.0 / (double)state->size_bytes;
+		                                              : (double)referent->size_bytes * 100.0 /
+		                                                        (double)state->size_bytes;
 
 		hidden_level = percent > REFERENT_SHARE_MIN ? UINT32_MAX : referent->level;
 		if (hidden_level == UINT32_MAX)
@@ -148,12 +153,14 @@ static void put_object(struct mr_writing *writing, const struct mr_objects_table
 	if (run->objects.death_ns[index] != MR_NONE) {
 		put_time(writing, run->objects.death_ns[index]);
 		mr_buffer_printf(&writing->buffer, "%s\n",
-		                 run->objects.death_reason[index] == MR_DEATH_DETACHED ? "detach" : "finalize");
+		                 run->objects.death_reason[index] == MR_DEATH_DETACHED ? "detach"
+		                                                                       : "finalize");
 	}
 }
 
 /* A run's own line, where there are several runs. */
-static void put_run(struct mr_writing *writing, const struct mr_objects_table *table, size_t row, size_t *run_shown)
+static void put_run(struct mr_writing *writing, const struct mr_objects_table *table, size_t row,
+                    size_t *run_shown)
 {
 	const struct mr_model *model = table->log->model;
 	size_t index = 0;
@@ -165,7 +172,8 @@ static void put_run(struct mr_writing *writing, const struct mr_objects_table *t
 	*run_shown = run;
 }
 
-static int write_batch(struct mr_writing *writing, size_t first, size_t count, size_t *run_shown, struct mr_error *err)
+static int write_batch(struct mr_writing *writing, size_t first, size_t count, size_t *run_shown,
+                       struct mr_error *err)
 {
 	struct memstats_table *table = writing->table;
 	const struct mr_objects_table *objects = table->state;
@@ -197,7 +205,8 @@ int mr_objects_write_text(struct mr_writing *writing, struct mr_error *err)
 	size_t batch = BATCH_FIRST;
 
 	if (table->row_count > 0)
-		MR_TRY(mr_model_load(objects->log->model, MR_LOAD_SIZES, err)); /* for how objects show themselves */
+		MR_TRY(mr_model_load(objects->log->model, MR_LOAD_SIZES,
+		                     err)); /* for how objects show themselves */
 	else
 		mr_buffer_printf(&writing->buffer, "(no objects)\n");
 	for (size_t first = 0; first < table->row_count;) {

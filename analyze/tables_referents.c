@@ -24,9 +24,9 @@ static const struct memstats_column columns[COLUMN_COUNT] = {
 
 struct referents {
 	struct mr_run_rows rows;
-	struct mr_buffer text;  /* all paths as text, each with a final zero */
-	size_t **paths;         /* by run and path: where its text begins */
-	uint64_t *class_sizes;  /* by row */
+	struct mr_buffer text; /* all paths as text, each with a final zero */
+	size_t **paths;        /* by run and path: where its text begins */
+	uint64_t *class_sizes; /* by row */
 };
 
 static size_t count_rows(const struct mr_run *run)
@@ -35,7 +35,8 @@ static size_t count_rows(const struct mr_run *run)
 }
 
 /* "employees[].name": outermost first, so parents are collected before. */
-static void append_path(struct mr_buffer *text, const struct mr_model *model, const struct mr_run *run, uint32_t path)
+static void append_path(struct mr_buffer *text, const struct mr_model *model, const struct mr_run *run,
+                        uint32_t path)
 {
 	const char *names[MR_LOG_PATH_DEPTH_MAX];
 	const size_t start = text->len;
@@ -153,7 +154,8 @@ static void referents_cell(const void *state, size_t row, size_t column, struct 
 		mr_cell_string(cell, mr_run_class_name(model, run, total->class_index));
 		break;
 	case PATH:
-		mr_cell_string(cell, (const char *)referents->text.data + referents->paths[run_index][total->path]);
+		mr_cell_string(cell,
+		               (const char *)referents->text.data + referents->paths[run_index][total->path]);
 		break;
 	case LEVEL:
 		mr_cell_number(cell, run->paths[total->path].level);
@@ -174,7 +176,8 @@ static void referents_cell(const void *state, size_t row, size_t column, struct 
 }
 
 const struct mr_table_type mr_table_referents = {
-	.info = { "referents", "what the instances of each class refer to, merged by path", columns, COLUMN_COUNT, CLASS },
+	.info = { "referents", "what the instances of each class refer to, merged by path", columns,
+	          COLUMN_COUNT, CLASS },
 	.open = referents_open,
 	.cell = referents_cell,
 	.close = referents_close,

@@ -7,8 +7,24 @@
 #include <time.h>
 
 enum {
-	RUN, PID, NAME, COMMAND, PARENT, START, DURATION, EXIT, CODE, END, SNAPSHOTS, CLASSES, OBJECTS_MAX, SIZE_MAX_,
-	RSS_MAX, SAMPLES, FILE_, COLUMN_COUNT
+	RUN,
+	PID,
+	NAME,
+	COMMAND,
+	PARENT,
+	START,
+	DURATION,
+	EXIT,
+	CODE,
+	END,
+	SNAPSHOTS,
+	CLASSES,
+	OBJECTS_MAX,
+	SIZE_MAX_,
+	RSS_MAX,
+	SAMPLES,
+	FILE_,
+	COLUMN_COUNT
 };
 
 static const struct memstats_column columns[COLUMN_COUNT] = {
@@ -24,7 +40,8 @@ static const struct memstats_column columns[COLUMN_COUNT] = {
 	[END] = { "end", MEMSTATS_TEXT, "how recording ended: closed, exit, repaired, size, failed, cut" },
 	[SNAPSHOTS] = { "snapshots", MEMSTATS_COUNT, "snapshots of tracked objects" },
 	[CLASSES] = { "classes", MEMSTATS_COUNT, "tracked classes" },
-	[OBJECTS_MAX] = { "objects_max", MEMSTATS_COUNT, "tracked objects at the snapshot that has most of them" },
+	[OBJECTS_MAX] = { "objects_max", MEMSTATS_COUNT,
+	                  "tracked objects at the snapshot that has most of them" },
 	[SIZE_MAX_] = { "size_max", MEMSTATS_BYTES, "size of all tracked objects at the largest snapshot" },
 	[RSS_MAX] = { "rss_max", MEMSTATS_BYTES, "largest resident memory that was seen" },
 	[SAMPLES] = { "samples", MEMSTATS_COUNT, "readings of process memory" },
@@ -41,7 +58,8 @@ static void text_of_start(char out[32], uint64_t realtime_ns)
 	const time_t seconds = (time_t)(realtime_ns / 1000000000);
 	struct tm parts;
 
-	if (realtime_ns == 0 || !gmtime_r(&seconds, &parts) || strftime(out, 32, "%Y-%m-%dT%H:%M:%S", &parts) == 0) {
+	if (realtime_ns == 0 || !gmtime_r(&seconds, &parts) ||
+	    strftime(out, 32, "%Y-%m-%dT%H:%M:%S", &parts) == 0) {
 		out[0] = '\0';
 		return;
 	}
@@ -75,7 +93,8 @@ static void runs_close(void *state)
 	mr_free(runs);
 }
 
-static int runs_finish(void *state, const uint32_t *rows, size_t row_count, uint64_t shown, struct mr_error *err)
+static int runs_finish(void *state, const uint32_t *rows, size_t row_count, uint64_t shown,
+                       struct mr_error *err)
 {
 	const struct runs *runs = state;
 
@@ -157,8 +176,9 @@ static void runs_cell(const void *state, size_t row, size_t column, struct mr_ce
 		mr_cell_string(cell, mr_run_name(runs->model, run));
 		break;
 	case COMMAND:
-		mr_cell_model_string(cell, runs->model,
-		                     run->process_count == 0 ? 0 : run->processes[run->process_count - 1].command);
+		mr_cell_model_string(
+			cell, runs->model,
+			run->process_count == 0 ? 0 : run->processes[run->process_count - 1].command);
 		break;
 	case PARENT:
 		mr_cell_number_or_null(cell, (uint64_t)run->parent + 1, run->parent == MR_INDEX_NONE);

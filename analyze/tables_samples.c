@@ -5,7 +5,20 @@
 #include "table_rows.h"
 
 enum {
-	RUN, TIME, PROCESS, RSS, VSZ, PSS, USS, SWAP, FAULTS_MINOR, FAULTS_MAJOR, CPU_USER, CPU_SYSTEM, CPU, THREADS,
+	RUN,
+	TIME,
+	PROCESS,
+	RSS,
+	VSZ,
+	PSS,
+	USS,
+	SWAP,
+	FAULTS_MINOR,
+	FAULTS_MAJOR,
+	CPU_USER,
+	CPU_SYSTEM,
+	CPU,
+	THREADS,
 	COLUMN_COUNT
 };
 
@@ -18,8 +31,10 @@ static const struct memstats_column columns[COLUMN_COUNT] = {
 	[PSS] = { "pss", MEMSTATS_BYTES, "resident memory, with its share of what is shared" },
 	[USS] = { "uss", MEMSTATS_BYTES, "resident memory that is shared with nobody" },
 	[SWAP] = { "swap", MEMSTATS_BYTES, "swapped out memory" },
-	[FAULTS_MINOR] = { "faults_minor", MEMSTATS_COUNT, "page faults without reading, since the process's start" },
-	[FAULTS_MAJOR] = { "faults_major", MEMSTATS_COUNT, "page faults that read from disk, since the process's start" },
+	[FAULTS_MINOR] = { "faults_minor", MEMSTATS_COUNT,
+	                   "page faults without reading, since the process's start" },
+	[FAULTS_MAJOR] = { "faults_major", MEMSTATS_COUNT,
+	                   "page faults that read from disk, since the process's start" },
 	[CPU_USER] = { "cpu_user", MEMSTATS_DURATION, "processor time in the program, since its start" },
 	[CPU_SYSTEM] = { "cpu_system", MEMSTATS_DURATION, "processor time in the kernel, since its start" },
 	[CPU] = { "cpu", MEMSTATS_PERCENT, "of one processor, since the sample before" },

@@ -60,11 +60,13 @@ static int add_snapshot(void *context, const struct mr_snapshot_view *view, stru
 		code = mr_grow(&sizes->stretches, &sizes->stretch_capacity, sizes->stretch_count + 1,
 		               sizeof(*sizes->stretches));
 	MR_FAIL_IF(code < 0, err, code, "no memory for table sizes");
-	sizes->stretches[sizes->stretch_count++] = (struct stretch){ sizes->count, sizes->run, view->snapshot };
+	sizes->stretches[sizes->stretch_count++] =
+		(struct stretch){ sizes->count, sizes->run, view->snapshot };
 	for (size_t i = view->row_first; i < view->row_end; i++)
 		if (mr_object_is_alive(objects, i, view->time_ns))
-			sizes->rows[sizes->count++] = (struct row){ (uint32_t)i, view->class_index[i],
-				                                    view->size_bytes[i], view->flat_bytes[i] };
+			sizes->rows[sizes->count++] =
+				(struct row){ (uint32_t)i, view->class_index[i], view->size_bytes[i],
+				              view->flat_bytes[i] };
 	return 0;
 }
 
@@ -81,8 +83,8 @@ static int sizes_open(struct memstats_log *log, uint64_t needed, void **state, s
 		const size_t snapshots = log->model->runs[sizes->run].snapshot_count;
 
 		if (snapshots > 0)
-			MR_TRY(mr_model_replay(log->model, sizes->run, 0, (uint32_t)(snapshots - 1), add_snapshot,
-			                       sizes, err));
+			MR_TRY(mr_model_replay(log->model, sizes->run, 0, (uint32_t)(snapshots - 1),
+			                       add_snapshot, sizes, err));
 	}
 	*row_count = sizes->count;
 	return 0;

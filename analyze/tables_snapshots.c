@@ -5,8 +5,24 @@
 #include "table_rows.h"
 
 enum {
-	RUN, SNAPSHOT, TIME, DESCRIPTION, KIND, DURATION, OBJECTS, SIZE, OVERHEAD, RSS, VSZ, PSS, USS, SWAP, DATA,
-	STACK, CODE, COLUMN_COUNT
+	RUN,
+	SNAPSHOT,
+	TIME,
+	DESCRIPTION,
+	KIND,
+	DURATION,
+	OBJECTS,
+	SIZE,
+	OVERHEAD,
+	RSS,
+	VSZ,
+	PSS,
+	USS,
+	SWAP,
+	DATA,
+	STACK,
+	CODE,
+	COLUMN_COUNT
 };
 
 static const struct memstats_column columns[COLUMN_COUNT] = {
@@ -14,7 +30,8 @@ static const struct memstats_column columns[COLUMN_COUNT] = {
 	[SNAPSHOT] = { "snapshot", MEMSTATS_ID, "its number, as FILE@N names it" },
 	[TIME] = { "time", MEMSTATS_TIME, "when it was taken" },
 	[DESCRIPTION] = { "description", MEMSTATS_TEXT, "what the program called it" },
-	[KIND] = { "kind", MEMSTATS_TEXT, "taken by the program (\"call\"), at an interval (\"periodic\") or on request" },
+	[KIND] = { "kind", MEMSTATS_TEXT,
+	           "taken by the program (\"call\"), at an interval (\"periodic\") or on request" },
 	[DURATION] = { "duration", MEMSTATS_DURATION, "how long taking it took" },
 	[OBJECTS] = { "objects", MEMSTATS_COUNT, "tracked objects that were alive" },
 	[SIZE] = { "size", MEMSTATS_BYTES, "of all of them, with what they refer to" },
@@ -98,8 +115,9 @@ static void snapshots_cell(const void *state, size_t row, size_t column, struct 
 		break;
 	default: {
 		const uint64_t process[] = {
-			snapshot->rss_bytes,  snapshot->vsz_bytes,  snapshot->pss_bytes,   snapshot->uss_bytes,
-			snapshot->swap_bytes, snapshot->data_bytes, snapshot->stack_bytes, snapshot->code_bytes,
+			snapshot->rss_bytes,   snapshot->vsz_bytes,  snapshot->pss_bytes,
+			snapshot->uss_bytes,   snapshot->swap_bytes, snapshot->data_bytes,
+			snapshot->stack_bytes, snapshot->code_bytes,
 		};
 
 		mr_cell_optional(cell, process[column - RSS]);
@@ -108,8 +126,8 @@ static void snapshots_cell(const void *state, size_t row, size_t column, struct 
 }
 
 const struct mr_table_type mr_table_snapshots = {
-	.info = { "snapshots", "when all tracked objects were sized, and the memory of the process then", columns,
-	          COLUMN_COUNT, DESCRIPTION },
+	.info = { "snapshots", "when all tracked objects were sized, and the memory of the process then",
+	          columns, COLUMN_COUNT, DESCRIPTION },
 	.open = snapshots_open,
 	.cell = snapshots_cell,
 	.close = snapshots_close,

@@ -18,16 +18,15 @@
 #define DESCRIPTION_WIDTH 35
 #define CLASS_WIDTH 33
 
-enum {
-	RUN, SNAPSHOT, TIME, DESCRIPTION, TOTAL, CLASS, ACTIVE, SIZE, AVERAGE, PCT, COLUMN_COUNT
-};
+enum { RUN, SNAPSHOT, TIME, DESCRIPTION, TOTAL, CLASS, ACTIVE, SIZE, AVERAGE, PCT, COLUMN_COUNT };
 
 static const struct memstats_column columns[COLUMN_COUNT] = {
 	[RUN] = { "run", MEMSTATS_ID, "the run, counted from 1" },
 	[SNAPSHOT] = { "snapshot", MEMSTATS_ID, "the snapshot's number" },
 	[TIME] = { "time", MEMSTATS_TIME, "when it was taken" },
 	[DESCRIPTION] = { "description", MEMSTATS_TEXT, "what the program called it" },
-	[TOTAL] = { "total", MEMSTATS_BYTES, "resident memory of the process, or all that is tracked where that is more" },
+	[TOTAL] = { "total", MEMSTATS_BYTES,
+	            "resident memory of the process, or all that is tracked where that is more" },
 	[CLASS] = { "class", MEMSTATS_TEXT, "name of the class; none where nothing was tracked" },
 	[ACTIVE] = { "active", MEMSTATS_COUNT, "instances alive" },
 	[SIZE] = { "size", MEMSTATS_BYTES, "of all of them, with what they refer to" },
@@ -88,7 +87,8 @@ static void fill_run(struct summary *summary, uint32_t run_index, uint32_t *orde
 		for (uint32_t i = 0; i < classes; i++)
 			rows[i] = (struct row){ run_index, s, order[i], 0, 0 };
 		for (size_t i = 0; i < snapshot->class_total_count; i++) {
-			const struct mr_class_total *total = &run->class_totals[snapshot->class_total_first + i];
+			const struct mr_class_total *total =
+				&run->class_totals[snapshot->class_total_first + i];
 
 			if (total->class_index == 0)
 				continue;
@@ -116,8 +116,8 @@ static int summary_open(struct memstats_log *log, uint64_t needed, void **state,
 
 		count += run->snapshot_count * (run->class_count > 1 ? run->class_count - 1 : 1);
 		class_max = run->class_count > class_max ? run->class_count : class_max;
-		MR_FAIL_IF(count > MR_TABLE_ROWS_HELD_MAX, err, MR_ERR_LIMIT, "table summary has more than %u rows",
-		           MR_TABLE_ROWS_HELD_MAX);
+		MR_FAIL_IF(count > MR_TABLE_ROWS_HELD_MAX, err, MR_ERR_LIMIT,
+		           "table summary has more than %u rows", MR_TABLE_ROWS_HELD_MAX);
 	}
 	summary->rows = mr_alloc((count + 1) * sizeof(*summary->rows));
 	uint32_t *order = mr_alloc((class_max + 1) * sizeof(*order));
@@ -167,7 +167,8 @@ static void summary_cell(const void *state, size_t index, size_t column, struct 
 		mr_cell_number(cell, mr_snapshot_total(snapshot));
 		break;
 	case CLASS:
-		mr_cell_string(cell, nothing ? NULL : mr_run_class_name(summary->model, run, row->class_index));
+		mr_cell_string(cell,
+		               nothing ? NULL : mr_run_class_name(summary->model, run, row->class_index));
 		break;
 	case ACTIVE:
 		mr_cell_number_or_null(cell, row->count, nothing);
@@ -176,7 +177,8 @@ static void summary_cell(const void *state, size_t index, size_t column, struct 
 		mr_cell_number_or_null(cell, row->size_bytes, nothing);
 		break;
 	case AVERAGE:
-		mr_cell_number_or_null(cell, row->count > 0 ? row->size_bytes / row->count : 0, row->count == 0);
+		mr_cell_number_or_null(cell, row->count > 0 ? row->size_bytes / row->count : 0,
+		                       row->count == 0);
 		break;
 	case PCT:
 		mr_cell_percent(cell, (double)row->size_bytes, (double)mr_snapshot_total(snapshot));
@@ -218,7 +220,8 @@ static void put_average(struct mr_writing *writing, uint64_t size_bytes, uint64_
 	const uint64_t hundredths = (uint64_t)(((unsigned __int128)size_bytes * 100 + unit / 2) / unit);
 	char text[32];
 
-	snprintf(text, sizeof(text), "%4" PRIu64 ".%02" PRIu64 " %s", hundredths / 100, hundredths % 100, units[degree]);
+	snprintf(text, sizeof(text), "%4" PRIu64 ".%02" PRIu64 " %s", hundredths / 100, hundredths % 100,
+	         units[degree]);
 	mr_buffer_printf(&writing->buffer, " %12s", text);
 }
 
@@ -229,7 +232,8 @@ static void put_name(struct mr_writing *writing, const char *text, size_t width)
 	mr_output_field(&writing->buffer, writing->scratch.data, writing->scratch.len, width, false);
 }
 
-static void put_snapshot(struct mr_writing *writing, const struct mr_model *model, const struct mr_snapshot *snapshot)
+static void put_snapshot(struct mr_writing *writing, const struct mr_model *model,
+                         const struct mr_snapshot *snapshot)
 {
 	put_name(writing, mr_model_string(model, snapshot->description), DESCRIPTION_WIDTH);
 	mr_buffer_printf(&writing->buffer, " %11s", "active");
@@ -241,7 +245,8 @@ static void put_class(struct mr_writing *writing, const struct summary *summary,
 {
 	const struct mr_run *run = &summary->model->runs[row->run];
 	const uint64_t total = mr_snapshot_total(&run->snapshots[row->snapshot]);
-	const unsigned percent = total == 0 ? 0 : (unsigned)((unsigned __int128)row->size_bytes * 100 / total);
+	const unsigned percent =
+		total == 0 ? 0 : (unsigned)((unsigned __int128)row->size_bytes * 100 / total);
 
 	mr_buffer_append(&writing->buffer, "  ", 2);
 	put_name(writing, mr_run_class_name(summary->model, run, row->class_index), CLASS_WIDTH);
@@ -349,7 +354,8 @@ static int summary_write_text(struct mr_writing *writing, struct mr_error *err)
 }
 
 const struct mr_table_type mr_table_summary = {
-	.info = { "summary", "each class at each snapshot, as ClassTracker prints it", columns, COLUMN_COUNT, CLASS },
+	.info = { "summary", "each class at each snapshot, as ClassTracker prints it", columns, COLUMN_COUNT,
+	          CLASS },
 	.open = summary_open,
 	.cell = summary_cell,
 	.close = summary_close,

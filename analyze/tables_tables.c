@@ -3,8 +3,8 @@
  * The table of tables: what `memstats tables` prints.  It needs no log, so it is
  * not in the registry with the others.
  */
-#include "output.h"
 #include "tables_tables.h"
+#include "output.h"
 
 enum { TABLE, COLUMN, TYPE, UNIT, HELP, COLUMN_COUNT };
 
@@ -73,8 +73,8 @@ static int tables_write_text(struct mr_writing *writing, struct mr_error *err)
 		if (row->table != last)
 			mr_buffer_printf(&writing->buffer, "%s%s: %s\n", last ? "\n" : "", row->table->name,
 			                 row->table->summary);
-		mr_buffer_printf(&writing->buffer, "  %-14s %-13s %s\n", column->name, mr_type_name(column->type),
-		                 column->help);
+		mr_buffer_printf(&writing->buffer, "  %-15s  %-12s  %s\n", column->name,
+		                 mr_type_name(column->type), column->help);
 		last = row->table;
 	}
 	mr_output_more(writing);

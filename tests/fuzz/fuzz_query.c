@@ -19,13 +19,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 enum { NAME, SIZE, BIRTH, DEATH, CHANGE, SHARE, ADDRESS, COLUMN_COUNT };
 
 static const struct memstats_column columns[COLUMN_COUNT] = {
-	[NAME] = { "name", MEMSTATS_TEXT, "" },          [SIZE] = { "size", MEMSTATS_BYTES, "" },
-	[BIRTH] = { "birth", MEMSTATS_TIME, "" },        [DEATH] = { "death", MEMSTATS_TIME, "" },
-	[CHANGE] = { "change", MEMSTATS_COUNT_CHANGE, "" }, [SHARE] = { "share", MEMSTATS_PERCENT, "" },
+	[NAME] = { "name", MEMSTATS_TEXT, "" },
+	[SIZE] = { "size", MEMSTATS_BYTES, "" },
+	[BIRTH] = { "birth", MEMSTATS_TIME, "" },
+	[DEATH] = { "death", MEMSTATS_TIME, "" },
+	[CHANGE] = { "change", MEMSTATS_COUNT_CHANGE, "" },
+	[SHARE] = { "share", MEMSTATS_PERCENT, "" },
 	[ADDRESS] = { "address", MEMSTATS_ADDRESS, "" },
 };
 
-static int made_open(struct memstats_log *log, uint64_t needed, void **state, size_t *row_count, struct mr_error *err)
+static int made_open(struct memstats_log *log, uint64_t needed, void **state, size_t *row_count,
+                     struct mr_error *err)
 {
 	(void)log;
 	(void)needed;
@@ -95,7 +99,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	require(query && value, "no memory");
 	for (int step = 0; step < STEPS_MAX && at < size && !refused; step++) {
-		const enum memstats_operation operation = (enum memstats_operation)(data[at++] % (MEMSTATS_COLUMNS + 1));
+		const enum memstats_operation operation =
+			(enum memstats_operation)(data[at++] % (MEMSTATS_COLUMNS + 1));
 		const size_t len = strnlen((const char *)data + at, size - at);
 		struct memstats_error error = { 0, "" };
 
@@ -103,7 +108,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		value[len] = '\0';
 		at += len < size - at ? len + 1 : len;
 		refused = memstats_query_add(query, operation, value, &error) < 0;
-		require(refused == (error.message[0] != '\0'), "a refusal without a word, or a word without a refusal");
+		require(refused == (error.message[0] != '\0'),
+		        "a refusal without a word, or a word without a refusal");
 	}
 	if (!refused) {
 		struct memstats_table *table = NULL;

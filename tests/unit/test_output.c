@@ -13,9 +13,9 @@
 enum { NAME, SIZE, TIME, CHANGE, SHARE, ADDRESS, NOTHING, COLUMN_COUNT };
 
 static const struct memstats_column columns[COLUMN_COUNT] = {
-	[NAME] = { "name", MEMSTATS_TEXT, "" },          [SIZE] = { "size", MEMSTATS_BYTES, "" },
-	[TIME] = { "time", MEMSTATS_TIME, "" },          [CHANGE] = { "change", MEMSTATS_BYTES_CHANGE, "" },
-	[SHARE] = { "share", MEMSTATS_PERCENT, "" },     [ADDRESS] = { "address", MEMSTATS_ADDRESS, "" },
+	[NAME] = { "name", MEMSTATS_TEXT, "" },        [SIZE] = { "size", MEMSTATS_BYTES, "" },
+	[TIME] = { "time", MEMSTATS_TIME, "" },        [CHANGE] = { "change", MEMSTATS_BYTES_CHANGE, "" },
+	[SHARE] = { "share", MEMSTATS_PERCENT, "" },   [ADDRESS] = { "address", MEMSTATS_ADDRESS, "" },
 	[NOTHING] = { "nothing", MEMSTATS_COUNT, "" },
 };
 
@@ -32,7 +32,8 @@ static const struct row {
 	{ "W\xc3\xa4rme \xe2\x80\xae\xc2\x9b", 7, 3600000000000, -7, 1.0 / 3 },
 };
 
-static int made_open(struct memstats_log *log, uint64_t needed, void **state, size_t *row_count, struct mr_error *err)
+static int made_open(struct memstats_log *log, uint64_t needed, void **state, size_t *row_count,
+                     struct mr_error *err)
 {
 	(void)log;
 	(void)needed;
@@ -85,7 +86,8 @@ static const struct mr_table_type made = {
 };
 
 /* What is written of the table after LIMIT (NULL: none) and with COLUMNS (NULL: all). To be freed. */
-static char *written(enum memstats_format format, unsigned flags, const char *limit, const char *shown, size_t *len)
+static char *written(enum memstats_format format, unsigned flags, const char *limit, const char *shown,
+                     size_t *len)
 {
 	struct memstats_query *query = memstats_query_new();
 	struct memstats_table *table = NULL;
@@ -149,8 +151,8 @@ Test(output, csv__doubles_quotes_and_ends_lines_as_rfc_4180_has_it)
 	expect_written(MEMSTATS_FORMAT_CSV, 0, NULL, NULL,
 	               "name,size,time,change,share,address,nothing\r\n"
 	               "Node,1536,1.25,1024,12.5,0x7fff00000000,\r\n"
-	               "\"a, \"\"b\"\"\\x1b[31m|<i>\\xff\\x0a\",18446744073709551615,0.000000001,-9223372036854775808,0,"
-	               "0x7fff00000001,\r\n"
+	               "\"a, \"\"b\"\"\\x1b[31m|<i>\\xff\\x0a\",18446744073709551615,0.000000001,"
+	               "-9223372036854775808,0,0x7fff00000001,\r\n"
 	               ",0,0.0,0,100,0x7fff00000002,\r\n"
 	               "W\xc3\xa4rme \\xe2\\x80\\xae\\xc2\\x9b,7,3600.0,-7,0.333333,0x7fff00000003,\r\n");
 }
@@ -170,7 +172,8 @@ Test(output, ndjson__is_a_row_a_line_of_plain_ascii)
 {
 	expect_written(MEMSTATS_FORMAT_NDJSON, 0, NULL, "name,time,nothing",
 	               "{\"name\": \"Node\", \"time\": 1.25, \"nothing\": null}\n"
-	               "{\"name\": \"a, \\\"b\\\"\\\\x1b[31m|<i>\\\\xff\\\\x0a\", \"time\": 0.000000001, \"nothing\": null}\n"
+	               "{\"name\": \"a, \\\"b\\\"\\\\x1b[31m|<i>\\\\xff\\\\x0a\", \"time\": 0.000000001, "
+	               "\"nothing\": null}\n"
 	               "{\"name\": null, \"time\": 0.0, \"nothing\": null}\n"
 	               "{\"name\": \"W\\u00E4rme \\u202E\\u009B\", \"time\": 3600.0, \"nothing\": null}\n");
 }
@@ -247,7 +250,8 @@ Test(output, full_disk__is_an_error_that_says_so)
 
 	cr_assert(ne(ptr, full, NULL));
 	cr_assert(eq(int, mr_table_new(NULL, &made, NULL, &table, NULL), 0));
-	cr_expect(eq(int, memstats_table_write(table, MEMSTATS_FORMAT_TEXT, 0, full, &error), MEMSTATS_ERR_WRITE));
+	cr_expect(eq(int, memstats_table_write(table, MEMSTATS_FORMAT_TEXT, 0, full, &error),
+	             MEMSTATS_ERR_WRITE));
 	cr_expect(ne(ptr, strstr(error.message, "No space left"), NULL), "%s", error.message);
 	fclose(full);
 	memstats_table_free(table);
@@ -258,7 +262,8 @@ Test(output, unknown_format__is_refused)
 	struct memstats_table *table = NULL;
 
 	cr_assert(eq(int, mr_table_new(NULL, &made, NULL, &table, NULL), 0));
-	cr_expect(eq(int, memstats_table_write(table, (enum memstats_format)9, 0, stdout, NULL), MEMSTATS_ERR_ARG));
+	cr_expect(eq(int, memstats_table_write(table, (enum memstats_format)9, 0, stdout, NULL),
+	             MEMSTATS_ERR_ARG));
 	memstats_table_free(table);
 }
 
@@ -270,8 +275,10 @@ Test(output, name__is_cut_at_either_end)
 		bool from_left;
 		const char *expected;
 	} cases[] = {
-		{ "This is a long text.", 8, false, "This ..." }, { "This is a long text.", 8, true, "...text." },
-		{ "short", 8, true, "short" },                    { "exactly8", 8, true, "exactly8" },
+		{ "This is a long text.", 8, false, "This ..." },
+		{ "This is a long text.", 8, true, "...text." },
+		{ "short", 8, true, "short" },
+		{ "exactly8", 8, true, "exactly8" },
 		{ "\xc3\xa4\xc3\xb6\xc3\xbc\xc3\x9f\xc3\xa4", 4, true, "...\xc3\xa4" },
 	};
 
@@ -292,7 +299,8 @@ Test(output, seconds__are_exact_and_short)
 		uint64_t time_ns;
 		const char *expected;
 	} cases[] = {
-		{ 0, "0.0" }, { 1, "0.000000001" }, { 1500000000, "1.5" }, { UINT64_MAX, "18446744073.709551615" },
+		{ 0, "0.0" },          { 1, "0.000000001" },
+		{ 1500000000, "1.5" }, { UINT64_MAX, "18446744073.709551615" },
 		{ 2000000000, "2.0" }, { 100, "0.0000001" },
 	};
 

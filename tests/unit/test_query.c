@@ -27,7 +27,8 @@ static const struct memstats_column columns[COLUMN_COUNT] = {
 static struct mr_cell *rows; /* COLUMN_COUNT a row */
 static size_t row_total;
 
-static int made_open(struct memstats_log *log, uint64_t needed, void **state, size_t *row_count, struct mr_error *err)
+static int made_open(struct memstats_log *log, uint64_t needed, void **state, size_t *row_count,
+                     struct mr_error *err)
 {
 	(void)log;
 	(void)needed;
@@ -56,7 +57,14 @@ static const struct mr_table_type made = {
 
 static void make_rows(size_t count, unsigned seed)
 {
-	static const char *const names[] = { "Node", "Leaf", "node", "Employee", "Node", "", "No\xff" "de" };
+	static const char *const names[] = { "Node",
+		                             "Leaf",
+		                             "node",
+		                             "Employee",
+		                             "Node",
+		                             "",
+		                             "No\xff"
+		                             "de" };
 
 	srand(seed);
 	row_total = count;
@@ -65,10 +73,13 @@ static void make_rows(size_t count, unsigned seed)
 	for (size_t i = 0; i < count; i++) {
 		struct mr_cell *row = rows + i * COLUMN_COUNT;
 
-		mr_cell_string(&row[NAME], rand() % 10 == 0 ? NULL : names[(size_t)rand() % MR_ARRAY_LEN(names)]);
-		mr_cell_number(&row[SIZE], (uint64_t)(rand() % 50) * (rand() % 7 == 0 ? UINT64_C(1) << 40 : 1));
+		mr_cell_string(&row[NAME],
+		               rand() % 10 == 0 ? NULL : names[(size_t)rand() % MR_ARRAY_LEN(names)]);
+		mr_cell_number(&row[SIZE],
+		               (uint64_t)(rand() % 50) * (rand() % 7 == 0 ? UINT64_C(1) << 40 : 1));
 		mr_cell_number(&row[COUNT], (uint64_t)(rand() % 3));
-		mr_cell_number_or_null(&row[TIME], rand() % 8 == 0 ? UINT64_MAX : (uint64_t)rand() % 20, rand() % 4 == 0);
+		mr_cell_number_or_null(&row[TIME], rand() % 8 == 0 ? UINT64_MAX : (uint64_t)rand() % 20,
+		                       rand() % 4 == 0);
 		mr_cell_change(&row[CHANGE], rand() % 21 - 10);
 		mr_cell_percent(&row[SHARE], rand() % 9 - 4, rand() % 5);
 		mr_cell_number(&row[SIZE_MAX_], i);
@@ -93,10 +104,10 @@ static struct memstats_table *run(const struct step *steps, size_t count)
 	struct memstats_error error = { 0, "" };
 
 	for (size_t i = 0; i < count; i++)
-		cr_assert(eq(int, memstats_query_add(query, steps[i].operation, steps[i].value, &error), 0), "%s",
-		          error.message);
-	cr_assert(eq(int, mr_table_new(NULL, &made, query, &table, (struct mr_error *)(void *)&error), 0), "%s",
-	          error.message);
+		cr_assert(eq(int, memstats_query_add(query, steps[i].operation, steps[i].value, &error), 0),
+		          "%s", error.message);
+	cr_assert(eq(int, mr_table_new(NULL, &made, query, &table, (struct mr_error *)(void *)&error), 0),
+	          "%s", error.message);
 	memstats_query_free(query);
 	return table;
 }
@@ -189,7 +200,8 @@ static bool plain_keeps(const struct step *step, size_t row)
 	if (step->operation == MEMSTATS_FILTER)
 		return strstr(cells[NAME].text, step->value) != NULL;
 	if (step->operation == MEMSTATS_MATCH) /* "^N.*e$" */
-		return cells[NAME].len > 1 && cells[NAME].text[0] == 'N' && cells[NAME].text[cells[NAME].len - 1] == 'e';
+		return cells[NAME].len > 1 && cells[NAME].text[0] == 'N' &&
+		       cells[NAME].text[cells[NAME].len - 1] == 'e';
 	if (strncmp(step->value, "time", 4) == 0)
 		return !cells[TIME].is_null && cells[TIME].number != 5;
 	return cells[SIZE].number >= 10;
@@ -245,8 +257,8 @@ static void expect_as_plain(const struct step *steps, size_t count)
 		plain_step(&plain, &steps[i]);
 	cr_assert(eq(sz, memstats_table_row_count(table), plain.count));
 	for (size_t i = 0; i < plain.count; i++)
-		cr_assert(eq(sz, mr_table_row(table, i), plain.rows[i]), "row %zu of a query of %zu steps, the first '%s'", i,
-		          count, steps[0].value);
+		cr_assert(eq(sz, mr_table_row(table, i), plain.rows[i]),
+		          "row %zu of a query of %zu steps, the first '%s'", i, count, steps[0].value);
 	cr_expect(eq(sz, memstats_table_hidden_count(table), row_total - plain.count));
 	free(plain.rows);
 	memstats_table_free(table);
@@ -259,12 +271,15 @@ TestSuite(query, .fini = forget_rows);
 Test(query, random_queries__do_as_the_plain_way)
 {
 	static const struct step choices[] = {
-		{ MEMSTATS_SORT, "size" },      { MEMSTATS_SORT, "name,size,time" }, { MEMSTATS_SORT, "time" },
-		{ MEMSTATS_SORT, "share" },     { MEMSTATS_SORT, "count,change" },   { MEMSTATS_SORT, "name" },
-		{ MEMSTATS_SORT, "time,share" }, { MEMSTATS_REVERSE, "" },           { MEMSTATS_REVERSE, "" },
-		{ MEMSTATS_FILTER, "o" },       { MEMSTATS_MATCH, "^N.*e$" },        { MEMSTATS_WHERE, "size>=10" },
-		{ MEMSTATS_WHERE, "time != 5ns" }, { MEMSTATS_LIMIT, "7" },          { MEMSTATS_LIMIT, "60" },
-		{ MEMSTATS_LIMIT, "0.25" },     { MEMSTATS_LIMIT, "200" },
+		{ MEMSTATS_SORT, "size" },         { MEMSTATS_SORT, "name,size,time" },
+		{ MEMSTATS_SORT, "time" },         { MEMSTATS_SORT, "share" },
+		{ MEMSTATS_SORT, "count,change" }, { MEMSTATS_SORT, "name" },
+		{ MEMSTATS_SORT, "time,share" },   { MEMSTATS_REVERSE, "" },
+		{ MEMSTATS_REVERSE, "" },          { MEMSTATS_FILTER, "o" },
+		{ MEMSTATS_MATCH, "^N.*e$" },      { MEMSTATS_WHERE, "size>=10" },
+		{ MEMSTATS_WHERE, "time != 5ns" }, { MEMSTATS_LIMIT, "7" },
+		{ MEMSTATS_LIMIT, "60" },          { MEMSTATS_LIMIT, "0.25" },
+		{ MEMSTATS_LIMIT, "200" },
 	};
 
 	for (unsigned round = 0; round < 400; round++) {
@@ -298,7 +313,8 @@ Test(query, sort_with_limit__gives_the_first_of_the_sorted_rows)
 
 Test(query, columns__shows_those_in_the_order_given_once_each)
 {
-	static const struct step steps[] = { { MEMSTATS_COLUMNS, "size, name" }, { MEMSTATS_COLUMNS, "cou,name" } };
+	static const struct step steps[] = { { MEMSTATS_COLUMNS, "size, name" },
+		                             { MEMSTATS_COLUMNS, "cou,name" } };
 
 	make_rows(3, 1);
 	struct memstats_table *table = run(steps, 2);
@@ -321,7 +337,8 @@ struct refusal {
 ParameterizedTestParameters(query, bad_values__are_refused_by_name)
 {
 	static struct refusal refusals[] = {
-		{ MEMSTATS_LIMIT, "nan", "--limit: 'nan' is neither a number of rows (1, 2, ...) nor a fraction" },
+		{ MEMSTATS_LIMIT, "nan",
+		  "--limit: 'nan' is neither a number of rows (1, 2, ...) nor a fraction" },
 		{ MEMSTATS_LIMIT, "inf", "--limit" },
 		{ MEMSTATS_LIMIT, "-1", "--limit" },
 		{ MEMSTATS_LIMIT, "0", "--limit" },
@@ -334,7 +351,8 @@ ParameterizedTestParameters(query, bad_values__are_refused_by_name)
 		{ MEMSTATS_LIMIT, "5 ", "--limit" },
 		{ MEMSTATS_LIMIT, "99999999999999999999", "--limit" },
 		{ MEMSTATS_SORT, "", "--sort: needs the name of a column" },
-		{ MEMSTATS_SORT, "nothing", "--sort: table made has no column 'nothing'; it has name, size, count, time" },
+		{ MEMSTATS_SORT, "nothing",
+		  "--sort: table made has no column 'nothing'; it has name, size, count, time" },
 		{ MEMSTATS_SORT, "size,", "--sort: table made has no column ''" },
 		{ MEMSTATS_SORT, "c", "--sort: 'c' could be count, change" },
 		{ MEMSTATS_COLUMNS, "name;size", "--columns: table made has no column 'name;size'" },
@@ -348,9 +366,11 @@ ParameterizedTestParameters(query, bad_values__are_refused_by_name)
 		{ MEMSTATS_WHERE, ">=5", "--where" },
 		{ MEMSTATS_WHERE, "size!5", "--where" },
 		{ MEMSTATS_WHERE, "", "--where" },
-		{ MEMSTATS_WHERE, "size>=much", "--where: 'much' is not a value of column size, which takes a size" },
+		{ MEMSTATS_WHERE, "size>=much",
+		  "--where: 'much' is not a value of column size, which takes a size" },
 		{ MEMSTATS_WHERE, "size>=-5", "--where" },
-		{ MEMSTATS_WHERE, "count=1.5", "--where: '1.5' is not a value of column count, which takes a whole" },
+		{ MEMSTATS_WHERE, "count=1.5",
+		  "--where: '1.5' is not a value of column count, which takes a whole" },
 		{ MEMSTATS_WHERE, "share<nan", "--where" },
 		{ MEMSTATS_WHERE, "share<", "--where" },
 		{ MEMSTATS_WHERE, "time<soon", "--where" },
@@ -374,8 +394,8 @@ Test(query, limit__of_a_fraction_is_of_the_rows_that_are_left)
 		size_t count;
 		size_t left;
 	} cases[] = {
-		{ "1.0", 7, 7 }, { "0.29", 100, 29 }, { "0.1", 3, 1 }, { ".5", 9, 4 }, { "1.", 4, 4 },
-		{ "0.000001", 10, 1 }, { "0.5", 0, 0 }, { "18446744073709551615", 5, 5 },
+		{ "1.0", 7, 7 }, { "0.29", 100, 29 },   { "0.1", 3, 1 }, { ".5", 9, 4 },
+		{ "1.", 4, 4 },  { "0.000001", 10, 1 }, { "0.5", 0, 0 }, { "18446744073709551615", 5, 5 },
 	};
 
 	for (size_t i = 0; i < MR_ARRAY_LEN(cases); i++) {
@@ -384,7 +404,8 @@ Test(query, limit__of_a_fraction_is_of_the_rows_that_are_left)
 		make_rows(cases[i].count, 1);
 		struct memstats_table *table = run(&step, 1);
 
-		cr_expect(eq(sz, memstats_table_row_count(table), cases[i].left), "%s of %zu", cases[i].value, cases[i].count);
+		cr_expect(eq(sz, memstats_table_row_count(table), cases[i].left), "%s of %zu", cases[i].value,
+		          cases[i].count);
 		memstats_table_free(table);
 		forget_rows();
 	}
@@ -428,8 +449,8 @@ Test(query, where__reads_values_as_the_type_of_the_column_has_them)
 		} else {
 			cr_assert(eq(int, code, 0), "%s", err.message);
 			cr_expect(eq(sz, condition.column, cases[i].column));
-			cr_expect(eq(int, mr_condition_holds(&condition, &cases[i].cell), cases[i].holds), "%s",
-			          cases[i].condition);
+			cr_expect(eq(int, mr_condition_holds(&condition, &cases[i].cell), cases[i].holds),
+			          "%s", cases[i].condition);
 		}
 		memstats_query_free(query);
 	}
@@ -437,14 +458,22 @@ Test(query, where__reads_values_as_the_type_of_the_column_has_them)
 
 Test(query, match__takes_every_usual_expression)
 {
-	static const char *const patterns[] = { "^N", "a+b+c+d+e+f+g+h+i+j+k+l+m+n+o+p+", "[]a-c]{3}", "[^]{99999}]", "(a|b)*",
-		                                "\\(\\[\\{", "[[:alpha:]]+", "x{2,100}y{1000}", "" };
+	static const char *const patterns[] = { "^N",
+		                                "a+b+c+d+e+f+g+h+i+j+k+l+m+n+o+p+",
+		                                "[]a-c]{3}",
+		                                "[^]{99999}]",
+		                                "(a|b)*",
+		                                "\\(\\[\\{",
+		                                "[[:alpha:]]+",
+		                                "x{2,100}y{1000}",
+		                                "" };
 
 	for (size_t i = 0; i < MR_ARRAY_LEN(patterns); i++) {
 		struct memstats_query *query = memstats_query_new();
 		struct memstats_error error = { 0, "" };
 
-		cr_expect(eq(int, memstats_query_add(query, MEMSTATS_MATCH, patterns[i], &error), 0), "%s", error.message);
+		cr_expect(eq(int, memstats_query_add(query, MEMSTATS_MATCH, patterns[i], &error), 0), "%s",
+		          error.message);
 		memstats_query_free(query);
 	}
 }

@@ -21,7 +21,9 @@ static void open_built(void)
 {
 	struct mr_model *model = NULL;
 
-	cr_assert(eq(int, mr_model_open_memory(builder.bytes.data, builder.bytes.len, "made.dat", &model, NULL), 0));
+	cr_assert(eq(int,
+	             mr_model_open_memory(builder.bytes.data, builder.bytes.len, "made.dat", &model, NULL),
+	             0));
 	cr_assert(eq(int, mr_log_from_model_take(model, &logged, NULL), 0));
 }
 
@@ -65,7 +67,8 @@ static struct memstats_table *table_of(const char *name, struct memstats_query *
 {
 	struct memstats_table *table = NULL;
 
-	cr_assert(eq(int, memstats_table_new(logged, name, query, &table, &error), 0), "%s: %s", name, error.message);
+	cr_assert(eq(int, memstats_table_new(logged, name, query, &table, &error), 0), "%s: %s", name,
+	          error.message);
 	memstats_query_free(query);
 	return table;
 }
@@ -127,10 +130,12 @@ static void query_every_column(const struct memstats_table_info *info)
 		struct memstats_query *query = query_of(MEMSTATS_SORT, info->columns[i].name);
 
 		cr_assert(eq(int, memstats_query_add(query, MEMSTATS_REVERSE, NULL, NULL), 0));
-		cr_assert(eq(int, memstats_query_add(query, MEMSTATS_COLUMNS, info->columns[i].name, NULL), 0));
+		cr_assert(
+			eq(int, memstats_query_add(query, MEMSTATS_COLUMNS, info->columns[i].name, NULL), 0));
 		struct memstats_table *sorted = table_of(info->name, query);
 
-		cr_expect(eq(sz, memstats_table_row_count(sorted), row_count), "%s by %s", info->name, info->columns[i].name);
+		cr_expect(eq(sz, memstats_table_row_count(sorted), row_count), "%s by %s", info->name,
+		          info->columns[i].name);
 		cr_expect(eq(sz, memstats_table_column_count(sorted), 1));
 		read_all(sorted);
 		memstats_table_free(sorted);
@@ -146,8 +151,9 @@ static void write_every_format(const char *name)
 		size_t len = 0;
 		FILE *stream = open_memstream(&text, &len);
 
-		cr_expect(eq(int, memstats_table_write(table, (enum memstats_format)format, 0, stream, &error), 0), "%s",
-		          error.message);
+		cr_expect(eq(int,
+		             memstats_table_write(table, (enum memstats_format)format, 0, stream, &error), 0),
+		          "%s", error.message);
 		fclose(stream);
 		cr_expect(eq(sz, strlen(text), len), "%s has no zero byte", name);
 		free(text);
@@ -165,15 +171,19 @@ Test(table, every_table__is_described)
 
 		cr_expect(gt(sz, strlen(info->summary), 0));
 		cr_assert(lt(sz, info->name_column, info->column_count));
-		cr_expect(eq(int, (int)info->columns[info->name_column].type, MEMSTATS_TEXT), "%s has a name", info->name);
+		cr_expect(eq(int, (int)info->columns[info->name_column].type, MEMSTATS_TEXT), "%s has a name",
+		          info->name);
 		for (size_t k = 0; k < info->column_count; k++) {
 			const char *name = info->columns[k].name;
 
 			cr_assert(ne(ptr, (void *)name, NULL), "%s has a column without a name", info->name);
-			cr_expect(eq(sz, strspn(name, "abcdefghijklmnopqrstuvwxyz_"), strlen(name)), "%s.%s", info->name, name);
-			cr_expect(gt(sz, strlen(info->columns[k].help), 0), "%s.%s has help", info->name, name);
+			cr_expect(eq(sz, strspn(name, "abcdefghijklmnopqrstuvwxyz_"), strlen(name)), "%s.%s",
+			          info->name, name);
+			cr_expect(gt(sz, strlen(info->columns[k].help), 0), "%s.%s has help", info->name,
+			          name);
 			for (size_t other = 0; other < k; other++)
-				cr_expect(ne(str, (char *)info->columns[other].name, (char *)name), "%s", info->name);
+				cr_expect(ne(str, (char *)info->columns[other].name, (char *)name), "%s",
+				          info->name);
 		}
 	}
 }
@@ -217,7 +227,9 @@ Test(table, objects__say_what_the_log_does, .init = open_sample)
 	cr_expect(eq(u64, number_at(table, root, "tsize"), 150)); /* snapshot 2 is the largest */
 	cr_expect(eq(u64, number_at(table, root, "last"), 48));
 	cr_expect(eq(u64, number_at(table, root, "address"), 0x1000));
-	cr_expect(eq(int, memstats_table_is_null(table, root, (size_t)memstats_table_find_column(table, "death")), true));
+	cr_expect(eq(int,
+	             memstats_table_is_null(table, root, (size_t)memstats_table_find_column(table, "death")),
+	             true));
 	cr_expect(eq(str, (char *)text_at(table, leaf, "state"), "freed"));
 	cr_expect(eq(u64, number_at(table, leaf, "lifetime"), 3300));
 	cr_expect(eq(u64, number_at(table, leaf, "last"), 20));
@@ -292,8 +304,8 @@ Test(table, details__order_siblings_by_size_and_keep_what_is_under_each)
 	LOG_ROWS(&builder, MR_KIND_PATHS, 3, 1, 0, 3, 2, 0, 4, 3, 1, 5, 4, 2, 6);
 	LOG_ROWS(&builder, MR_KIND_BIRTHS, 7, 1, 10, 1, 0, 0x1000, 0, 0);
 	LOG_ROWS(&builder, MR_KIND_SIZES, 4, 1, 1, 900, 48);
-	LOG_ROWS(&builder, MR_KIND_REFERENTS, 6, 1, 1, 1, 1, 100, 10, 1, 1, 3, 1, 90, 90, 1, 1, 2, 1, 700, 600, 1, 1, 4, 1,
-	         100, 100);
+	LOG_ROWS(&builder, MR_KIND_REFERENTS, 6, 1, 1, 1, 1, 100, 10, 1, 1, 3, 1, 90, 90, 1, 1, 2, 1, 700,
+	         600, 1, 1, 4, 1, 100, 100);
 	LOG_ROWS(&builder, MR_KIND_SNAPSHOTS, 7, 1, 20, 1, 0, MR_SNAPSHOT_KEY, 1, 900);
 	log_builder_frame_end(&builder, 1, 1);
 	log_builder_end(&builder, 30, MR_END_CLOSED);
@@ -359,7 +371,8 @@ Test(table, diff__takes_snapshots_by_number_and_description, .init = write_sampl
 	cr_expect(eq(u64, number_at(table, node, "from"), 1));
 	cr_expect(eq(u64, number_at(table, node, "to"), 4));
 	cr_expect(eq(u64, number_at(table, node, "created"), 1));
-	cr_expect(eq(u64, number_at(table, node, "persistent"), 1)); /* object 12: born after 1, there at 3 and 4 */
+	cr_expect(eq(u64, number_at(table, node, "persistent"),
+	             1)); /* object 12: born after 1, there at 3 and 4 */
 	cr_expect(eq(u64, number_at(table, node, "persistent_size"), 70));
 	cr_expect(eq(u64, number_at(table, 1, "deleted"), 1)); /* object 11 */
 	cr_expect(eq(str, (char *)text_at(table, 1, "verdict"), "gone"));
@@ -390,6 +403,7 @@ Test(table, unknown_table__is_refused_with_those_that_there_are, .init = open_sa
 {
 	struct memstats_table *table = NULL;
 
-	cr_expect(eq(int, memstats_table_new(logged, "sites of nothing", NULL, &table, &error), MEMSTATS_ERR_ARG));
+	cr_expect(eq(int, memstats_table_new(logged, "sites of nothing", NULL, &table, &error),
+	             MEMSTATS_ERR_ARG));
 	cr_expect(ne(ptr, strstr(error.message, "the tables are summary, runs"), NULL), "%s", error.message);
 }
