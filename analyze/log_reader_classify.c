@@ -9,8 +9,8 @@
 /* Segments whose headers may be lost; a log with more has been put together in a wild way. */
 #define SPLITS_MAX 64
 
-/* A few bytes can claim a million rows: looking at a column is worth as many rows as this. */
-#define ROWS_WORTH (1u << 20)
+/* A few bytes can claim a million rows: so many are looked at in all, for as many bytes as the log has. */
+#define ROWS_WORTH (UINT64_C(1) << 24)
 #define ROWS_WORTH_PER_BYTE 64u
 
 /* The column of times of a kind; 0: it has none. */
@@ -44,16 +44,16 @@ static unsigned snapshot_column(unsigned kind)
 	}
 }
 
-/* Widens [*FIRST, *LAST] (0: nothing yet) by the values of a column; gives
- * false when the column claims more rows than looking at them is worth. */
-static int add_span(const struct mr_block *block, unsigned id, uint64_t *first, uint64_t *last, bool *worth,
+/* Widens [*FIRST, *LAST] (0: nothing yet) by the values of a column.  *ROWS_LEFT
+ * becomes 0 when the log claims more rows than are worth a look. */
+static int add_span(const struct mr_block *block, unsigned id, uint64_t *first, uint64_t *last, uint64_t *rows_left,
                     struct mr_error *err)
 {
 	struct mr_cursor cursor;
 	uint64_t values[MR_CHUNK];
 
-	*worth = block->rows <= ROWS_WORTH + ROWS_WORTH_PER_BYTE * (uint64_t)block->columns[id].len;
-	if (!*worth)
+	*rows_left = *rows_left > block->rows ? *rows_left - block->rows : 0;
+	if (*rows_left == 0)
 		return 0;
 	MR_TRY(mr_cursor_open(&cursor, block, id, err));
 	while (cursor.rows_left > 0) {
@@ -71,19 +71,18 @@ static int add_span(const struct mr_block *block, unsigned id, uint64_t *first, 
 }
 
 /* What an index would say of a block. */
-static int add_block(struct mr_frame *frame, const struct mr_block *block, struct mr_error *err)
+static int add_block(struct mr_frame *frame, const struct mr_block *block, uint64_t *rows_left, struct mr_error *err)
 {
 	const unsigned time_id = time_column(block->kind);
 	const unsigned snapshot_id = snapshot_column(block->kind);
-	bool worth;
 
 	if (block->kind < 64)
 		frame->kinds |= UINT64_C(1) << block->kind;
 	if (time_id != 0)
-		MR_TRY(add_span(block, time_id, &frame->time_first, &frame->time_last, &worth, err));
+		MR_TRY(add_span(block, time_id, &frame->time_first, &frame->time_last, rows_left, err));
 	if (snapshot_id != 0) {
-		MR_TRY(add_span(block, snapshot_id, &frame->snapshot_first, &frame->snapshot_last, &worth, err));
-		if (!worth) { /* it may speak of any */
+		MR_TRY(add_span(block, snapshot_id, &frame->snapshot_first, &frame->snapshot_last, rows_left, err));
+		if (*rows_left == 0) { /* it may speak of any */
 			frame->snapshot_first = 0;
 			frame->snapshot_last = UINT64_MAX;
 		}
@@ -92,7 +91,8 @@ static int add_block(struct mr_frame *frame, const struct mr_block *block, struc
 }
 
 /* Looks through the blocks of one frame. */
-static int look_through(struct mr_log_segment *segment, const struct mr_frame_content *content, struct mr_error *err)
+static int look_through(struct mr_log_segment *segment, const struct mr_frame_content *content, uint64_t *rows_left,
+                        struct mr_error *err)
 {
 	struct mr_frame *const frame = content->frame;
 	size_t offset = 0;
@@ -101,7 +101,7 @@ static int look_through(struct mr_log_segment *segment, const struct mr_frame_co
 	MR_TRY(mr_log__frame_block(content->data, content->len, &frame->stream, &frame->sequence, err));
 	while (offset < content->len) {
 		MR_TRY(mr_block_parse(content->data, content->len, &offset, &block, err));
-		MR_TRY(add_block(frame, &block, err));
+		MR_TRY(add_block(frame, &block, rows_left, err));
 		if (block.kind == MR_KIND_FRAME) {
 			uint64_t stream;
 
@@ -116,7 +116,7 @@ static int look_through(struct mr_log_segment *segment, const struct mr_frame_co
 	return 0;
 }
 
-static int classify_frames(struct mr_log *log, size_t segment_index, struct mr_error *err)
+static int classify_frames(struct mr_log *log, size_t segment_index, uint64_t *rows_left, struct mr_error *err)
 {
 	struct mr_log_segment *const segment = &log->segments[segment_index];
 	struct mr_frame **frames;
@@ -143,7 +143,7 @@ static int classify_frames(struct mr_log *log, size_t segment_index, struct mr_e
 		if (content.data == NULL)
 			mr_fail(&why, MR_ERR_FORMAT, "%s", content.reason);
 		else
-			code = look_through(segment, &content, &why);
+			code = look_through(segment, &content, rows_left, &why);
 		if (why.code != 0)
 			code = mr_log_damaged(log, content.frame, why.message, err);
 	}
@@ -258,9 +258,14 @@ int mr_log__classify(struct mr_log *log, size_t first, struct mr_error *err)
 {
 	size_t kept = first;
 	unsigned splits_left = SPLITS_MAX;
+	uint64_t rows_left;
+
+	if (__builtin_mul_overflow(log->source.size_bytes, ROWS_WORTH_PER_BYTE, &rows_left) ||
+	    __builtin_add_overflow(rows_left, ROWS_WORTH, &rows_left))
+		rows_left = UINT64_MAX;
 
 	for (size_t i = first; i < log->segment_count; i++)
-		MR_TRY(classify_frames(log, i, err));
+		MR_TRY(classify_frames(log, i, &rows_left, err));
 	for (size_t i = first; i < log->segment_count; i++)
 		MR_TRY(number_frames(log, i, &splits_left, err));
 	for (size_t i = first; i < log->segment_count; i++) {

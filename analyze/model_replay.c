@@ -7,9 +7,20 @@
  */
 #include "model_replay.h"
 
-/* Rows of referents that one pass reads: far more than a log has for its size. */
-#define REFERENTS_ALLOWANCE (UINT64_C(1) << 26)
-#define REFERENTS_PER_BYTE 64
+/* Rows that one pass goes through, objects that are shown at a snapshot included:
+ * far more than a log has for its size, little enough that a lie ends in time. */
+#define WORK_ALLOWANCE (UINT64_C(1) << 24)
+#define WORK_PER_BYTE 1024
+
+int mr_replay_spend(struct mr_replay *replay, uint64_t rows, struct mr_error *err)
+{
+	if (rows <= replay->work_left) {
+		replay->work_left -= rows;
+		return 0;
+	}
+	replay->done = true;
+	return mr_fail(err, MR_ERR_LIMIT, "the log claims far more sizes than a log of its size can hold");
+}
 
 static uint64_t number_at(const struct mr_replay *replay, size_t position)
 {
@@ -168,6 +179,7 @@ static int read_sizes(struct mr_replay *replay, const struct mr_block *block, st
 	struct mr_rows rows;
 	int count;
 
+	MR_TRY(mr_replay_spend(replay, block->rows, err));
 	MR_TRY(mr_rows_open(&rows, block, MR_SIZES_FLAT, err));
 	while ((count = mr_rows_start(&rows, MR_SIZES_OBJECT, err)) > 0) {
 		const bool wanted = wants_any(replay, rows.values[MR_SIZES_OBJECT], count);
@@ -196,9 +208,7 @@ static int read_referents(struct mr_replay *replay, const struct mr_block *block
 	struct mr_rows rows;
 	int count;
 
-	MR_FAIL_IF(block->rows > replay->referents_left, err, MR_ERR_LIMIT,
-	           "the log claims far more referents than its size can hold");
-	replay->referents_left -= block->rows;
+	MR_TRY(mr_replay_spend(replay, block->rows, err));
 	MR_TRY(mr_rows_open(&rows, block, MR_REFERENTS_FLAT, err));
 	while ((count = mr_rows_start(&rows, MR_REFERENTS_OBJECT, err)) > 0) {
 		const bool wanted = wants_any(replay, rows.values[MR_REFERENTS_OBJECT], count);
@@ -236,9 +246,7 @@ static int read_labels(struct mr_replay *replay, const struct mr_block *block, s
 	struct mr_rows rows;
 	int count;
 
-	MR_FAIL_IF(block->rows > replay->referents_left, err, MR_ERR_LIMIT,
-	           "the log claims far more labels than its size can hold");
-	replay->referents_left -= block->rows;
+	MR_TRY(mr_replay_spend(replay, block->rows, err));
 	MR_TRY(mr_rows_open(&rows, block, MR_LABELS_TEXT, err));
 	while ((count = mr_rows_next(&rows, err)) > 0) {
 		for (int i = 0; i < count; i++) {
@@ -306,10 +314,10 @@ static int prepare(struct mr_replay *replay, struct mr_error *err)
 	replay->row_next = replay->row_first;
 	replay->snapshot = MR_INDEX_NONE;
 	replay->class_index = run->objects.class_index;
-	if (__builtin_mul_overflow(replay->model->files[replay->stream->log].size_bytes, REFERENTS_PER_BYTE,
-	                           &replay->referents_left) ||
-	    __builtin_add_overflow(replay->referents_left, REFERENTS_ALLOWANCE, &replay->referents_left))
-		replay->referents_left = UINT64_MAX;
+	if (__builtin_mul_overflow(replay->model->files[replay->stream->log].size_bytes, WORK_PER_BYTE,
+	                           &replay->work_left) ||
+	    __builtin_add_overflow(replay->work_left, WORK_ALLOWANCE, &replay->work_left))
+		replay->work_left = UINT64_MAX;
 	if (run->change_count == 0)
 		return 0;
 
@@ -344,10 +352,18 @@ int mr_replay_run(struct mr_replay *replay, struct mr_error *err)
 	int code = prepare(replay, err);
 	if (code == 0)
 		code = mr_model__walk(replay->model, replay->stream->log, &walk, err);
-	if (code == 0 && !replay->done)
-		code = advance(replay, number_at(replay, replay->last), err);
-	if (code == 0 && !replay->done)
-		code = call_end(replay, err);
+	if (code == 0 && !replay->done) {
+		struct mr_log *const log = &replay->model->state->logs[replay->stream->log];
+		struct mr_error why = { 0 };
+
+		code = advance(replay, number_at(replay, replay->last), &why);
+		if (code == 0)
+			code = call_end(replay, &why);
+		if (code == MR_ERR_LIMIT)
+			code = mr_notes_add(&log->notes, err, "%s: is read only in part: %s", log->source.path, why.message);
+		else if (code < 0)
+			code = mr_fail(err, code, "%s", why.message);
+	}
 	mr_free(replay->classes_now);
 	replay->classes_now = NULL;
 	return code < 0 ? code : 0;

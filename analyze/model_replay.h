@@ -50,7 +50,7 @@ struct mr_replay {
 	size_t position;   /* of `snapshot` */
 	bool open;         /* its end was not told yet */
 	bool done;         /* past the last, or told to end */
-	uint64_t referents_left;
+	uint64_t work_left;
 	size_t row_next;   /* the row that is expected next */
 	bool filtered;     /* only objects in `filter` matter, and some others */
 	uint64_t filter[MR_REPLAY_FILTER_WORDS];
@@ -71,6 +71,9 @@ static inline bool mr_replay_wants(const struct mr_replay *replay, uint64_t obje
 /* Runs HOOKS over the snapshots of STREAM at positions [first, last] of its
  * `numbered`, beginning at a key snapshot where there is one. */
 int mr_replay_run(struct mr_replay *replay, struct mr_error *err) MR_MUST_CHECK;
+
+/* Counts work on ROWS rows against what a log of its size justifies; MR_ERR_LIMIT ends the replay. */
+int mr_replay_spend(struct mr_replay *replay, uint64_t rows, struct mr_error *err) MR_MUST_CHECK;
 
 /* The size of an object of that class of which nothing else is known. */
 static inline uint64_t mr_replay_class_size(const struct mr_replay *replay, size_t row)

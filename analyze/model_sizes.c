@@ -58,9 +58,10 @@ static int begin(struct mr_replay *replay, bool key, struct mr_error *err)
 	struct sizes *const sizes = replay->context;
 	const struct mr_objects *const objects = &replay->run->objects;
 
-	(void)err;
 	set_births(replay, sizes);
 	sizes->key = key;
+	if (key || sizes->visit != NULL)
+		MR_TRY(mr_replay_spend(replay, replay->row_end - replay->row_first, err));
 	if (!key || replay->time_before_ns == MR_NONE)
 		return 0;
 	for (size_t row = replay->row_first; row < replay->row_end; row++) {

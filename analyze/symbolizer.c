@@ -252,9 +252,13 @@ static void show_file(struct mr_buffer *text, const struct position *position)
 
 	mr_buffer_clear(text);
 	if (position->file != NULL) {
-		if (position->file[0] != '/' && position->directory != NULL)
+		const char *file = position->file;
+
+		while (file[0] == '.' && file[1] == '/')
+			file += 2;
+		if (file[0] != '/' && position->directory != NULL && strcmp(position->directory, ".") != 0)
 			mr_buffer_printf(text, "%s/", position->directory);
-		mr_buffer_append(text, position->file, strlen(position->file));
+		mr_buffer_append(text, file, strlen(file));
 	}
 	mr_buffer_put_u8(text, 0);
 	if (!text->failed && home_len > 1 && text->len > home_len && memcmp(text->data, home, home_len) == 0 &&
