@@ -88,6 +88,8 @@ int memstats_log_open(const char *const *paths, size_t path_count, struct memsta
                       struct memstats_error *error)
 {
 	struct mr_error *err = mr_table_error(error);
+
+	MR_FAIL_IF(path_count == 0, err, MR_ERR_ARG, "no log is named");
 	struct memstats_log *made = mr_alloc(sizeof(*made));
 	const char **files = mr_alloc((path_count + 1) * sizeof(*files));
 	size_t file_count = 0;
