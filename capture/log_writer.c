@@ -15,7 +15,7 @@
 #include <unistd.h>
 #include <zstd.h>
 
-#define FRAME_CONTENT (512u << 10)  /* bytes of blocks at which a frame is made */
+#define FRAME_CONTENT (512u << 10)  /* bytes of blocks at which a frame is made, at most */
 #define BLOCK_MAX (1u << 20)        /* bytes that a block may take */
 #define FRAME_BLOCK_MAX 64          /* more than a FRAME block takes */
 #define END_RESERVE (64u << 10)     /* of max_size_bytes, kept for what explains the rest */
@@ -42,6 +42,7 @@ struct mr_log_writer {
 	uint64_t sequence;
 	uint64_t frame_count;
 	uint64_t frame_content; /* bytes of blocks in the last frame */
+	size_t frame_at;        /* bytes of blocks at which a frame is made */
 	uint32_t streams;
 	bool full;            /* max_size_bytes was reached */
 	struct mr_error failure;
@@ -131,6 +132,10 @@ int mr_log_writer_open(struct mr_log_writer **writer, const char *path, const st
 	opened->header = *header;
 	if (options != NULL)
 		opened->options = *options;
+	/* A frame that does not fit max_size_bytes is lost whole, so it is to be a small part of it. */
+	opened->frame_at = FRAME_CONTENT;
+	if (opened->options.max_size_bytes != 0 && opened->options.max_size_bytes / 4 < FRAME_CONTENT)
+		opened->frame_at = (size_t)(opened->options.max_size_bytes / 4);
 
 	opened->path = mr_alloc(path_size);
 	if (opened->path == NULL) {
@@ -227,8 +232,17 @@ static size_t fill_gap(struct mr_log_writer *writer, struct pending *pending)
 	return FRAME_BLOCK_MAX - block.len;
 }
 
-/* Compresses and writes the content of PENDING as one frame. */
-static int write_frame(struct mr_log_writer *writer, struct pending *pending)
+/* Whether max_size_bytes applies to GROUP.  Definitions and summaries are small
+ * and explain the rest; they and the end have END_RESERVE to themselves. */
+static bool is_limited(const struct mr_log_writer *writer, enum mr_group group)
+{
+	return writer->options.max_size_bytes != 0 && group != MR_GROUP_DEFINITIONS && group != MR_GROUP_SUMMARY &&
+	       group != MR_GROUP_END;
+}
+
+/* Compresses and writes the content of PENDING as one frame; one that would go
+ * past max_size_bytes is dropped, and all of its kind from then on. */
+static int write_frame(struct mr_log_writer *writer, struct pending *pending, enum mr_group group)
 {
 	if (pending->content.failed)
 		return mr_fail(&writer->failure, MR_ERR_NOMEM, "out of memory for a frame");
@@ -245,6 +259,10 @@ static int write_frame(struct mr_log_writer *writer, struct pending *pending)
 	const size_t len = ZSTD_compress2(writer->zstd, out, bound, pending->content.data + start, content_len);
 	if (ZSTD_isError(len))
 		return mr_fail(&writer->failure, MR_ERR_NOMEM, "cannot compress: %s", ZSTD_getErrorName(len));
+	if (is_limited(writer, group) && writer->size_bytes + len + END_RESERVE > writer->options.max_size_bytes) {
+		writer->full = true;
+		return 0;
+	}
 	MR_TRY(write_bytes(writer, out, len));
 
 	const struct mr_index_entry entry = {
@@ -271,28 +289,14 @@ static void pending_clear(struct pending *pending)
 	*pending = (struct pending){ .content = content };
 }
 
-/* Whether a frame of GROUP still fits max_size_bytes.  Definitions and summaries
- * always do: they are small and explain the rest. */
-static bool fits(struct mr_log_writer *writer, enum mr_group group)
-{
-	const uint64_t max = writer->options.max_size_bytes;
-
-	if (max == 0 || group == MR_GROUP_DEFINITIONS || group == MR_GROUP_SUMMARY || group == MR_GROUP_END)
-		return true;
-	/* Blocks compress to a quarter at the very least. */
-	if (writer->size_bytes + writer->pending[group].content.len / 4 + END_RESERVE > max)
-		writer->full = true;
-	return !writer->full;
-}
-
 static int flush_group(struct mr_log_writer *writer, enum mr_group group)
 {
 	struct pending *const pending = &writer->pending[group];
 
 	if (!pending->used)
 		return 0;
-	if (fits(writer, group))
-		MR_TRY(write_frame(writer, pending));
+	if (!(writer->full && is_limited(writer, group)))
+		MR_TRY(write_frame(writer, pending, group));
 	pending_clear(pending);
 	return 0;
 }
@@ -354,7 +358,7 @@ static int block_added(struct mr_log_writer *writer, enum mr_kind kind, const st
 	pending->kinds |= UINT64_C(1) << kind;
 	if (span != NULL)
 		span_add(pending, span);
-	if (pending->content.len < FRAME_CONTENT && !pending->content.failed)
+	if (pending->content.len < writer->frame_at && !pending->content.failed)
 		return 0;
 	if (group != MR_GROUP_DEFINITIONS)
 		(void)flush_group(writer, MR_GROUP_DEFINITIONS);
@@ -445,7 +449,7 @@ static int write_end(struct mr_log_writer *writer, uint64_t time_ns, enum mr_end
 		mr_index_encode(&pending->content, entries, (size_t)writer->frame_count);
 
 	const uint64_t end_offset = writer->size_bytes;
-	int code = write_frame(writer, pending);
+	int code = write_frame(writer, pending, MR_GROUP_END);
 	if (code == 0) {
 		/* frame_count has grown by the end frame: the table has it too. */
 		struct mr_index_entry *const end = &entries[writer->frame_count - 1];
