@@ -16,7 +16,7 @@
 #define MARKER_GREEN 77 /* with the paint's number in red: no other colour is in use */
 #define MARKER_BLUE 133
 #define TEXT_DRAWN_MAX 1024 /* bytes of one text: more than a page is wide */
-#define LABELS_MAX 20000 /* a drawing that asks for more has gone wrong */
+#define LABELS_MAX 20000    /* a drawing that asks for more has gone wrong */
 
 struct mr_canvas {
 	enum mr_canvas_target target;
@@ -75,10 +75,12 @@ struct mr_canvas *mr_canvas_new(enum mr_canvas_target target, double width, doub
 	canvas->height = height;
 	switch (target) {
 	case MR_CANVAS_SVG:
-		canvas->surface = cairo_svg_surface_create_for_stream(append_bytes, &canvas->bytes, width, height);
+		canvas->surface =
+			cairo_svg_surface_create_for_stream(append_bytes, &canvas->bytes, width, height);
 		break;
 	case MR_CANVAS_PDF:
-		canvas->surface = cairo_pdf_surface_create_for_stream(append_bytes, &canvas->bytes, width, height);
+		canvas->surface =
+			cairo_pdf_surface_create_for_stream(append_bytes, &canvas->bytes, width, height);
 		break;
 	case MR_CANVAS_PNG:
 		canvas->surface = cairo_image_surface_create(CAIRO_FORMAT_RGB24, (int)ceil(width * PNG_SCALE),
@@ -156,7 +158,8 @@ void mr_canvas_document(struct mr_canvas *canvas, const char *title, const char 
 	if (canvas->target != MR_CANVAS_PDF)
 		return;
 	cairo_pdf_surface_set_metadata(canvas->surface, CAIRO_PDF_METADATA_TITLE, title);
-	cairo_pdf_surface_set_metadata(canvas->surface, CAIRO_PDF_METADATA_CREATOR, "memreport " MR_VERSION_STRING);
+	cairo_pdf_surface_set_metadata(canvas->surface, CAIRO_PDF_METADATA_CREATOR,
+	                               "memreport " MR_VERSION_STRING);
 	cairo_pdf_surface_set_metadata(canvas->surface, CAIRO_PDF_METADATA_CREATE_DATE, created);
 }
 
@@ -199,7 +202,8 @@ void mr_canvas_line_to(struct mr_canvas *canvas, double x, double y)
 	cairo_line_to(canvas->cairo, x, y);
 }
 
-void mr_canvas_ring(struct mr_canvas *canvas, double x, double y, double inner, double outer, double from, double to)
+void mr_canvas_ring(struct mr_canvas *canvas, double x, double y, double inner, double outer, double from,
+                    double to)
 {
 	const double start = (from - 0.25) * 2 * M_PI, end = (to - 0.25) * 2 * M_PI;
 	cairo_new_sub_path(canvas->cairo);
@@ -228,12 +232,13 @@ void mr_canvas_close(struct mr_canvas *canvas)
 static void set_paint(struct mr_canvas *canvas, enum mr_paint paint, double opacity)
 {
 	if (canvas->target == MR_CANVAS_SVG) {
-		cairo_set_source_rgba(canvas->cairo, paint / 255.0, MARKER_GREEN / 255.0, MARKER_BLUE / 255.0, opacity);
+		cairo_set_source_rgba(canvas->cairo, paint / 255.0, MARKER_GREEN / 255.0, MARKER_BLUE / 255.0,
+		                      opacity);
 		return;
 	}
 	const uint32_t rgb = mr_palette[paint].light;
-	cairo_set_source_rgba(canvas->cairo, (rgb >> 16) / 255.0, (rgb >> 8 & 255) / 255.0, (rgb & 255) / 255.0,
-	                      opacity);
+	cairo_set_source_rgba(canvas->cairo, (rgb >> 16) / 255.0, (rgb >> 8 & 255) / 255.0,
+	                      (rgb & 255) / 255.0, opacity);
 }
 
 void mr_canvas_fill(struct mr_canvas *canvas, enum mr_paint paint, double opacity)
@@ -253,11 +258,13 @@ void mr_canvas_stroke(struct mr_canvas *canvas, enum mr_paint paint, double widt
 
 /* ---- Text ---------------------------------------------------------------- */
 
-static void keep_label(struct mr_canvas *canvas, double x, double y, struct mr_text_style style, const char *text)
+static void keep_label(struct mr_canvas *canvas, double x, double y, struct mr_text_style style,
+                       const char *text)
 {
 	cairo_user_to_device(canvas->cairo, &x, &y);
-	if (canvas->label_count >= LABELS_MAX || mr_grow(&canvas->labels, &canvas->label_capacity,
-	                                                 canvas->label_count + 1, sizeof(*canvas->labels)) < 0) {
+	if (canvas->label_count >= LABELS_MAX ||
+	    mr_grow(&canvas->labels, &canvas->label_capacity, canvas->label_count + 1,
+	            sizeof(*canvas->labels)) < 0) {
 		canvas->failed = true;
 		return;
 	}
@@ -308,7 +315,8 @@ static void plain_signs(char out[TEXT_DRAWN_MAX], const char *text)
 	out[len] = '\0';
 }
 
-static void show_text(struct mr_canvas *canvas, double x, double y, struct mr_text_style style, const char *given)
+static void show_text(struct mr_canvas *canvas, double x, double y, struct mr_text_style style,
+                      const char *given)
 {
 	char text[TEXT_DRAWN_MAX];
 	plain_signs(text, given);
@@ -332,7 +340,8 @@ static void show_text(struct mr_canvas *canvas, double x, double y, struct mr_te
 	cairo_path_destroy(path);
 }
 
-void mr_canvas_text(struct mr_canvas *canvas, double x, double y, struct mr_text_style style, const char *text)
+void mr_canvas_text(struct mr_canvas *canvas, double x, double y, struct mr_text_style style,
+                    const char *text)
 {
 	if (canvas->target == MR_CANVAS_SVG)
 		keep_label(canvas, x, y, style, text);
@@ -340,7 +349,8 @@ void mr_canvas_text(struct mr_canvas *canvas, double x, double y, struct mr_text
 		show_text(canvas, x, y, style, text);
 }
 
-void mr_canvas_hint(struct mr_canvas *canvas, double x, double y, double width, double height, const char *text)
+void mr_canvas_hint(struct mr_canvas *canvas, double x, double y, double width, double height,
+                    const char *text)
 {
 	if (canvas->target != MR_CANVAS_SVG)
 		return;

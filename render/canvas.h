@@ -19,8 +19,8 @@
 
 enum mr_paint {
 	MR_PAINT_NONE,
-	MR_PAINT_INK,     /* text */
-	MR_PAINT_MUTED,   /* labels of axes */
+	MR_PAINT_INK,   /* text */
+	MR_PAINT_MUTED, /* labels of axes */
 	MR_PAINT_GRID,
 	MR_PAINT_SURFACE, /* what the page is made of: gaps between areas */
 	MR_PAINT_ACCENT,  /* marked snapshots, single series */
@@ -33,15 +33,15 @@ enum mr_paint {
 	MR_PAINT_SERIES_6,
 	MR_PAINT_SERIES_7,
 	MR_PAINT_SERIES_8,
-	MR_PAINT_OTHER,   /* what no colour is left for */
+	MR_PAINT_OTHER, /* what no colour is left for */
 	MR_PAINT_COUNT,
 };
 
 #define MR_PAINT_SERIES_COUNT 8
 
 struct mr_color {
-	const char *name;  /* of the CSS variable, without the dashes: "s1" */
-	uint32_t light;    /* 0xrrggbb; also what PNG and PDF show */
+	const char *name; /* of the CSS variable, without the dashes: "s1" */
+	uint32_t light;   /* 0xrrggbb; also what PNG and PDF show */
 	uint32_t dark;
 };
 
@@ -81,7 +81,8 @@ void mr_canvas_push_clip(struct mr_canvas *canvas, double x, double y, double wi
 void mr_canvas_move_to(struct mr_canvas *canvas, double x, double y);
 void mr_canvas_line_to(struct mr_canvas *canvas, double x, double y);
 /* A slice of a ring, angles in turns clockwise from the top. */
-void mr_canvas_ring(struct mr_canvas *canvas, double x, double y, double inner, double outer, double from, double to);
+void mr_canvas_ring(struct mr_canvas *canvas, double x, double y, double inner, double outer, double from,
+                    double to);
 void mr_canvas_rectangle(struct mr_canvas *canvas, double x, double y, double width, double height);
 void mr_canvas_circle(struct mr_canvas *canvas, double x, double y, double radius);
 void mr_canvas_close(struct mr_canvas *canvas);
@@ -91,9 +92,11 @@ void mr_canvas_fill(struct mr_canvas *canvas, enum mr_paint paint, double opacit
 void mr_canvas_stroke(struct mr_canvas *canvas, enum mr_paint paint, double width, double dash);
 
 /* (X, Y) is on the baseline. The path so far stays. */
-void mr_canvas_text(struct mr_canvas *canvas, double x, double y, struct mr_text_style style, const char *text);
+void mr_canvas_text(struct mr_canvas *canvas, double x, double y, struct mr_text_style style,
+                    const char *text);
 /* SVG: TEXT shows where the pointer is over this rectangle; nothing elsewhere. */
-void mr_canvas_hint(struct mr_canvas *canvas, double x, double y, double width, double height, const char *text);
+void mr_canvas_hint(struct mr_canvas *canvas, double x, double y, double width, double height,
+                    const char *text);
 
 /* ---- Text (canvas_text.c) ------------------------------------------------ */
 

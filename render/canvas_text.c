@@ -18,15 +18,18 @@ static const uint16_t widths[95] = {
 	750, 611, 556, 583, 556, 528, 528, 583, 556, 167, 444, 556, 500, 611, 556, 611, /* @ .. O */
 	556, 611, 556, 556, 556, 556, 611, 722, 556, 611, 556, 361, 667, 361, 611, 667, /* P .. _ */
 	222, 500, 500, 500, 500, 500, 389, 500, 472, 167, 222, 472, 167, 778, 472, 528, /* ` .. o */
-	500, 500, 389, 472, 389, 472, 500, 611, 472, 500, 472, 389, 167, 389, 667, /* p .. ~ */
+	500, 500, 389, 472, 389, 472, 500, 611, 472, 500, 472, 389, 167, 389, 667,      /* p .. ~ */
 };
 
 size_t mr_utf8_next(const char *text, size_t len, uint32_t *code_point)
 {
 	const unsigned char *bytes = (const unsigned char *)text;
 	const unsigned char first = bytes[0];
-	const size_t size = first < 0x80 ? 1 : first >= 0xc2 && first < 0xe0 ? 2 : (first & 0xf0) == 0xe0 ? 3 :
-	                    first >= 0xf0 && first < 0xf5 ? 4 : 0;
+	const size_t size = first < 0x80                    ? 1
+	                    : first >= 0xc2 && first < 0xe0 ? 2
+	                    : (first & 0xf0) == 0xe0        ? 3
+	                    : first >= 0xf0 && first < 0xf5 ? 4
+	                                                    : 0;
 	uint32_t value = size <= 1 ? first : first & (0x7fu >> size);
 	bool valid = size > 0 && size <= len;
 	for (size_t i = 1; valid && i < size; i++) {
@@ -34,8 +37,8 @@ size_t mr_utf8_next(const char *text, size_t len, uint32_t *code_point)
 		value = value << 6 | (bytes[i] & 0x3fu);
 	}
 	/* Overlong forms, surrogates and numbers past the last are no characters. */
-	valid = valid && !(size == 3 && value < 0x800) && !(size == 4 && (value < 0x10000 || value > 0x10ffff)) &&
-	        !(value >= 0xd800 && value < 0xe000);
+	valid = valid && !(size == 3 && value < 0x800) &&
+	        !(size == 4 && (value < 0x10000 || value > 0x10ffff)) && !(value >= 0xd800 && value < 0xe000);
 	if (code_point)
 		*code_point = valid ? value : UINT32_MAX;
 	return valid ? size : 1;

@@ -40,15 +40,16 @@ struct mr_canvas *mr_chart_canvas(const struct mr_chart *chart, enum mr_canvas_t
 	return canvas;
 }
 
-double mr_legend_draw(struct mr_canvas *canvas, double x, double y, double width, const struct mr_legend_item *items,
-                      size_t count)
+double mr_legend_draw(struct mr_canvas *canvas, double x, double y, double width,
+                      const struct mr_legend_item *items, size_t count)
 {
 	const struct mr_text_style style = { LEGEND_SIZE, false, MR_ANCHOR_START, MR_PAINT_INK };
 	double left = 0, top = 0;
 	for (size_t i = 0; i < count; i++) {
 		char name[160];
 		mr_canvas_text_fit(name, sizeof(name), items[i].name, width * 0.6, LEGEND_SIZE, false);
-		const double wide = LEGEND_SWATCH + 6 + mr_canvas_text_width(name, strlen(name), LEGEND_SIZE, false) * 1.12;
+		const double wide = LEGEND_SWATCH + 6 +
+		                    mr_canvas_text_width(name, strlen(name), LEGEND_SIZE, false) * 1.12;
 		if (left > 0 && left + wide > width) {
 			left = 0;
 			top += LEGEND_ROW;
@@ -58,7 +59,8 @@ double mr_legend_draw(struct mr_canvas *canvas, double x, double y, double width
 			const double thick = items[i].line ? 3 : LEGEND_SWATCH;
 			mr_canvas_rectangle(canvas, x + left, middle - thick / 2, LEGEND_SWATCH, thick);
 			mr_canvas_fill(canvas, items[i].paint, 1);
-			mr_canvas_text(canvas, x + left + LEGEND_SWATCH + 6, middle + LEGEND_SIZE * 0.35, style, name);
+			mr_canvas_text(canvas, x + left + LEGEND_SWATCH + 6, middle + LEGEND_SIZE * 0.35,
+			               style, name);
 		}
 		left += wide + LEGEND_GAP;
 	}

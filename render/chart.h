@@ -108,10 +108,10 @@ struct mr_histogram {
 struct mr_life {
 	const char *name;
 	double birth_ns;
-	double death_ns;   /* the chart's end when alive */
-	bool alive;        /* at the end */
+	double death_ns; /* the chart's end when alive */
+	bool alive;      /* at the end */
 	enum mr_paint paint;
-	const char *text;  /* what the hint says */
+	const char *text; /* what the hint says */
 };
 
 /* Bars from birth to death. */
@@ -165,8 +165,8 @@ void mr_plot_scale(struct mr_plot *plot, double largest, enum mr_unit unit);
 void mr_plot_y_axis(const struct mr_plot *plot, struct mr_canvas *canvas, enum mr_unit unit);
 void mr_plot_time_axis(const struct mr_plot *plot, struct mr_canvas *canvas, bool labelled);
 /* DETAIL as in struct mr_timeline. */
-void mr_plot_line(const struct mr_plot *plot, struct mr_canvas *canvas, const struct mr_points *points, double width,
-                  double detail);
+void mr_plot_line(const struct mr_plot *plot, struct mr_canvas *canvas, const struct mr_points *points,
+                  double width, double detail);
 /* Room for the labels of an axis up to HIGH. */
 double mr_plot_margin(double high, enum mr_unit unit);
 
@@ -177,8 +177,8 @@ struct mr_legend_item {
 };
 
 /* Rows of items in WIDTH; gives the height. With CANVAS NULL it only measures. */
-double mr_legend_draw(struct mr_canvas *canvas, double x, double y, double width, const struct mr_legend_item *items,
-                      size_t count);
+double mr_legend_draw(struct mr_canvas *canvas, double x, double y, double width,
+                      const struct mr_legend_item *items, size_t count);
 
 double mr_timeline_height(const struct mr_chart *chart);
 void mr_timeline_draw(const struct mr_chart *chart, struct mr_canvas *canvas);

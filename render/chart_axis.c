@@ -122,11 +122,17 @@ static void time_text(char out[40], double value, double step)
 	static const struct {
 		const char *name;
 		double unit;
-	} units[] = { { "ns", 1 }, { "us", 1e3 }, { "ms", 1e6 }, { "s", SECOND }, { "min", 60 * SECOND },
-		      { "h", 3600 * SECOND }, { "d", 86400 * SECOND } };
+	} units[] = { { "ns", 1 },
+		      { "us", 1e3 },
+		      { "ms", 1e6 },
+		      { "s", SECOND },
+		      { "min", 60 * SECOND },
+		      { "h", 3600 * SECOND },
+		      { "d", 86400 * SECOND } };
 	size_t i = 0;
-	while (i + 1 < MR_ARRAY_LEN(units) && (i < 3 ? step * 100 >= units[i + 1].unit && fabs(value) >= units[i + 1].unit :
-	                                               step >= units[i + 1].unit))
+	while (i + 1 < MR_ARRAY_LEN(units) &&
+	       (i < 3 ? step * 100 >= units[i + 1].unit && fabs(value) >= units[i + 1].unit
+	              : step >= units[i + 1].unit))
 		i++;
 	const unsigned decimals = decimals_of(step, units[i].unit);
 	mr_decimal_text(out, value / units[i].unit, decimals);
@@ -181,8 +187,9 @@ size_t mr_points_choose(const double *values, size_t count, size_t max, size_t *
 	const size_t groups = max / 4;
 	for (size_t group = 0; group < groups; group++) {
 		const size_t first = (size_t)((double)count * (double)group / (double)groups);
-		const size_t end = group + 1 == groups ? count :
-		                                         (size_t)((double)count * (double)(group + 1) / (double)groups);
+		const size_t end = group + 1 == groups
+		                           ? count
+		                           : (size_t)((double)count * (double)(group + 1) / (double)groups);
 		size_t low = first, high = first;
 		for (size_t i = first; i < end; i++) {
 			low = values[i] < values[low] ? i : low;
@@ -247,7 +254,10 @@ void mr_plot_time_axis(const struct mr_plot *plot, struct mr_canvas *canvas, boo
 	const struct mr_text_style style = { LABEL_SIZE, false, MR_ANCHOR_MIDDLE, MR_PAINT_MUTED };
 	const double wanted = plot->width / 54;
 	const struct mr_ticks ticks = mr_ticks_choose(plot->x_low, plot->x_high,
-	                                              wanted < 4 ? 4 : wanted > 12 ? 12 : (size_t)wanted, MR_UNIT_TIME);
+	                                              wanted < 4    ? 4
+	                                              : wanted > 12 ? 12
+	                                                            : (size_t)wanted,
+	                                              MR_UNIT_TIME);
 	const double bottom = plot->top + plot->height;
 	mr_canvas_move_to(canvas, plot->left, bottom + 0.5);
 	mr_canvas_line_to(canvas, plot->left + plot->width, bottom + 0.5);
@@ -265,15 +275,16 @@ void mr_plot_time_axis(const struct mr_plot *plot, struct mr_canvas *canvas, boo
 	mr_canvas_stroke(canvas, MR_PAINT_MUTED, 1, 0);
 }
 
-void mr_plot_line(const struct mr_plot *plot, struct mr_canvas *canvas, const struct mr_points *points, double width,
-                  double detail)
+void mr_plot_line(const struct mr_plot *plot, struct mr_canvas *canvas, const struct mr_points *points,
+                  double width, double detail)
 {
 	size_t indexes[LINE_POINTS];
 	const size_t room = plot->width < 500 ? LINE_POINTS / 2 : LINE_POINTS;
 	const size_t wanted = detail > 0 ? (size_t)((double)room * detail) : room;
 	const size_t count = mr_points_choose(points->y, points->count, wanted < 8 ? 8 : wanted, indexes);
 	for (size_t i = 0; i < count; i++) {
-		const double x = mr_plot_x(plot, points->x[indexes[i]]), y = mr_plot_y(plot, points->y[indexes[i]]);
+		const double x = mr_plot_x(plot, points->x[indexes[i]]),
+			     y = mr_plot_y(plot, points->y[indexes[i]]);
 		if (i == 0)
 			mr_canvas_move_to(canvas, x, y);
 		else

@@ -17,9 +17,10 @@ double mr_curve_height(const struct mr_chart *chart)
 	const struct mr_curve *curve = &chart->of.curve;
 	for (size_t i = 0; i < curve->line_count && i < MR_ARRAY_LEN(items); i++)
 		items[i] = (struct mr_legend_item){ curve->lines[i].name, curve->lines[i].paint, true };
-	const double legend = curve->line_count < 2 ? 0 :
-	                                              mr_legend_draw(NULL, 0, 0, chart->width, items,
-	                                                             curve->line_count < 8 ? curve->line_count : 8);
+	const double legend = curve->line_count < 2
+	                              ? 0
+	                              : mr_legend_draw(NULL, 0, 0, chart->width, items,
+	                                               curve->line_count < 8 ? curve->line_count : 8);
 	return legend + TOP + HEIGHT + AXIS_ROW;
 }
 
@@ -40,7 +41,8 @@ static void fill_below(const struct mr_plot *plot, struct mr_canvas *canvas, con
 		return;
 	mr_canvas_move_to(canvas, mr_plot_x(plot, points->x[0]), mr_plot_y(plot, 0));
 	for (size_t i = 0; i < count; i++)
-		mr_canvas_line_to(canvas, mr_plot_x(plot, points->x[indexes[i]]), mr_plot_y(plot, points->y[indexes[i]]));
+		mr_canvas_line_to(canvas, mr_plot_x(plot, points->x[indexes[i]]),
+		                  mr_plot_y(plot, points->y[indexes[i]]));
 	mr_canvas_line_to(canvas, mr_plot_x(plot, points->x[indexes[count - 1]]), mr_plot_y(plot, 0));
 	mr_canvas_close(canvas);
 	mr_canvas_fill(canvas, points->paint, 0.16);
@@ -64,9 +66,10 @@ static void draw_hints(const struct mr_plot *plot, struct mr_canvas *canvas, con
 	const size_t count = mr_points_choose(points->y, points->count, HINTS, indexes);
 	for (size_t i = 0; i < count; i++) {
 		const double x = mr_plot_x(plot, points->x[indexes[i]]);
-		const double left = i == 0 ? plot->left : (x + mr_plot_x(plot, points->x[indexes[i - 1]])) / 2;
-		const double right = i + 1 == count ? plot->left + plot->width :
-		                                      (x + mr_plot_x(plot, points->x[indexes[i + 1]])) / 2;
+		const double left =
+			i == 0 ? plot->left : (x + mr_plot_x(plot, points->x[indexes[i - 1]])) / 2;
+		const double right = i + 1 == count ? plot->left + plot->width
+		                                    : (x + mr_plot_x(plot, points->x[indexes[i + 1]])) / 2;
 		char clock[32], value[32], text[160];
 		mr_text_duration(clock, (uint64_t)points->x[indexes[i]]);
 		value_text(value, points->y[indexes[i]], curve->unit);
@@ -85,7 +88,8 @@ void mr_curve_draw(const struct mr_chart *chart, struct mr_canvas *canvas)
 		items[i] = (struct mr_legend_item){ curve->lines[i].name, curve->lines[i].paint, true };
 	if (item_count > 1)
 		top += mr_legend_draw(canvas, 0, 0, chart->width, items, item_count);
-	struct mr_plot plot = { .top = top, .height = HEIGHT,
+	struct mr_plot plot = { .top = top,
+		                .height = HEIGHT,
 		                .x_high = curve->time_end_ns > 0 ? curve->time_end_ns : 1 };
 	mr_plot_scale(&plot, largest_value(curve) * 1.02, curve->unit);
 	plot.left = mr_plot_margin(plot.y_high, curve->unit);

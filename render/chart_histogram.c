@@ -29,7 +29,8 @@ static void edge_text(char out[40], double value, enum mr_unit unit)
 	snprintf(out, 40, "%s", text);
 }
 
-static void draw_columns(const struct mr_plot *plot, struct mr_canvas *canvas, const struct mr_histogram *histogram)
+static void draw_columns(const struct mr_plot *plot, struct mr_canvas *canvas,
+                         const struct mr_histogram *histogram)
 {
 	const double step = plot->width / (double)histogram->count;
 	const double gap = step > 6 ? 2 : step > 3 ? 1 : 0;
@@ -43,7 +44,8 @@ static void draw_columns(const struct mr_plot *plot, struct mr_canvas *canvas, c
 	mr_canvas_fill(canvas, histogram->paint, 1);
 }
 
-static void draw_edges(const struct mr_plot *plot, struct mr_canvas *canvas, const struct mr_histogram *histogram)
+static void draw_edges(const struct mr_plot *plot, struct mr_canvas *canvas,
+                       const struct mr_histogram *histogram)
 {
 	const struct mr_text_style style = { LABEL_SIZE, false, MR_ANCHOR_MIDDLE, MR_PAINT_MUTED };
 	const double step = plot->width / (double)histogram->count, bottom = plot->top + plot->height;
@@ -52,7 +54,8 @@ static void draw_edges(const struct mr_plot *plot, struct mr_canvas *canvas, con
 	mr_canvas_line_to(canvas, plot->left + plot->width, bottom + 0.5);
 	for (size_t i = 0; i <= histogram->count; i++) {
 		char text[40];
-		edge_text(text, i < histogram->count ? histogram->bins[i].low : histogram->bins[i - 1].high, histogram->unit);
+		edge_text(text, i < histogram->count ? histogram->bins[i].low : histogram->bins[i - 1].high,
+		          histogram->unit);
 		const double width = mr_canvas_text_width(text, strlen(text), LABEL_SIZE, false) * 1.15;
 		const double x = plot->left + (double)i * step;
 		const double from = x - width / 2;
@@ -66,7 +69,8 @@ static void draw_edges(const struct mr_plot *plot, struct mr_canvas *canvas, con
 	mr_canvas_stroke(canvas, MR_PAINT_MUTED, 1, 0);
 }
 
-static void draw_hints(const struct mr_plot *plot, struct mr_canvas *canvas, const struct mr_histogram *histogram)
+static void draw_hints(const struct mr_plot *plot, struct mr_canvas *canvas,
+                       const struct mr_histogram *histogram)
 {
 	const double step = plot->width / (double)histogram->count;
 	for (size_t i = 0; i < histogram->count; i++) {

@@ -19,7 +19,8 @@ double mr_lives_height(const struct mr_chart *chart)
 	return TOP + (double)chart->of.lives.count * ROW + AXIS_ROW;
 }
 
-static void draw_life(const struct mr_plot *plot, struct mr_canvas *canvas, const struct mr_life *life, double top)
+static void draw_life(const struct mr_plot *plot, struct mr_canvas *canvas, const struct mr_life *life,
+                      double top)
 {
 	const struct mr_text_style style = { NAME_SIZE, false, MR_ANCHOR_END, MR_PAINT_INK };
 	const double from = mr_plot_x(plot, life->birth_ns), to = mr_plot_x(plot, life->death_ns);
@@ -40,9 +41,12 @@ void mr_lives_draw(const struct mr_chart *chart, struct mr_canvas *canvas)
 {
 	const struct mr_lives *lives = &chart->of.lives;
 	const double left = floor(chart->width * NAME_SHARE);
-	const struct mr_plot plot = { .left = left, .top = TOP, .width = chart->width - left - 12,
+	const struct mr_plot plot = { .left = left,
+		                      .top = TOP,
+		                      .width = chart->width - left - 12,
 		                      .height = (double)lives->count * ROW,
-		                      .x_high = lives->time_end_ns > 0 ? lives->time_end_ns : 1, .y_high = 1 };
+		                      .x_high = lives->time_end_ns > 0 ? lives->time_end_ns : 1,
+		                      .y_high = 1 };
 	for (size_t i = 0; i < lives->count; i++)
 		draw_life(&plot, canvas, &lives->lives[i], TOP + (double)i * ROW);
 	mr_plot_time_axis(&plot, canvas, true);

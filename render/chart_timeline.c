@@ -9,21 +9,22 @@
 
 #include <math.h>
 
-#define NARROW 500        /* charts below this width are for phones */
+#define NARROW 500 /* charts below this width are for phones */
 #define MAIN_HEIGHT 270
 #define NARROW_HEIGHT 200
 #define DETAIL_HEIGHT 150
-#define PANEL_GAP 34      /* between panels: the title of the second */
-#define MOMENTS_ROW 32    /* two lines of names of snapshots above the plot */
+#define PANEL_GAP 34   /* between panels: the title of the second */
+#define MOMENTS_ROW 32 /* two lines of names of snapshots above the plot */
 #define AXIS_ROW 24
 #define LEGEND_SPACE 10
-#define SMALL_SHARE 0.25  /* of the lines' height that areas need to be shown with them */
+#define SMALL_SHARE 0.25 /* of the lines' height that areas need to be shown with them */
 #define HINTS_WIDE 120
 #define HINTS_NARROW 48
-#define STACK_MAX 32      /* areas that are drawn */
-#define MOMENTS_MAX 240   /* points of an area */
-#define MOMENTS_SMALL 60  /* where areas are small beside the lines */
-#define HINT_AREAS 5      /* classes that a hint lists */
+#define STACK_MAX 32     /* areas that are drawn */
+#define MOMENTS_MAX 240  /* points of an area */
+#define MOMENTS_NAMED 60 /* snapshots beyond which only some are named, and none has a line */
+#define MOMENTS_SMALL 60 /* where areas are small beside the lines */
+#define HINT_AREAS 5     /* classes that a hint lists */
 
 struct frame {
 	const struct mr_timeline *timeline;
@@ -79,9 +80,11 @@ static size_t legend_items(const struct mr_timeline *timeline, struct mr_legend_
 {
 	size_t count = 0;
 	for (size_t i = 0; i < timeline->line_count && count < STACK_MAX; i++)
-		items[count++] = (struct mr_legend_item){ timeline->lines[i].name, timeline->lines[i].paint, true };
+		items[count++] =
+			(struct mr_legend_item){ timeline->lines[i].name, timeline->lines[i].paint, true };
 	for (size_t i = area_count_of(timeline); i-- > 0;)
-		items[count++] = (struct mr_legend_item){ timeline->areas[i].name, timeline->areas[i].paint, false };
+		items[count++] =
+			(struct mr_legend_item){ timeline->areas[i].name, timeline->areas[i].paint, false };
 	return count;
 }
 
@@ -95,15 +98,19 @@ static double lay_out(const struct mr_chart *chart, struct frame *frame)
 	frame->width = chart->width;
 	frame->split = line_high > 0 && stack_high > 0 && stack_high < line_high * SMALL_SHARE;
 	const double high = frame->split || line_high > stack_high ? line_high : stack_high;
-	const double top = mr_legend_draw(NULL, 0, 0, chart->width, items, legend_items(timeline, items)) + LEGEND_SPACE;
+	const double top =
+		mr_legend_draw(NULL, 0, 0, chart->width, items, legend_items(timeline, items)) + LEGEND_SPACE;
 	const double margin_lines = mr_plot_margin(high, MR_UNIT_BYTES);
 	const double margin_areas = mr_plot_margin(stack_high, MR_UNIT_BYTES);
 	const double margin = margin_lines > margin_areas ? margin_lines : margin_areas;
 	const double height = chart->width < NARROW ? NARROW_HEIGHT : MAIN_HEIGHT;
 
 	frame->moments_y = top + MOMENTS_ROW - 20;
-	frame->lines = (struct mr_plot){ .left = margin, .top = top + MOMENTS_ROW, .width = chart->width - margin - 8,
-		                         .height = height, .x_high = timeline->time_end_ns > 0 ? timeline->time_end_ns : 1 };
+	frame->lines = (struct mr_plot){ .left = margin,
+		                         .top = top + MOMENTS_ROW,
+		                         .width = chart->width - margin - 8,
+		                         .height = height,
+		                         .x_high = timeline->time_end_ns > 0 ? timeline->time_end_ns : 1 };
 	mr_plot_scale(&frame->lines, high * 1.06, MR_UNIT_BYTES);
 	frame->areas = frame->lines;
 	if (frame->split) {
@@ -129,7 +136,8 @@ static void draw_single(const struct frame *frame)
 	double base = 0;
 	for (size_t i = 0; i < area_count_of(frame->timeline); i++) {
 		const struct mr_points *area = &frame->timeline->areas[i];
-		const double low = mr_plot_y(&frame->areas, base), high = mr_plot_y(&frame->areas, base + area->y[0]);
+		const double low = mr_plot_y(&frame->areas, base),
+			     high = mr_plot_y(&frame->areas, base + area->y[0]);
 		mr_canvas_rectangle(frame->canvas, x - 4, high, 8, low - high);
 		mr_canvas_fill(frame->canvas, area->paint, 1);
 		base += area->y[0];
@@ -151,7 +159,9 @@ static size_t choose_moments(const struct mr_timeline *timeline, size_t max, siz
 	for (size_t i = 0; i < total; i++)
 		largest = stack_at(timeline, i) > stack_at(timeline, largest) ? i : largest;
 	for (size_t i = 0; i < count; i++)
-		chosen[i] = total <= max ? i : (size_t)((double)i * (double)(total - 1) / (double)(count - 1) + 0.5);
+		chosen[i] = total <= max
+		                    ? i
+		                    : (size_t)((double)i * (double)(total - 1) / (double)(count - 1) + 0.5);
 	for (size_t i = 1; total > max && i < count; i++)
 		if (chosen[i] > largest) {
 			chosen[i - 1] = largest;
@@ -180,10 +190,12 @@ static void draw_areas(const struct frame *frame, size_t max)
 		const struct mr_points *area = &timeline->areas[a];
 		mr_canvas_move_to(frame->canvas, mr_plot_x(plot, area->x[chosen[0]]), mr_plot_y(plot, 0));
 		for (size_t i = 0; i < count; i++) {
-			mr_canvas_line_to(frame->canvas, mr_plot_x(plot, area->x[chosen[i]]), mr_plot_y(plot, totals[i]));
+			mr_canvas_line_to(frame->canvas, mr_plot_x(plot, area->x[chosen[i]]),
+			                  mr_plot_y(plot, totals[i]));
 			totals[i] -= area->y[chosen[i]];
 		}
-		mr_canvas_line_to(frame->canvas, mr_plot_x(plot, area->x[chosen[count - 1]]), mr_plot_y(plot, 0));
+		mr_canvas_line_to(frame->canvas, mr_plot_x(plot, area->x[chosen[count - 1]]),
+		                  mr_plot_y(plot, 0));
 		mr_canvas_close(frame->canvas);
 		mr_canvas_fill(frame->canvas, area->paint, 1);
 	}
@@ -196,13 +208,14 @@ static void draw_moments(const struct frame *frame)
 	const double bottom = frame->areas.top + frame->areas.height;
 	const double right = frame->lines.left + frame->lines.width;
 	const size_t step = timeline->moment_count / 200 + 1;
+	const bool many = timeline->moment_count > MOMENTS_NAMED;
 	double free_from[2] = { 0, 0 };
 	for (size_t i = 0; i < timeline->moment_count; i += step) {
 		const double x = round(mr_plot_x(&frame->lines, timeline->moment_times[i])) + 0.5;
 		mr_canvas_move_to(frame->canvas, x, frame->lines.top - 4);
-		mr_canvas_line_to(frame->canvas, x, timeline->moment_count <= 60 ? bottom : frame->lines.top + 2);
+		mr_canvas_line_to(frame->canvas, x, !many ? bottom : frame->lines.top + 2);
 	}
-	mr_canvas_stroke(frame->canvas, MR_PAINT_ACCENT, 1, timeline->moment_count <= 60 ? 2 : 0);
+	mr_canvas_stroke(frame->canvas, MR_PAINT_ACCENT, 1, many ? 0 : 2);
 	for (size_t i = 0; i < timeline->moment_count; i++) {
 		char name[64];
 		const double x = mr_plot_x(&frame->lines, timeline->moment_times[i]);
@@ -210,11 +223,11 @@ static void draw_moments(const struct frame *frame)
 		const double width = mr_canvas_text_width(name, strlen(name), 11, false) * 1.15;
 		const double left = x + width > right ? right - width : x - 2;
 		/* The line next to the plot, else the one above it, else none. */
-		const int row = left >= free_from[0] ? 0 : left >= free_from[1] ? 1 : -1;
+		const int row = left >= free_from[0] ? 0 : left >= free_from[1] && !many ? 1 : -1;
 		if (row < 0)
 			continue;
 		mr_canvas_text(frame->canvas, left, frame->moments_y + (row == 0 ? 14 : 0), style, name);
-		free_from[row] = left + width + 8;
+		free_from[row] = left + width + (many ? 48 : 8);
 	}
 }
 
@@ -260,12 +273,14 @@ static void draw_peak(const struct frame *frame)
 	snprintf(text, sizeof(text), "peak %s", size);
 	const double x = mr_plot_x(&frame->lines, time), y = mr_plot_y(&frame->lines, value);
 	const bool on_right = x > frame->lines.left + frame->lines.width * 0.75;
-	const struct mr_text_style style = { 11, true, on_right ? MR_ANCHOR_END : MR_ANCHOR_START, MR_PAINT_ALERT };
+	const struct mr_text_style style = { 11, true, on_right ? MR_ANCHOR_END : MR_ANCHOR_START,
+		                             MR_PAINT_ALERT };
 	mr_canvas_circle(frame->canvas, x, y, 4);
 	mr_canvas_fill(frame->canvas, MR_PAINT_SURFACE, 1);
 	mr_canvas_circle(frame->canvas, x, y, 3);
 	mr_canvas_fill(frame->canvas, MR_PAINT_ALERT, 1);
-	mr_canvas_text(frame->canvas, x + (on_right ? -8 : 8), y < frame->lines.top + 12 ? y + 14 : y - 7, style, text);
+	mr_canvas_text(frame->canvas, x + (on_right ? -8 : 8), y < frame->lines.top + 12 ? y + 14 : y - 7,
+	               style, text);
 }
 
 /* ---- Hints --------------------------------------------------------------------- */
@@ -346,7 +361,8 @@ void mr_timeline_draw(const struct mr_chart *chart, struct mr_canvas *canvas)
 	if (frame.split) {
 		const struct mr_text_style style = { 11, true, MR_ANCHOR_START, MR_PAINT_MUTED };
 		mr_plot_y_axis(&frame.areas, canvas, MR_UNIT_BYTES);
-		mr_canvas_text(canvas, frame.areas.left, frame.areas.top - 8, style, "tracked objects, enlarged");
+		mr_canvas_text(canvas, frame.areas.left, frame.areas.top - 8, style,
+		               "tracked objects, enlarged");
 		mr_plot_time_axis(&frame.lines, canvas, false);
 	}
 	draw_areas(&frame, frame.width < NARROW ? MOMENTS_MAX / 2 : MOMENTS_MAX);

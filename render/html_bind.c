@@ -41,17 +41,18 @@ static int fail_at(struct bind *bind, const xmlNode *node, const char *format, .
 	va_start(arguments, format);
 	vsnprintf(message, sizeof(message), format, arguments);
 	va_end(arguments);
-	return mr_fail(bind->err, MR_ERR_FORMAT, "%s:%ld: %s", (const char *)node->doc->URL, xmlGetLineNo(node),
-	               message);
+	return mr_fail(bind->err, MR_ERR_FORMAT, "%s:%ld: %s", (const char *)node->doc->URL,
+	               xmlGetLineNo(node), message);
 }
 
-/* The value of a plain attribute, "" for an empty one, NULL when it is not there. Borrowed from the template. */
+/* The value of a plain attribute, "" for an empty one, NULL when it is not there. Borrowed. */
 static const char *attribute_of(const xmlNode *node, const char *name)
 {
 	for (const xmlAttr *attribute = node->properties; attribute; attribute = attribute->next)
 		if (strcmp((const char *)attribute->name, name) == 0)
-			return attribute->children && attribute->children->content ?
-			               (const char *)attribute->children->content : "";
+			return attribute->children && attribute->children->content
+			               ? (const char *)attribute->children->content
+			               : "";
 	return NULL;
 }
 
@@ -132,8 +133,9 @@ static bool starts_with(const char *text, const char *start)
 
 static bool is_address(const char *name)
 {
-	static const char *const names[] = { "href", "src", "srcset", "action", "formaction", "data", "poster",
-		                             "background", "cite", "ping", "manifest", "archive", "codebase" };
+	static const char *const names[] = { "href",     "src",     "srcset",     "action", "formaction",
+		                             "data",     "poster",  "background", "cite",   "ping",
+		                             "manifest", "archive", "codebase" };
 	for (size_t i = 0; i < MR_ARRAY_LEN(names); i++)
 		if (strcasecmp(name, names[i]) == 0)
 			return true;
@@ -141,25 +143,30 @@ static bool is_address(const char *name)
 }
 
 /* What an attribute of that name, whoever gave the value, must not do. */
-static int check_attribute(struct bind *bind, const xmlNode *node, const char *name, const char *value, bool literal)
+static int check_attribute(struct bind *bind, const xmlNode *node, const char *name, const char *value,
+                           bool literal)
 {
-	if (strncasecmp(name, "on", 2) == 0 || strcasecmp(name, "style") == 0 || strcasecmp(name, "srcdoc") == 0)
-		return fail_at(bind, node, "attribute '%.40s' is not allowed: scripts and styles have files of their own",
+	if (strncasecmp(name, "on", 2) == 0 || strcasecmp(name, "style") == 0 ||
+	    strcasecmp(name, "srcdoc") == 0)
+		return fail_at(bind, node,
+		               "attribute '%.40s' is not allowed: scripts and styles have files of their own",
 		               name);
 	if (!is_address(name) || value[0] == '#')
 		return 0;
 	if (literal && starts_with(value, "data:image/"))
 		return 0;
-	if (literal && is_named(node, "a") && (starts_with(value, "https://") || starts_with(value, "http://")))
+	if (literal && is_named(node, "a") &&
+	    (starts_with(value, "https://") || starts_with(value, "http://")))
 		return 0;
-	return fail_at(bind, node, "'%.40s' has to stay within the page: it starts with '#', not \"%.40s\"", name, value);
+	return fail_at(bind, node, "'%.40s' has to stay within the page: it starts with '#', not \"%.40s\"",
+	               name, value);
 }
 
 static bool is_directive(const char *name)
 {
-	static const char *const names[] = { "data-each",  "data-with",  "data-table",  "data-sort",  "data-where",
-		                             "data-filter", "data-limit", "data-if",    "data-text",
-		                             "data-chart", "data-include" };
+	static const char *const names[] = { "data-each",  "data-with",   "data-table",  "data-sort",
+		                             "data-where", "data-filter", "data-limit",  "data-if",
+		                             "data-text",  "data-chart",  "data-include" };
 	for (size_t i = 0; i < MR_ARRAY_LEN(names); i++)
 		if (strcmp(name, names[i]) == 0)
 			return true;
@@ -205,9 +212,10 @@ static int write_attributes(struct bind *bind, const xmlNode *node, const struct
 /* Whether white space between the children of this element shows nowhere. */
 static bool has_only_elements(const xmlNode *node)
 {
-	static const char *const names[] = { "html", "head", "body", "main", "header", "footer", "section", "article",
-		                             "nav", "div", "table", "thead", "tbody", "tfoot", "tr", "colgroup",
-		                             "ul", "ol", "dl", "details", "figure", "svg" };
+	static const char *const names[] = { "html",    "head",    "body",   "main",     "header", "footer",
+		                             "section", "article", "nav",    "div",      "table",  "thead",
+		                             "tbody",   "tfoot",   "tr",     "colgroup", "ul",     "ol",
+		                             "dl",      "details", "figure", "svg" };
 	for (size_t i = 0; i < MR_ARRAY_LEN(names); i++)
 		if (is_named(node, names[i]))
 			return true;
@@ -250,7 +258,9 @@ static bool is_stylesheet(const xmlNode *node)
 /* The file that the element stands for, NULL when it stands for none. */
 static const char *asset_of(const xmlNode *node)
 {
-	return is_stylesheet(node) ? attribute_of(node, "href") : is_named(node, "script") ? attribute_of(node, "src") : NULL;
+	return is_stylesheet(node)        ? attribute_of(node, "href")
+	       : is_named(node, "script") ? attribute_of(node, "src")
+	                                  : NULL;
 }
 
 static int write_asset(struct bind *bind, const xmlNode *node)
@@ -282,10 +292,12 @@ static int list_hashes(struct bind *bind, const xmlNode *parent, bool styles, st
 		const char *text;
 		size_t len;
 		char hash[48];
-		const int status = mr_templates_asset(bind->templates, asset_of(node), &text, &len, bind->err);
+		const int status =
+			mr_templates_asset(bind->templates, asset_of(node), &text, &len, bind->err);
 		if (status < 0) {
 			if (bind->err)
-				mr_error_prepend(bind->err, "%s:%ld", (const char *)node->doc->URL, xmlGetLineNo(node));
+				mr_error_prepend(bind->err, "%s:%ld", (const char *)node->doc->URL,
+				                 xmlGetLineNo(node));
 			return status;
 		}
 		mr_html_hash(hash, text, len);
@@ -296,7 +308,8 @@ static int list_hashes(struct bind *bind, const xmlNode *parent, bool styles, st
 
 static int make_policy(struct bind *bind, const xmlNode *root, struct mr_buffer *policy)
 {
-	mr_buffer_printf(policy, "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; style-src");
+	mr_buffer_printf(policy,
+	                 "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; style-src");
 	size_t before = policy->len;
 	MR_TRY(list_hashes(bind, root, true, policy));
 	if (policy->len == before)
@@ -341,7 +354,8 @@ static int bind_chart(struct bind *bind, const xmlNode *node, const struct mr_sc
 	return status;
 }
 
-static int bind_include(struct bind *bind, const xmlNode *node, const struct mr_scope *scope, const char *name)
+static int bind_include(struct bind *bind, const xmlNode *node, const struct mr_scope *scope,
+                        const char *name)
 {
 	if (bind->depth >= INCLUDE_DEPTH_MAX)
 		return fail_at(bind, node, "'%.80s' is included %u levels deep", name, bind->depth);
@@ -349,7 +363,8 @@ static int bind_include(struct bind *bind, const xmlNode *node, const struct mr_
 	const int status = mr_templates_document(bind->templates, name, &document, bind->err);
 	if (status < 0) {
 		if (bind->err && !strstr(bind->err->message, name))
-			mr_error_prepend(bind->err, "%s:%ld", (const char *)node->doc->URL, xmlGetLineNo(node));
+			mr_error_prepend(bind->err, "%s:%ld", (const char *)node->doc->URL,
+			                 xmlGetLineNo(node));
 		return status;
 	}
 	const xmlNode *body = xmlDocGetRootElement(document);
@@ -387,14 +402,15 @@ static int bind_content(struct bind *bind, const xmlNode *node, const struct mr_
 /* What has no place in a page that stands alone. */
 static int check_element(struct bind *bind, const xmlNode *node)
 {
-	static const char *const refused[] = { "iframe", "frame", "object", "embed", "applet", "base", "style",
-		                               "script", "form", "noscript", "template" };
+	static const char *const refused[] = { "iframe", "frame",  "object", "embed",    "applet",  "base",
+		                               "style",  "script", "form",   "noscript", "template" };
 	for (size_t i = 0; i < MR_ARRAY_LEN(refused); i++)
 		if (strcasecmp((const char *)node->name, refused[i]) == 0)
 			return fail_at(bind, node, "element '%s' is not allowed here", refused[i]);
 	const char *equivalent = is_named(node, "meta") ? attribute_of(node, "http-equiv") : NULL;
 	if (equivalent)
-		return fail_at(bind, node, "meta http-equiv is not allowed: the page has a policy of its own");
+		return fail_at(bind, node,
+		               "meta http-equiv is not allowed: the page has a policy of its own");
 	return 0;
 }
 
@@ -403,7 +419,8 @@ static int bind_element(struct bind *bind, const xmlNode *node, const struct mr_
 	const char *name = (const char *)node->name;
 	if (asset_of(node)) {
 		if (bind->depth > 0)
-			return fail_at(bind, node, "styles and scripts belong into the head of the outermost template");
+			return fail_at(bind, node,
+			               "styles and scripts belong into the head of the outermost template");
 		return write_asset(bind, node);
 	}
 	if (is_named(node, "meta") && attribute_of(node, "charset"))
@@ -422,8 +439,8 @@ static int bind_element(struct bind *bind, const xmlNode *node, const struct mr_
 }
 
 /* An attribute of a table request, expanded; NULL when it is not there. */
-static int request_part(struct bind *bind, const xmlNode *node, const struct mr_scope *scope, const char *attribute,
-                        struct mr_scope *into, const char **part)
+static int request_part(struct bind *bind, const xmlNode *node, const struct mr_scope *scope,
+                        const char *attribute, struct mr_scope *into, const char **part)
 {
 	const char *pattern = attribute_of(node, attribute);
 	if (!pattern)
@@ -448,7 +465,8 @@ static int enter_table(struct bind *bind, const xmlNode *node, const struct mr_s
 	const int status = bind->source->fill(bind->source->context, &request, inner, bind->err);
 	if (status < 0) {
 		if (bind->err)
-			mr_error_prepend(bind->err, "%s:%ld", (const char *)node->doc->URL, xmlGetLineNo(node));
+			mr_error_prepend(bind->err, "%s:%ld", (const char *)node->doc->URL,
+			                 xmlGetLineNo(node));
 		return status;
 	}
 	*scope = inner;

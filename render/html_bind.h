@@ -31,7 +31,8 @@ struct mr_scope;
 struct mr_templates; /* the built-in ones, and files that take their place (html_template.c) */
 
 /* DIRECTORY (NULL: none) is copied; files that it lacks are the built-in ones. */
-int mr_templates_new(const char *directory, struct mr_templates **templates, struct mr_error *err) MR_MUST_CHECK;
+int mr_templates_new(const char *directory, struct mr_templates **templates, struct mr_error *err)
+	MR_MUST_CHECK;
 void mr_templates_free(struct mr_templates *templates); /* NULL is fine */
 /* Adds a template, style or script held in memory.  TEXT is copied. */
 int mr_templates_add(struct mr_templates *templates, const char *name, const char *text, size_t len,
@@ -54,6 +55,7 @@ struct mr_table_source {
 
 /* Appends the page that template NAME makes of SCOPE.  SOURCE may be NULL. */
 int mr_html_bind(struct mr_templates *templates, const char *name, const struct mr_scope *scope,
-                 const struct mr_table_source *source, struct mr_buffer *out, struct mr_error *err) MR_MUST_CHECK;
+                 const struct mr_table_source *source, struct mr_buffer *out, struct mr_error *err)
+	MR_MUST_CHECK;
 
 #endif

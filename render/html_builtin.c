@@ -5,32 +5,32 @@
  */
 #include "html_template.h"
 
-#define BUILTIN_FILES(X) \
-	X(report_html, "report.html") \
-	X(run_html, "run.html") \
-	X(timeline_html, "timeline.html") \
-	X(snapshots_html, "snapshots.html") \
-	X(classes_html, "classes.html") \
-	X(objects_html, "objects.html") \
-	X(changes_html, "changes.html") \
-	X(diff_html, "diff.html") \
+#define BUILTIN_FILES(X)                      \
+	X(report_html, "report.html")         \
+	X(run_html, "run.html")               \
+	X(timeline_html, "timeline.html")     \
+	X(snapshots_html, "snapshots.html")   \
+	X(classes_html, "classes.html")       \
+	X(objects_html, "objects.html")       \
+	X(changes_html, "changes.html")       \
+	X(diff_html, "diff.html")             \
 	X(comparison_html, "comparison.html") \
-	X(process_html, "process.html") \
-	X(marks_html, "marks.html") \
-	X(overview_html, "overview.html") \
-	X(health_html, "health.html") \
-	X(appendix_html, "appendix.html") \
-	X(style_css, "style.css") \
+	X(process_html, "process.html")       \
+	X(marks_html, "marks.html")           \
+	X(overview_html, "overview.html")     \
+	X(health_html, "health.html")         \
+	X(appendix_html, "appendix.html")     \
+	X(style_css, "style.css")             \
 	X(script_js, "script.js")
 
-#define EMBED(symbol, file)                                                                     \
-	__asm__(".section .rodata\n"                                                            \
-	        "mr_builtin_" #symbol ":\n"                                                     \
-	        ".incbin \"templates/" file "\"\n"                                              \
-	        "mr_builtin_" #symbol "_end:\n"                                                 \
-	        ".byte 0\n"                                                                     \
-	        ".previous\n");                                                                 \
-	extern const char mr_builtin_##symbol[] __attribute__((visibility("hidden")));          \
+#define EMBED(symbol, file)                                                            \
+	__asm__(".section .rodata\n"                                                   \
+	        "mr_builtin_" #symbol ":\n"                                            \
+	        ".incbin \"templates/" file "\"\n"                                     \
+	        "mr_builtin_" #symbol "_end:\n"                                        \
+	        ".byte 0\n"                                                            \
+	        ".previous\n");                                                        \
+	extern const char mr_builtin_##symbol[] __attribute__((visibility("hidden"))); \
 	extern const char mr_builtin_##symbol##_end[] __attribute__((visibility("hidden")));
 BUILTIN_FILES(EMBED)
 #undef EMBED

@@ -57,8 +57,8 @@ static void add_block(struct sha256 *sha, const uint8_t block[64])
 /* LEN is below 2^32 here: assets are parts of a page. */
 static void digest(uint8_t out[32], const uint8_t *data, size_t len)
 {
-	struct sha256 sha = { .state = { 0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c,
-		                         0x1f83d9ab, 0x5be0cd19 } };
+	struct sha256 sha = { .state = { 0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f,
+		                         0x9b05688c, 0x1f83d9ab, 0x5be0cd19 } };
 	const uint64_t bits = (uint64_t)len * 8;
 	for (; len >= 64; data += 64, len -= 64)
 		add_block(&sha, data);
@@ -83,7 +83,8 @@ void mr_html_hash(char out[48], const void *data, size_t len)
 	digest(sum, data, len);
 	char *end = out;
 	for (size_t i = 0; i < 33; i += 3) {
-		const uint32_t bits = (uint32_t)sum[i] << 16 | (uint32_t)sum[i + 1] << 8 | (i + 2 < 32 ? sum[i + 2] : 0);
+		const uint32_t bits =
+			(uint32_t)sum[i] << 16 | (uint32_t)sum[i + 1] << 8 | (i + 2 < 32 ? sum[i + 2] : 0);
 		for (int shift = 18; shift >= 0; shift -= 6)
 			*end++ = letters[bits >> shift & 63];
 	}

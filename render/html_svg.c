@@ -148,9 +148,9 @@ static enum mr_paint paint_of(const char *text)
 static bool is_default(const char *name, const char *value)
 {
 	static const char *const defaults[][2] = {
-		{ "fill-rule", "nonzero" },    { "clip-rule", "nonzero" },     { "fill-opacity", "1" },
-		{ "stroke-opacity", "1" },     { "stroke-linecap", "butt" },   { "stroke-linejoin", "round" },
-		{ "stroke-miterlimit", "10" }, { "stroke", "none" },           { "stroke-width", "1" },
+		{ "fill-rule", "nonzero" },    { "clip-rule", "nonzero" },   { "fill-opacity", "1" },
+		{ "stroke-opacity", "1" },     { "stroke-linecap", "butt" }, { "stroke-linejoin", "round" },
+		{ "stroke-miterlimit", "10" }, { "stroke", "none" },         { "stroke-width", "1" },
 	};
 	for (size_t i = 0; i < MR_ARRAY_LEN(defaults); i++)
 		if (strcmp(name, defaults[i][0]) == 0 && strcmp(value, defaults[i][1]) == 0)
@@ -256,7 +256,8 @@ static void write_label(struct svg *svg, const struct mr_canvas_label *label)
 	write_number(svg, "x", label->x);
 	write_number(svg, "y", label->y);
 	if (label->style.anchor != MR_ANCHOR_START)
-		mr_html_attribute(svg->out, "text-anchor", label->style.anchor == MR_ANCHOR_END ? "end" : "middle");
+		mr_html_attribute(svg->out, "text-anchor",
+		                  label->style.anchor == MR_ANCHOR_END ? "end" : "middle");
 	if (label->style.size != FONT_SIZE)
 		write_number(svg, "font-size", label->style.size);
 	if (label->style.bold)

@@ -9,6 +9,7 @@
 
 /* Appends CANVAS's drawing as an svg element.  ID makes its ids and references
  * unique in the page. */
-int mr_html_svg(struct mr_canvas *canvas, const char *id, struct mr_buffer *out, struct mr_error *err) MR_MUST_CHECK;
+int mr_html_svg(struct mr_canvas *canvas, const char *id, struct mr_buffer *out, struct mr_error *err)
+	MR_MUST_CHECK;
 
 #endif

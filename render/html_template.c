@@ -37,9 +37,10 @@ int mr_templates_new(const char *directory, struct mr_templates **templates, str
 {
 	if (directory) {
 		struct stat status;
-		MR_FAIL_IF(stat(directory, &status) < 0, err, MR_ERR_READ, "cannot open templates '%s': %s", directory,
-		           strerror(errno));
-		MR_FAIL_IF(!S_ISDIR(status.st_mode), err, MR_ERR_READ, "templates '%s' is not a directory", directory);
+		MR_FAIL_IF(stat(directory, &status) < 0, err, MR_ERR_READ, "cannot open templates '%s': %s",
+		           directory, strerror(errno));
+		MR_FAIL_IF(!S_ISDIR(status.st_mode), err, MR_ERR_READ, "templates '%s' is not a directory",
+		           directory);
 	}
 	struct mr_templates *made = mr_alloc(sizeof(*made));
 	if (made && directory)
@@ -90,10 +91,11 @@ static void append_text(struct mr_buffer *out, const char *text, size_t len)
 static int read_descriptor(int fd, const char *path, struct mr_buffer *out, struct mr_error *err)
 {
 	struct stat status;
-	MR_FAIL_IF(fstat(fd, &status) < 0, err, MR_ERR_READ, "cannot read template '%s': %s", path, strerror(errno));
+	MR_FAIL_IF(fstat(fd, &status) < 0, err, MR_ERR_READ, "cannot read template '%s': %s", path,
+	           strerror(errno));
 	MR_FAIL_IF(!S_ISREG(status.st_mode), err, MR_ERR_READ, "template '%s' is not a file", path);
-	MR_FAIL_IF(status.st_size > MR_TEMPLATE_SIZE_MAX, err, MR_ERR_LIMIT, "template '%s' is larger than %u bytes",
-	           path, MR_TEMPLATE_SIZE_MAX);
+	MR_FAIL_IF(status.st_size > MR_TEMPLATE_SIZE_MAX, err, MR_ERR_LIMIT,
+	           "template '%s' is larger than %u bytes", path, MR_TEMPLATE_SIZE_MAX);
 	const size_t size = (size_t)status.st_size;
 	char *text = mr_alloc(size + 1);
 	MR_FAIL_IF(!text, err, MR_ERR_NOMEM, "no memory for template '%s'", path);
@@ -224,7 +226,8 @@ static void keep_first(void *context, xmlErrorPtr error)
 	if (complaint->text[0] || !error->message)
 		return;
 	complaint->line = error->line;
-	snprintf(complaint->text, sizeof(complaint->text), "%.*s", (int)strcspn(error->message, "\n"), error->message);
+	snprintf(complaint->text, sizeof(complaint->text), "%.*s", (int)strcspn(error->message, "\n"),
+	         error->message);
 }
 
 static int parse(struct template_file *file, struct mr_error *err)
@@ -250,7 +253,8 @@ static int parse(struct template_file *file, struct mr_error *err)
 	return status;
 }
 
-int mr_templates_document(struct mr_templates *templates, const char *name, xmlDoc **document, struct mr_error *err)
+int mr_templates_document(struct mr_templates *templates, const char *name, xmlDoc **document,
+                          struct mr_error *err)
 {
 	struct template_file *file = NULL;
 	MR_TRY(file_get(templates, name, &file, err));

@@ -13,7 +13,8 @@
 
 #define MR_TEMPLATE_SIZE_MAX (1u << 20)
 
-/* A style or script, without carriage returns (which browsers drop before they hash).  Borrowed from the templates. */
+/* A style or script, without carriage returns (which browsers drop before they hash).
+ * Borrowed from the templates. */
 int mr_templates_asset(struct mr_templates *templates, const char *name, const char **text, size_t *len,
                        struct mr_error *err) MR_MUST_CHECK;
 /* The parsed document; its URL is what messages call it.  Borrowed. */

@@ -79,8 +79,8 @@ void mr_html_open_empty(struct mr_buffer *out)
 
 bool mr_html_is_void(const char *name)
 {
-	static const char *const names[] = { "area", "base", "br", "col", "embed", "hr", "img", "input",
-		                             "link", "meta", "source", "track", "wbr" };
+	static const char *const names[] = { "area",  "base", "br",   "col",    "embed", "hr", "img",
+		                             "input", "link", "meta", "source", "track", "wbr" };
 	for (size_t i = 0; i < MR_ARRAY_LEN(names); i++)
 		if (strcmp(names[i], name) == 0)
 			return true;
@@ -103,8 +103,10 @@ void mr_html_text(struct mr_buffer *out, const char *text)
 
 int mr_html_raw(struct mr_buffer *out, const char *text, size_t len, struct mr_error *err)
 {
-	MR_FAIL_IF(memmem(text, len, "</", 2), err, MR_ERR_ARG, "a style or script holds '</', which would end it");
-	MR_FAIL_IF(memmem(text, len, "<!--", 4), err, MR_ERR_ARG, "a style or script holds '<!--', which hides its end");
+	MR_FAIL_IF(memmem(text, len, "</", 2), err, MR_ERR_ARG,
+	           "a style or script holds '</', which would end it");
+	MR_FAIL_IF(memmem(text, len, "<!--", 4), err, MR_ERR_ARG,
+	           "a style or script holds '<!--', which hides its end");
 	mr_buffer_append(out, text, len);
 	return 0;
 }

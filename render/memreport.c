@@ -15,24 +15,26 @@
 enum { OPTION_OUTPUT = 1, OPTION_TITLE, OPTION_LIMIT, OPTION_MAX_SIZE, OPTION_TEMPLATES, OPTION_QUIET };
 
 static const struct mr_option options[] = {
-	{ "output", 'o', "OUT", "write to OUT: a page, or what its ending says, .pdf or .png; - is standard output",
+	{ "output", 'o', "OUT",
+	  "write to OUT: a page, or what its ending says, .pdf or .png; - is standard output",
 	  OPTION_OUTPUT },
 	{ "title", 't', "TITLE", "title of the page", OPTION_TITLE },
 	{ "limit", 'n', "N", "rows of a table, 1 to 1000 (20)", OPTION_LIMIT },
 	{ "max-size", 'm', "BYTES", "largest size of the page: 500K, 2M (1000000)", OPTION_MAX_SIZE },
-	{ "templates", 'T', "DIR", "use the templates in DIR in place of the built-in ones", OPTION_TEMPLATES },
+	{ "templates", 'T', "DIR", "use the templates in DIR in place of the built-in ones",
+	  OPTION_TEMPLATES },
 	{ "quiet", 'q', NULL, "no warnings", OPTION_QUIET },
 };
 
 static const struct mr_command command = {
 	.name = "memreport",
 	.synopsis = "memreport FILE... [-o OUT.html|OUT.pdf|OUT.png] [OPTIONS]",
-	.summary = "Makes a page with charts from logs that memrecord, libmemcapture or memcapture wrote: one file that "
-	           "needs nothing else. Several logs make one report. FILE may be - for standard input. Without -o the "
-	           "page is FILE with its ending replaced by .html.",
+	.summary = "Makes a page with charts from logs that memrecord, libmemcapture or memcapture wrote: "
+		   "one file that needs nothing else. Several logs make one report. FILE may be - for "
+		   "standard input. Without -o the page is FILE with its ending replaced by .html.",
 	.epilogue = "A PDF holds the headline, the charts and the first rows of each table;\n"
-	            "a PNG the timeline.\n"
-	            "Exit status: 0 done, 2 usage, 3 unreadable input, 4 no output.",
+		    "a PNG the timeline.\n"
+		    "Exit status: 0 done, 2 usage, 3 unreadable input, 4 no output.",
 	.options = options,
 	.option_count = MR_ARRAY_LEN(options),
 };
@@ -57,8 +59,8 @@ static int parse_limit(const char *value, uint64_t *limit, struct mr_error *err)
 static int parse_size(const char *value, uint64_t *size, struct mr_error *err)
 {
 	uint64_t number;
-	MR_FAIL_IF(mr_parse_bytes(value, &number) < 0 || number < 100000 || number > INT32_MAX, err, MR_ERR_ARG,
-	           "--max-size: '%.100s' is not a size from 100000 to 2G", value);
+	MR_FAIL_IF(mr_parse_bytes(value, &number) < 0 || number < 100000 || number > INT32_MAX, err,
+	           MR_ERR_ARG, "--max-size: '%.100s' is not a size from 100000 to 2G", value);
 	*size = number;
 	return 0;
 }
@@ -112,7 +114,8 @@ static enum memreport_format format_of(const char *output)
 	return dot && strcasecmp(dot, ".png") == 0 ? MEMREPORT_PNG : MEMREPORT_HTML;
 }
 
-static void warn(const struct arguments *arguments, const struct memstats_log *log, const struct memreport *report)
+static void warn(const struct arguments *arguments, const struct memstats_log *log,
+                 const struct memreport *report)
 {
 	const char *text;
 	if (arguments->quiet)
@@ -170,7 +173,8 @@ static int write_report(const struct arguments *arguments, const char *path, str
 
 static int run(struct arguments *arguments, struct mr_error *err)
 {
-	MR_FAIL_IF(arguments->file_count == 0, err, MR_ERR_ARG, "no log is named; memreport FILE, or memreport --help");
+	MR_FAIL_IF(arguments->file_count == 0, err, MR_ERR_ARG,
+	           "no log is named; memreport FILE, or memreport --help");
 	const bool is_stdin = strcmp(arguments->files[0], "-") == 0;
 	MR_FAIL_IF(!arguments->output && is_stdin, err, MR_ERR_ARG,
 	           "a log from standard input needs -o OUT, or -o - for standard output");
@@ -192,8 +196,9 @@ int main(int argc, char **argv)
 	/* A closed pipe is an output that cannot be written, with a message and a status of its own. */
 	signal(SIGPIPE, SIG_IGN);
 	arguments.files = mr_alloc((size_t)argc * sizeof(*arguments.files));
-	int status = arguments.files ? mr_command_parse(&command, argc, argv, handle_option, &arguments, &rest, &error) :
-	                               mr_fail(&error, MR_ERR_NOMEM, "no memory");
+	int status = arguments.files ? mr_command_parse(&command, argc, argv, handle_option, &arguments,
+	                                                &rest, &error)
+	                             : mr_fail(&error, MR_ERR_NOMEM, "no memory");
 	if (status == 0)
 		status = run(&arguments, &error);
 	if (status < 0)

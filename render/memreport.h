@@ -63,8 +63,8 @@ struct memreport_options {
 struct memreport;
 
 /* Reads what the report shows of LOG, which has to stay open as long as the report.  OPTIONS may be NULL. */
-int memreport_new(struct memstats_log *log, const struct memreport_options *options, struct memreport **report,
-                  struct memreport_error *error);
+int memreport_new(struct memstats_log *log, const struct memreport_options *options,
+                  struct memreport **report, struct memreport_error *error);
 void memreport_free(struct memreport *report); /* NULL is fine */
 
 /* Writes the report to OUT, which is flushed but not closed. */

@@ -27,15 +27,17 @@ static struct mr_error *error_of(struct memreport_error *error)
 
 /* ---- Making ------------------------------------------------------------------------------- */
 
-static int set_options(struct memreport *report, const struct memreport_options *options, struct mr_error *err)
+static int set_options(struct memreport *report, const struct memreport_options *options,
+                       struct mr_error *err)
 {
 	const uint64_t limit = options && options->limit ? options->limit : MEMREPORT_DEFAULT_LIMIT;
-	const uint64_t size = options && options->max_size_bytes ? options->max_size_bytes : MEMREPORT_DEFAULT_MAX_SIZE;
-	MR_FAIL_IF(limit > MR_REPORT_LIMIT_MAX, err, MR_ERR_ARG, "a limit of %" PRIu64 " rows is not within 1 and %d",
-	           limit, MR_REPORT_LIMIT_MAX);
+	const uint64_t size =
+		options && options->max_size_bytes ? options->max_size_bytes : MEMREPORT_DEFAULT_MAX_SIZE;
+	MR_FAIL_IF(limit > MR_REPORT_LIMIT_MAX, err, MR_ERR_ARG,
+	           "a limit of %" PRIu64 " rows is not within 1 and %d", limit, MR_REPORT_LIMIT_MAX);
 	MR_FAIL_IF(size < MR_REPORT_SIZE_MIN || size > INT32_MAX, err, MR_ERR_ARG,
-	           "a page of at most %" PRIu64 " bytes is not within %d and %d", size,
-	           MR_REPORT_SIZE_MIN, INT32_MAX);
+	           "a page of at most %" PRIu64 " bytes is not within %d and %d", size, MR_REPORT_SIZE_MIN,
+	           INT32_MAX);
 	report->limit = (size_t)limit;
 	report->max_size_bytes = (size_t)size;
 	if (options && options->title) {
@@ -47,8 +49,8 @@ static int set_options(struct memreport *report, const struct memreport_options 
 	return mr_templates_new(options ? options->templates : NULL, &report->templates, err);
 }
 
-int memreport_new(struct memstats_log *log, const struct memreport_options *options, struct memreport **report,
-                  struct memreport_error *error)
+int memreport_new(struct memstats_log *log, const struct memreport_options *options,
+                  struct memreport **report, struct memreport_error *error)
 {
 	struct mr_error *err = error_of(error);
 	struct memreport *made = mr_alloc(sizeof(*made));
@@ -58,7 +60,8 @@ int memreport_new(struct memstats_log *log, const struct memreport_options *opti
 		status = mr_report_data_init(&made->data, log, err);
 	if (status == 0) {
 		const size_t shown = made->limit;
-		status = mr_report_details_read(&made->data, shown, shown < DETAIL_CLASSES ? shown : DETAIL_CLASSES,
+		status = mr_report_details_read(&made->data, shown,
+		                                shown < DETAIL_CLASSES ? shown : DETAIL_CLASSES,
 		                                DETAIL_OBJECTS, err);
 	}
 	if (status < 0) {
@@ -91,12 +94,14 @@ static mr_section_fill *const run_sections[] = { MR_RUN_SECTIONS(SECTION_FILL) }
 static mr_section_fill *const page_sections[] = { MR_PAGE_SECTIONS(SECTION_FILL) };
 #undef SECTION_FILL
 
-static int fill_run(struct mr_scope *root, struct mr_view *view, const struct mr_report_run *run, struct mr_error *err)
+static int fill_run(struct mr_scope *root, struct mr_view *view, const struct mr_report_run *run,
+                    struct mr_error *err)
 {
 	struct mr_scope *scope = mr_scope_add(root, "runs");
 	view->run = run;
 	mr_scope_format(scope, "run_id", "run-%" PRIu64, run->id);
-	mr_scope_text(scope, "heading", view->data->run_count > 1 ? mr_report_run_name(run) : "What happened");
+	mr_scope_text(scope, "heading",
+	              view->data->run_count > 1 ? mr_report_run_name(run) : "What happened");
 	for (size_t i = 0; i < MR_ARRAY_LEN(run_sections); i++)
 		MR_TRY(run_sections[i](view, scope, err));
 	return 0;
@@ -105,8 +110,9 @@ static int fill_run(struct mr_scope *root, struct mr_view *view, const struct mr
 /* "2026-01-31T10:00:00.123Z" as "31 January 2026, 10:00:00 UTC". */
 static void set_date(struct mr_scope *scope, const char *name, const char *text)
 {
-	static const char *const months[] = { "January", "February", "March",     "April",   "May",      "June",
-		                              "July",    "August",   "September", "October", "November", "December" };
+	static const char *const months[] = { "January",   "February", "March",    "April",
+		                              "May",       "June",     "July",     "August",
+		                              "September", "October",  "November", "December" };
 	unsigned year, month, day;
 	char time[9];
 	if (sscanf(text, "%4u-%2u-%2uT%8[0-9:]", &year, &month, &day, time) == 4 && month >= 1 && month <= 12)
@@ -120,10 +126,14 @@ static void fill_page(struct memreport *report, struct mr_scope *root)
 	const struct mr_report_data *data = &report->data;
 	const struct mr_report_run *first = data->run_count > 0 ? &data->runs[0] : NULL;
 	if (!report->title && data->run_count > 1)
-		mr_scope_format(root, "title", "%s and %zu more", mr_page_copy(mr_scope_page(root), mr_report_run_name(first), 80),
+		mr_scope_format(root, "title", "%s and %zu more",
+		                mr_page_copy(mr_scope_page(root), mr_report_run_name(first), 80),
 		                data->run_count - 1);
 	else
-		mr_scope_text(root, "title", report->title ? report->title : first ? mr_report_run_name(first) : "Empty log");
+		mr_scope_text(root, "title",
+		              report->title ? report->title
+		              : first       ? mr_report_run_name(first)
+		                            : "Empty log");
 	mr_scope_text(root, "version", MR_VERSION_STRING);
 	mr_scope_text(root, "log", first ? first->file : "");
 	mr_scope_text(root, "recorded", first ? first->start : "");
@@ -135,9 +145,11 @@ static void fill_page(struct memreport *report, struct mr_scope *root)
 
 int mr_report_fill(struct memreport *report, size_t limit, struct mr_page **page, struct mr_error *err)
 {
-	struct mr_view view = { .data = &report->data, .limit = limit,
-		                .appendix_bytes = limit < APPENDIX_LIMIT ? 0 :
-		                                                           report->max_size_bytes / APPENDIX_SHARE };
+	struct mr_view view = { .data = &report->data,
+		                .limit = limit,
+		                .appendix_bytes = limit < APPENDIX_LIMIT
+		                                          ? 0
+		                                          : report->max_size_bytes / APPENDIX_SHARE };
 	struct mr_page *made = mr_page_new();
 	MR_FAIL_IF(!made, err, MR_ERR_NOMEM, "no memory for the report");
 	struct mr_scope *root = mr_page_root(made);
@@ -219,7 +231,8 @@ static void fill_table(struct mr_scope *into, const struct memstats_table *table
 		for (size_t column = 0; column < columns; column++) {
 			struct mr_scope *cell = mr_scope_add(item, "cells");
 			set_cell(cell, "value", table, row, column);
-			mr_scope_flag(cell, "number", memstats_table_column(table, column)->type != MEMSTATS_TEXT);
+			mr_scope_flag(cell, "number",
+			              memstats_table_column(table, column)->type != MEMSTATS_TEXT);
 			set_cell(item, memstats_table_column(table, column)->name, table, row, column);
 		}
 	}
@@ -234,7 +247,7 @@ static int serve_table(void *context, const struct mr_table_request *request, st
 	char limit[32];
 	snprintf(limit, sizeof(limit), "%zu", report->limit);
 	MR_TRY(mr_report_rows_open(report->data.log, request->name, request->sort, request->where,
-	                    request->limit ? request->limit : limit, NULL, &table, err));
+	                           request->limit ? request->limit : limit, NULL, &table, err));
 	fill_table(into, table);
 	memstats_table_free(table);
 	return 0;
@@ -248,7 +261,8 @@ static int bind_page(struct memreport *report, size_t limit, struct mr_buffer *o
 	struct mr_page *page = NULL;
 	mr_buffer_clear(out);
 	MR_TRY(mr_report_fill(report, limit, &page, err));
-	const int status = mr_html_bind(report->templates, "report.html", mr_page_root(page), &source, out, err);
+	const int status =
+		mr_html_bind(report->templates, "report.html", mr_page_root(page), &source, out, err);
 	mr_page_free(page);
 	return status;
 }
@@ -262,24 +276,26 @@ int mr_report_html(struct memreport *report, struct mr_buffer *out, struct mr_er
 		if (out->len <= report->max_size_bytes)
 			return 0;
 		MR_FAIL_IF(limit <= LIMIT_MIN || tries == TRIES_MAX, err, MR_ERR_LIMIT,
-		           "the page takes %zu bytes even with %zu rows a table; allow more than %zu with --max-size",
+		           "the page takes %zu bytes even with %zu rows a table; allow more than %zu",
 		           out->len, limit, report->max_size_bytes);
 		/* What a row costs is known now; what is there without rows is not, so aim low. */
-		const size_t wanted = (size_t)((double)limit * (double)report->max_size_bytes / (double)out->len * 0.85);
+		const size_t wanted =
+			(size_t)((double)limit * (double)report->max_size_bytes / (double)out->len * 0.85);
 		limit = wanted < LIMIT_MIN ? LIMIT_MIN : wanted < limit ? wanted : limit - 1;
 		snprintf(report->left_out, sizeof(report->left_out),
-		         "Tables have at most %zu rows in place of %zu, so that the page stays below %zu bytes.", limit,
-		         report->limit, report->max_size_bytes);
+		         "Tables have at most %zu rows, not %zu, so that the page stays below %zu bytes.",
+		         limit, report->limit, report->max_size_bytes);
 	}
 }
 
-int memreport_write(struct memreport *report, enum memreport_format format, FILE *out, struct memreport_error *error)
+int memreport_write(struct memreport *report, enum memreport_format format, FILE *out,
+                    struct memreport_error *error)
 {
 	struct mr_error *err = error_of(error);
 	struct mr_buffer bytes = { 0 };
-	int status = format == MEMREPORT_PDF ? mr_report_pdf(report, &bytes, err) :
-	             format == MEMREPORT_PNG ? mr_report_png(report, &bytes, err) :
-	                                       mr_report_html(report, &bytes, err);
+	int status = format == MEMREPORT_PDF   ? mr_report_pdf(report, &bytes, err)
+	             : format == MEMREPORT_PNG ? mr_report_png(report, &bytes, err)
+	                                       : mr_report_html(report, &bytes, err);
 	if (status == 0 && (fwrite(bytes.data, 1, bytes.len, out) != bytes.len || fflush(out) != 0))
 		status = mr_fail(err, MR_ERR_WRITE, "cannot write the report: %s", strerror(errno));
 	mr_buffer_release(&bytes);

@@ -24,7 +24,8 @@ struct memreport {
 };
 
 /* Fills a new page with all sections; tables have LIMIT rows. */
-int mr_report_fill(struct memreport *report, size_t limit, struct mr_page **page, struct mr_error *err) MR_MUST_CHECK;
+int mr_report_fill(struct memreport *report, size_t limit, struct mr_page **page, struct mr_error *err)
+	MR_MUST_CHECK;
 /* Append the report in that form. */
 int mr_report_html(struct memreport *report, struct mr_buffer *out, struct mr_error *err) MR_MUST_CHECK;
 int mr_report_pdf(struct memreport *report, struct mr_buffer *out, struct mr_error *err) MR_MUST_CHECK;

@@ -55,15 +55,17 @@ static struct mr_report_class *class_find(struct mr_report_run *run, const char 
 	return index ? &run->classes[index - 1] : NULL;
 }
 
-static int class_get(struct mr_report_run *run, const char *name, struct mr_report_class **found, struct mr_error *err)
+static int class_get(struct mr_report_run *run, const char *name, struct mr_report_class **found,
+                     struct mr_error *err)
 {
 	*found = class_find(run, name);
 	if (*found)
 		return 0;
 	if (2 * (run->class_count + 1) > run->class_index_size)
 		MR_TRY(index_grow(run, err));
-	MR_FAIL_IF(mr_grow(&run->classes, &run->class_capacity, run->class_count + 1, sizeof(*run->classes)) < 0, err,
-	           MR_ERR_NOMEM, "no memory for %zu classes", run->class_count);
+	MR_FAIL_IF(mr_grow(&run->classes, &run->class_capacity, run->class_count + 1, sizeof(*run->classes)) <
+	                   0,
+	           err, MR_ERR_NOMEM, "no memory for %zu classes", run->class_count);
 	struct mr_report_class *made = &run->classes[run->class_count++];
 	*made = (struct mr_report_class){ .name = name };
 	run->class_index[slot_of(run, name)] = (uint32_t)run->class_count;
@@ -87,7 +89,7 @@ static uint64_t or_zero(uint64_t number)
 static void add_size(struct mr_report_class *class, size_t snapshot, uint64_t size)
 {
 	const uint64_t before = class->seen_last == snapshot ? class->size_seen : 0;
-	if (class->seen_last > 0 && class->seen_last < snapshot && class->size_seen > 0)
+	if (class->seen_last > 0 && class->seen_last<snapshot &&class->size_seen> 0)
 		class->shrinks++; /* it was gone in between */
 	if (class->seen_last > 0 && size > before)
 		class->growths++;
@@ -98,8 +100,8 @@ static void add_size(struct mr_report_class *class, size_t snapshot, uint64_t si
 }
 
 /* One row of the run's snapshot INDEX. */
-static int read_class_row(const struct class_columns *columns, size_t row, struct mr_report_run *run, size_t index,
-                          struct mr_error *err)
+static int read_class_row(const struct class_columns *columns, size_t row, struct mr_report_run *run,
+                          size_t index, struct mr_error *err)
 {
 	struct mr_report_class *class = NULL;
 	MR_TRY(class_get(run, mr_report_rows_text(columns->table, row, columns->name), &class, err));
@@ -129,8 +131,10 @@ static void find_rows(struct mr_report_data *data, const struct class_columns *c
 		for (size_t s = 0; s < run->snapshot_count; s++) {
 			struct mr_report_snapshot *snapshot = &run->snapshots[s];
 			snapshot->row_first = row;
-			while (row < count && mr_report_rows_number(columns->table, row, columns->run) == run->id &&
-			       mr_report_rows_number(columns->table, row, columns->snapshot) == snapshot->number)
+			while (row < count &&
+			       mr_report_rows_number(columns->table, row, columns->run) == run->id &&
+			       mr_report_rows_number(columns->table, row, columns->snapshot) ==
+			               snapshot->number)
 				row++;
 			snapshot->row_count = row - snapshot->row_first;
 		}
@@ -156,8 +160,8 @@ static int allocate_curves(struct mr_report_class *class, size_t snapshots, stru
 	class->deleted = mr_alloc((snapshots + 1) * sizeof(uint32_t));
 	class->persistent = mr_alloc((snapshots + 1) * sizeof(uint32_t));
 	class->largest = mr_alloc(MR_REPORT_OBJECTS_MAX * sizeof(*class->largest));
-	MR_FAIL_IF(!class->sizes || !class->counts || !class->instances || !class->created || !class->deleted ||
-	                   !class->persistent || !class->largest,
+	MR_FAIL_IF(!class->sizes || !class->counts || !class->instances || !class->created ||
+	                   !class->deleted || !class->persistent || !class->largest,
 	           err, MR_ERR_NOMEM, "no memory for %zu snapshots", snapshots);
 	return 0;
 }
@@ -168,20 +172,25 @@ static int follow(struct mr_report_run *run, const struct class_columns *columns
 		MR_TRY(allocate_curves(&run->classes[i], run->snapshot_count, err));
 	for (size_t s = 0; s < run->snapshot_count; s++) {
 		const struct mr_report_snapshot *snapshot = &run->snapshots[s];
-		for (size_t row = snapshot->row_first; row < snapshot->row_first + snapshot->row_count; row++) {
-			struct mr_report_class *class = class_find(run, mr_report_rows_text(columns->table, row, columns->name));
+		for (size_t row = snapshot->row_first; row < snapshot->row_first + snapshot->row_count;
+		     row++) {
+			struct mr_report_class *class =
+				class_find(run, mr_report_rows_text(columns->table, row, columns->name));
 			if (!class || !class->sizes)
 				continue;
-			class->sizes[s] = (double)or_zero(mr_report_rows_number(columns->table, row, columns->size));
+			class->sizes[s] =
+				(double)or_zero(mr_report_rows_number(columns->table, row, columns->size));
 			if (class->sizes[s] > class->sizes[class->best])
 				class->best = s;
-			class->counts[s] = (double)or_zero(mr_report_rows_number(columns->table, row, columns->count));
+			class->counts[s] =
+				(double)or_zero(mr_report_rows_number(columns->table, row, columns->count));
 		}
 	}
 	return 0;
 }
 
-static int read_run_classes(struct mr_report_run *run, const struct class_columns *columns, struct mr_error *err)
+static int read_run_classes(struct mr_report_run *run, const struct class_columns *columns,
+                            struct mr_error *err)
 {
 	for (size_t s = 0; s < run->snapshot_count; s++) {
 		const struct mr_report_snapshot *snapshot = &run->snapshots[s];
@@ -236,7 +245,8 @@ static size_t moment_of(uint64_t time_ns, uint64_t duration_ns)
 	if (duration_ns == 0)
 		return 0;
 	const double part = (double)time_ns / (double)duration_ns * (MR_REPORT_INSTANCES - 1);
-	return part >= MR_REPORT_INSTANCES ? MR_REPORT_INSTANCES : (size_t)part + (part > (double)(size_t)part);
+	return part >= MR_REPORT_INSTANCES ? MR_REPORT_INSTANCES
+	                                   : (size_t)part + (part > (double)(size_t)part);
 }
 
 /* The first snapshot at or after TIME; the number of snapshots when there is none. */
@@ -343,14 +353,16 @@ static void sum_changes(struct mr_report_run *run)
 static void find_referents(struct mr_report_data *data)
 {
 	const struct memstats_table *table = data->tables[MR_REPORT_REFERENTS];
-	const int run_column = mr_report_rows_column(table, "run"), snapshot = mr_report_rows_column(table, "snapshot"),
-	          name = mr_report_rows_column(table, "class");
+	const int run_column = mr_report_rows_column(table, "run"),
+		  snapshot = mr_report_rows_column(table, "snapshot"),
+		  name = mr_report_rows_column(table, "class");
 	const size_t count = memstats_table_row_count(table);
 	struct mr_report_run *run = NULL;
 	for (size_t row = 0; row < count; row++) {
 		const uint64_t id = mr_report_rows_number(table, row, run_column);
 		run = run && run->id == id ? run : mr_report_run_find(data, id);
-		struct mr_report_class *class = run ? class_find(run, mr_report_rows_text(table, row, name)) : NULL;
+		struct mr_report_class *class =
+			run ? class_find(run, mr_report_rows_text(table, row, name)) : NULL;
 		if (!class || !class->sizes ||
 		    mr_report_rows_number(table, row, snapshot) != run->snapshots[class->best].number)
 			continue;
@@ -363,12 +375,14 @@ static void find_referents(struct mr_report_data *data)
 static void find_histograms(struct mr_report_data *data)
 {
 	const struct memstats_table *table = data->tables[MR_REPORT_HISTOGRAM];
-	const int run_column = mr_report_rows_column(table, "run"), name = mr_report_rows_column(table, "class");
+	const int run_column = mr_report_rows_column(table, "run"),
+		  name = mr_report_rows_column(table, "class");
 	struct mr_report_run *run = NULL;
 	for (size_t row = 0; row < memstats_table_row_count(table); row++) {
 		const uint64_t id = mr_report_rows_number(table, row, run_column);
 		run = run && run->id == id ? run : mr_report_run_find(data, id);
-		struct mr_report_class *class = run ? class_find(run, mr_report_rows_text(table, row, name)) : NULL;
+		struct mr_report_class *class =
+			run ? class_find(run, mr_report_rows_text(table, row, name)) : NULL;
 		if (!class)
 			continue;
 		if (class->histogram_count == 0)
@@ -394,7 +408,8 @@ int mr_report_details_read(struct mr_report_data *data, size_t run_max, size_t c
 			const struct mr_report_class *class = &data->runs[r].classes[i];
 			for (size_t k = 0; k < class->largest_count && k < object_max; k++) {
 				MR_FAIL_IF(mr_grow(&data->detail_rows, &capacity, data->detail_count + 1,
-				                   sizeof(size_t)) < 0, err, MR_ERR_NOMEM, "no memory for objects");
+				                   sizeof(size_t)) < 0,
+				           err, MR_ERR_NOMEM, "no memory for objects");
 				data->detail_rows[data->detail_count++] = class->largest[k].row;
 			}
 		}
@@ -407,8 +422,10 @@ int mr_report_details_read(struct mr_report_data *data, size_t run_max, size_t c
 
 const struct memstats_object *mr_report_detail(const struct mr_report_data *data, size_t row)
 {
-	const size_t *found = data->detail_count > 0 && data->details ?
-	                              bsearch(&row, data->detail_rows, data->detail_count, sizeof(size_t), by_row) : NULL;
+	const size_t *found =
+		data->detail_count > 0 && data->details
+			? bsearch(&row, data->detail_rows, data->detail_count, sizeof(size_t), by_row)
+			: NULL;
 	return found ? &data->details[found - data->detail_rows] : NULL;
 }
 
@@ -439,10 +456,14 @@ int mr_report_classes_read(struct mr_report_data *data, struct mr_error *err)
 {
 	const struct memstats_table *table = data->tables[MR_REPORT_CLASSES];
 	const struct memstats_table *objects = data->tables[MR_REPORT_OBJECTS];
-	const struct class_columns columns = { table, mr_report_rows_column(table, "run"), mr_report_rows_column(table, "snapshot"),
-		                               mr_report_rows_column(table, "class"), mr_report_rows_column(table, "count"),
+	const struct class_columns columns = { table,
+		                               mr_report_rows_column(table, "run"),
+		                               mr_report_rows_column(table, "snapshot"),
+		                               mr_report_rows_column(table, "class"),
+		                               mr_report_rows_column(table, "count"),
 		                               mr_report_rows_column(table, "size") };
-	const struct object_columns object_columns = { objects, mr_report_rows_column(objects, "run"),
+	const struct object_columns object_columns = { objects,
+		                                       mr_report_rows_column(objects, "run"),
 		                                       mr_report_rows_column(objects, "class"),
 		                                       mr_report_rows_column(objects, "size"),
 		                                       mr_report_rows_column(objects, "birth"),

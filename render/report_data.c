@@ -57,7 +57,8 @@ static void read_snapshot(const struct memstats_table *table, size_t row, struct
 	snapshot->duration_ns = mr_report_rows_number(table, row, mr_report_rows_column(table, "duration"));
 	snapshot->objects = mr_report_rows_number(table, row, mr_report_rows_column(table, "objects"));
 	snapshot->size_bytes = mr_report_rows_number(table, row, mr_report_rows_column(table, "size"));
-	snapshot->overhead_bytes = mr_report_rows_number(table, row, mr_report_rows_column(table, "overhead"));
+	snapshot->overhead_bytes =
+		mr_report_rows_number(table, row, mr_report_rows_column(table, "overhead"));
 	snapshot->rss_bytes = mr_report_rows_number(table, row, mr_report_rows_column(table, "rss"));
 	snapshot->vsz_bytes = mr_report_rows_number(table, row, mr_report_rows_column(table, "vsz"));
 	snapshot->pss_bytes = mr_report_rows_number(table, row, mr_report_rows_column(table, "pss"));
@@ -72,11 +73,13 @@ static int read_snapshots(struct mr_report_data *data, struct mr_error *err)
 	const struct memstats_table *table = data->tables[MR_REPORT_SNAPSHOTS];
 	const int run_column = mr_report_rows_column(table, "run");
 	for (size_t row = 0; row < memstats_table_row_count(table); row++) {
-		struct mr_report_run *run = mr_report_run_find(data, mr_report_rows_number(table, row, run_column));
+		struct mr_report_run *run =
+			mr_report_run_find(data, mr_report_rows_number(table, row, run_column));
 		if (!run)
 			continue;
 		MR_FAIL_IF(mr_grow(&run->snapshots, &run->snapshot_capacity, run->snapshot_count + 1,
-		                   sizeof(*run->snapshots)) < 0, err, MR_ERR_NOMEM, "no memory for snapshots");
+		                   sizeof(*run->snapshots)) < 0,
+		           err, MR_ERR_NOMEM, "no memory for snapshots");
 		struct mr_report_snapshot *snapshot = &run->snapshots[run->snapshot_count++];
 		memset(snapshot, 0, sizeof(*snapshot));
 		read_snapshot(table, row, snapshot);
@@ -93,8 +96,8 @@ static double number_or_zero(uint64_t number)
 
 static int allocate_samples(struct mr_report_samples *samples, size_t count, struct mr_error *err)
 {
-	double **const columns[] = { &samples->times, &samples->rss, &samples->vsz, &samples->pss_times, &samples->pss,
-		                     &samples->uss };
+	double **const columns[] = { &samples->times,     &samples->rss, &samples->vsz,
+		                     &samples->pss_times, &samples->pss, &samples->uss };
 	for (size_t i = 0; i < MR_ARRAY_LEN(columns); i++) {
 		*columns[i] = mr_alloc((count + 1) * sizeof(double));
 		MR_FAIL_IF(!*columns[i], err, MR_ERR_NOMEM, "no memory for %zu samples", count);
@@ -105,18 +108,22 @@ static int allocate_samples(struct mr_report_samples *samples, size_t count, str
 /* Totals since the process's start, as the last sample has them. */
 static void read_totals(const struct memstats_table *table, size_t row, struct mr_report_samples *samples)
 {
-	samples->faults_minor = mr_report_rows_number(table, row, mr_report_rows_column(table, "faults_minor"));
-	samples->faults_major = mr_report_rows_number(table, row, mr_report_rows_column(table, "faults_major"));
+	samples->faults_minor =
+		mr_report_rows_number(table, row, mr_report_rows_column(table, "faults_minor"));
+	samples->faults_major =
+		mr_report_rows_number(table, row, mr_report_rows_column(table, "faults_major"));
 	samples->cpu_user_ns = mr_report_rows_number(table, row, mr_report_rows_column(table, "cpu_user"));
-	samples->cpu_system_ns = mr_report_rows_number(table, row, mr_report_rows_column(table, "cpu_system"));
+	samples->cpu_system_ns =
+		mr_report_rows_number(table, row, mr_report_rows_column(table, "cpu_system"));
 }
 
 static int read_run_samples(const struct memstats_table *table, size_t first, size_t end,
                             struct mr_report_samples *samples, struct mr_error *err)
 {
 	const int time = mr_report_rows_column(table, "time"), rss = mr_report_rows_column(table, "rss"),
-	          vsz = mr_report_rows_column(table, "vsz"), pss = mr_report_rows_column(table, "pss"),
-	          uss = mr_report_rows_column(table, "uss"), threads = mr_report_rows_column(table, "threads");
+		  vsz = mr_report_rows_column(table, "vsz"), pss = mr_report_rows_column(table, "pss"),
+		  uss = mr_report_rows_column(table, "uss"),
+		  threads = mr_report_rows_column(table, "threads");
 	MR_TRY(allocate_samples(samples, end - first, err));
 	for (size_t row = first; row < end; row++) {
 		const size_t i = samples->count++;
@@ -156,16 +163,19 @@ static int read_samples(struct mr_report_data *data, struct mr_error *err)
 static int read_marks(struct mr_report_data *data, struct mr_error *err)
 {
 	const struct memstats_table *table = data->tables[MR_REPORT_MARKS];
-	const int run_column = mr_report_rows_column(table, "run"), time = mr_report_rows_column(table, "time"),
-	          text = mr_report_rows_column(table, "text");
+	const int run_column = mr_report_rows_column(table, "run"),
+		  time = mr_report_rows_column(table, "time"), text = mr_report_rows_column(table, "text");
 	for (size_t row = 0; row < memstats_table_row_count(table); row++) {
-		struct mr_report_run *run = mr_report_run_find(data, mr_report_rows_number(table, row, run_column));
+		struct mr_report_run *run =
+			mr_report_run_find(data, mr_report_rows_number(table, row, run_column));
 		if (!run)
 			continue;
-		MR_FAIL_IF(mr_grow(&run->marks, &run->mark_capacity, run->mark_count + 1, sizeof(*run->marks)) < 0, err,
-		           MR_ERR_NOMEM, "no memory for marks");
-		run->marks[run->mark_count++] = (struct mr_report_mark){ mr_report_rows_number(table, row, time),
-			                                                 mr_report_rows_text(table, row, text) };
+		MR_FAIL_IF(mr_grow(&run->marks, &run->mark_capacity, run->mark_count + 1,
+		                   sizeof(*run->marks)) < 0,
+		           err, MR_ERR_NOMEM, "no memory for marks");
+		run->marks[run->mark_count++] =
+			(struct mr_report_mark){ mr_report_rows_number(table, row, time),
+			                         mr_report_rows_text(table, row, text) };
 	}
 	return 0;
 }
@@ -184,8 +194,10 @@ static const struct {
 	[MR_REPORT_CLASSES] = { "classes", NULL },
 	[MR_REPORT_SAMPLES] = { "samples", NULL },
 	[MR_REPORT_MARKS] = { "marks", NULL },
-	[MR_REPORT_OBJECTS] = { "objects", "run,class,name,repr,state,birth,death,lifetime,size,last,flat,address,"
-		                           "function,file,line,object", "run" },
+	[MR_REPORT_OBJECTS] = { "objects",
+	                        "run,class,name,repr,state,birth,death,lifetime,size,last,flat,address,"
+	                        "function,file,line,object",
+	                        "run" },
 	[MR_REPORT_REFERENTS] = { "referents", NULL },
 	[MR_REPORT_HISTOGRAM] = { "histogram", NULL },
 	[MR_REPORT_DIFF] = { "diff", NULL },
@@ -211,7 +223,8 @@ int mr_report_data_init(struct mr_report_data *data, struct memstats_log *log, s
 	memset(data, 0, sizeof(*data));
 	data->log = log;
 	for (size_t i = 0; i < MR_REPORT_TABLE_COUNT; i++)
-		MR_TRY(mr_report_rows_open(log, wanted[i].name, wanted[i].sort, NULL, NULL, wanted[i].columns, &data->tables[i], err));
+		MR_TRY(mr_report_rows_open(log, wanted[i].name, wanted[i].sort, NULL, NULL, wanted[i].columns,
+		                           &data->tables[i], err));
 	MR_TRY(read_runs(data, err));
 	MR_TRY(read_snapshots(data, err));
 	MR_TRY(read_samples(data, err));

@@ -16,9 +16,9 @@
 
 #define MR_NO_VALUE UINT64_MAX /* an optional number that is not there */
 
-#define MR_REPORT_CLASSES_MAX 64  /* classes of a run that are followed through time */
-#define MR_REPORT_OBJECTS_MAX 64  /* largest objects kept of each of them */
-#define MR_REPORT_INSTANCES 240   /* points of a curve of instances */
+#define MR_REPORT_CLASSES_MAX 64 /* classes of a run that are followed through time */
+#define MR_REPORT_OBJECTS_MAX 64 /* largest objects kept of each of them */
+#define MR_REPORT_INSTANCES 240  /* points of a curve of instances */
 
 struct mr_report_snapshot {
 	uint64_t number;
@@ -46,25 +46,25 @@ struct mr_report_object {
 /* A class in a run. */
 struct mr_report_class {
 	const char *name;
-	enum mr_paint paint;     /* the same in all runs */
-	uint64_t size_max;       /* at the snapshot at which it was largest */
+	enum mr_paint paint; /* the same in all runs */
+	uint64_t size_max;   /* at the snapshot at which it was largest */
 	uint64_t count_max;
 	uint64_t size_first, size_last, count_first, count_last; /* at the run's first and last snapshot */
 	uint64_t growths, shrinks; /* how often it had more, or fewer, bytes than at the snapshot before */
 	uint64_t seen_last;        /* index + 1 of the last snapshot that it was in */
 	uint64_t size_seen;        /* its size there */
-	double *sizes;           /* by snapshot; NULL unless it is among the followed ones */
+	double *sizes;             /* by snapshot; NULL unless it is among the followed ones */
 	double *counts;
-	uint64_t total;          /* objects that there ever were */
-	uint64_t alive;          /* of them, at the end of the log */
-	double *instances;       /* at MR_REPORT_INSTANCES moments; NULL as above */
+	uint64_t total;    /* objects that there ever were */
+	uint64_t alive;    /* of them, at the end of the log */
+	double *instances; /* at MR_REPORT_INSTANCES moments; NULL as above */
 	/* Between each snapshot and the one before it, by snapshot: what the later
 	 * has and the earlier has not, the other way round, and what came after the
 	 * run's first snapshot and is in both. NULL as above. */
 	uint32_t *created, *deleted, *persistent;
 	struct mr_report_object *largest; /* by size, largest first */
 	size_t largest_count;
-	size_t best;             /* index of the snapshot at which it was largest */
+	size_t best;                             /* index of the snapshot at which it was largest */
 	size_t referent_first, referent_count;   /* its rows there in the referents table */
 	size_t histogram_first, histogram_count; /* its rows in the histogram table */
 };
@@ -80,15 +80,16 @@ struct mr_report_samples {
 	double *rss, *vsz;
 	double *pss_times, *pss, *uss; /* where they were read; fewer */
 	size_t pss_count;
-	uint64_t faults_minor, faults_major, cpu_user_ns, cpu_system_ns, threads_max; /* at the end; MR_NO_VALUE */
+	uint64_t faults_minor, faults_major, cpu_user_ns, cpu_system_ns,
+		threads_max; /* at the end; MR_NO_VALUE */
 };
 
 struct mr_report_run {
 	uint64_t id;
-	size_t row; /* in the runs table */
+	size_t row;                              /* in the runs table */
 	uint64_t pid, parent, duration_ns, code; /* PARENT, CODE: MR_NO_VALUE */
 	const char *name, *command, *start, *exit, *end, *file;
-	uint64_t rss_max;        /* MR_NO_VALUE when unknown */
+	uint64_t rss_max; /* MR_NO_VALUE when unknown */
 	struct mr_report_snapshot *snapshots;
 	size_t snapshot_count, snapshot_capacity;
 	struct mr_report_class *classes; /* by size_max, largest first; the first FOLLOWED have curves */
@@ -117,7 +118,8 @@ enum mr_report_table {
 
 struct mr_report_data {
 	struct memstats_log *log;
-	struct memstats_table *tables[MR_REPORT_TABLE_COUNT]; /* whole, in natural order; NULL: the log has none */
+	struct memstats_table
+		*tables[MR_REPORT_TABLE_COUNT]; /* whole, in natural order; NULL: the log has none */
 	struct mr_report_run *runs;
 	size_t run_count;
 	/* Names of the classes that have a colour of their own, by size. */
@@ -130,7 +132,8 @@ struct mr_report_data {
 };
 
 /* Reads LOG (borrowed).  Call mr_report_data_release() also after a failure. */
-int mr_report_data_init(struct mr_report_data *data, struct memstats_log *log, struct mr_error *err) MR_MUST_CHECK;
+int mr_report_data_init(struct mr_report_data *data, struct memstats_log *log, struct mr_error *err)
+	MR_MUST_CHECK;
 void mr_report_data_release(struct mr_report_data *data);
 
 /* Reads the details of the OBJECT_MAX largest objects of each of the CLASS_MAX
@@ -149,11 +152,13 @@ const char *mr_report_run_name(const struct mr_report_run *run);
 /* ---- Reading tables (report_rows.c) ---------------------------------------- */
 
 /* A table of the log.  SORT, WHERE, LIMIT and COLUMNS may be NULL. */
-int mr_report_rows_open(struct memstats_log *log, const char *name, const char *sort, const char *where, const char *limit,
-                  const char *columns, struct memstats_table **table, struct mr_error *err) MR_MUST_CHECK;
+int mr_report_rows_open(struct memstats_log *log, const char *name, const char *sort, const char *where,
+                        const char *limit, const char *columns, struct memstats_table **table,
+                        struct mr_error *err) MR_MUST_CHECK;
 /* A column by name, whose cells read as null when the table has none of that name. */
 int mr_report_rows_column(const struct memstats_table *table, const char *name);
-uint64_t mr_report_rows_number(const struct memstats_table *table, size_t row, int column); /* MR_NO_VALUE for null */
+uint64_t mr_report_rows_number(const struct memstats_table *table, size_t row,
+                               int column); /* MR_NO_VALUE for null */
 const char *mr_report_rows_text(const struct memstats_table *table, size_t row, int column); /* "" for null */
 
 #endif

@@ -30,13 +30,15 @@ struct paper {
 static const char *text_of(const struct mr_scope *scope, const char *name)
 {
 	struct mr_value value;
-	return mr_scope_find(scope, name, strlen(name), &value) && value.kind == MR_VALUE_TEXT ? value.text : "";
+	return mr_scope_find(scope, name, strlen(name), &value) && value.kind == MR_VALUE_TEXT ? value.text
+	                                                                                       : "";
 }
 
 static struct mr_value value_of(const struct mr_scope *scope, const char *name)
 {
 	struct mr_value value;
-	return mr_scope_find(scope, name, strlen(name), &value) ? value : (struct mr_value){ .kind = MR_VALUE_NONE };
+	return mr_scope_find(scope, name, strlen(name), &value) ? value
+	                                                        : (struct mr_value){ .kind = MR_VALUE_NONE };
 }
 
 /* ---- Lines and pages ------------------------------------------------------------------------ */
@@ -192,7 +194,8 @@ static void cells(struct paper *paper, const struct column *columns, size_t coun
 		const struct mr_text_style style = { row ? TEXT_SIZE : 8, false,
 			                             columns[i].number ? MR_ANCHOR_END : MR_ANCHOR_START,
 			                             row ? MR_PAINT_INK : MR_PAINT_MUTED };
-		mr_canvas_text_fit(shown, sizeof(shown), row ? text_of(row, columns[i].name) : columns[i].heading, width,
+		mr_canvas_text_fit(shown, sizeof(shown),
+		                   row ? text_of(row, columns[i].name) : columns[i].heading, width,
 		                   style.size, false);
 		mr_canvas_text(paper->canvas, columns[i].number ? x + width : x, paper->y + 10, style, shown);
 		x += columns[i].share * WIDTH;
@@ -204,8 +207,8 @@ static void cells(struct paper *paper, const struct column *columns, size_t coun
 }
 
 /* The first rows of LIST; REST names what says how many more there are. */
-static void table(struct paper *paper, const struct mr_scope *scope, const char *list, const struct column *columns,
-                  size_t count)
+static void table(struct paper *paper, const struct mr_scope *scope, const char *list,
+                  const struct column *columns, size_t count)
 {
 	const struct mr_value rows = value_of(scope, list);
 	size_t shown = 0;
@@ -213,7 +216,8 @@ static void table(struct paper *paper, const struct mr_scope *scope, const char 
 		return;
 	need(paper, 3 * ROW);
 	cells(paper, columns, count, NULL);
-	for (const struct mr_scope *row = rows.scope; row && shown < ROWS_MAX; row = mr_scope_next(row), shown++) {
+	for (const struct mr_scope *row = rows.scope; row && shown < ROWS_MAX;
+	     row = mr_scope_next(row), shown++) {
 		need(paper, ROW);
 		cells(paper, columns, count, row);
 	}
@@ -235,13 +239,15 @@ static void headline(struct paper *paper, const struct mr_scope *run)
 	const struct mr_value figures = value_of(run, "figures"), verdicts = value_of(run, "verdicts");
 	char facts[512];
 	line(paper, text_of(run, "command"), TEXT_SIZE, false, MR_PAINT_MUTED);
-	snprintf(facts, sizeof(facts), "%s%s%s%s%s", text_of(run, "start"), text_of(run, "start")[0] ? " - " : "",
-	         text_of(run, "duration"), text_of(run, "exit")[0] ? " - " : "", text_of(run, "exit"));
+	snprintf(facts, sizeof(facts), "%s%s%s%s%s", text_of(run, "start"),
+	         text_of(run, "start")[0] ? " - " : "", text_of(run, "duration"),
+	         text_of(run, "exit")[0] ? " - " : "", text_of(run, "exit"));
 	line(paper, facts, TEXT_SIZE, false, MR_PAINT_MUTED);
 	paper->y += 10;
 	need(paper, 60);
 	size_t i = 0;
-	for (const struct mr_scope *figure = figures.scope; figure && i < 5; figure = mr_scope_next(figure), i++) {
+	for (const struct mr_scope *figure = figures.scope; figure && i < 5;
+	     figure = mr_scope_next(figure), i++) {
 		const double x = MARGIN + (double)i * WIDTH / 5;
 		const struct mr_text_style small = { 8, false, MR_ANCHOR_START, MR_PAINT_MUTED };
 		const struct mr_text_style large = { 15, true, MR_ANCHOR_START, MR_PAINT_INK };
@@ -259,12 +265,14 @@ static void headline(struct paper *paper, const struct mr_scope *run)
 static void snapshots(struct paper *paper, const struct mr_scope *run)
 {
 	static const struct column all[] = {
-		{ "Snapshot", "name", 0.34, false }, { "Time", "time", 0.13, true },       { "Objects", "objects", 0.13, true },
-		{ "Tracked", "size", 0.14, true },   { "Resident", "rss", 0.13, true }, { "Change", "size_change", 0.13, true },
+		{ "Snapshot", "name", 0.34, false },  { "Time", "time", 0.13, true },
+		{ "Objects", "objects", 0.13, true }, { "Tracked", "size", 0.14, true },
+		{ "Resident", "rss", 0.13, true },    { "Change", "size_change", 0.13, true },
 	};
 	static const struct column classes[] = {
-		{ "Class", "class", 0.44, false }, { "Size", "size", 0.14, true },      { "Share", "share", 0.14, true },
-		{ "Objects", "count", 0.14, true }, { "Average", "average", 0.14, true },
+		{ "Class", "class", 0.44, false },    { "Size", "size", 0.14, true },
+		{ "Share", "share", 0.14, true },     { "Objects", "count", 0.14, true },
+		{ "Average", "average", 0.14, true },
 	};
 	const struct mr_value breakdowns = value_of(run, "breakdowns");
 	if (value_of(run, "snapshots").count == 0)
@@ -276,8 +284,8 @@ static void snapshots(struct paper *paper, const struct mr_scope *run)
 		if (!largest.flag)
 			continue;
 		char text[256];
-		snprintf(text, sizeof(text), "The largest: %s, %s in %s objects", text_of(item, "name"), text_of(item, "size"),
-		         text_of(item, "objects"));
+		snprintf(text, sizeof(text), "The largest: %s, %s in %s objects", text_of(item, "name"),
+		         text_of(item, "size"), text_of(item, "objects"));
 		heading(paper, text, 10, 180);
 		if (donut.kind == MR_VALUE_CHART) {
 			draw_chart(paper, donut.chart, MARGIN + (WIDTH - DONUT) / 2, DONUT);
@@ -296,8 +304,9 @@ static void classes(struct paper *paper, const struct mr_scope *run)
 		{ "Not freed", "alive", 0.12, true },
 	};
 	static const struct column objects[] = {
-		{ "Object", "label", 0.30, false }, { "Size", "size", 0.14, true },  { "Lived", "lifetime", 0.14, true },
-		{ "State", "state", 0.14, false },  { "Where", "place", 0.28, false },
+		{ "Object", "label", 0.30, false },  { "Size", "size", 0.14, true },
+		{ "Lived", "lifetime", 0.14, true }, { "State", "state", 0.14, false },
+		{ "Where", "place", 0.28, false },
 	};
 	static const char *const charts[] = { "instances", "sizes" };
 	const struct mr_value details = value_of(run, "class_details");
@@ -306,7 +315,8 @@ static void classes(struct paper *paper, const struct mr_scope *run)
 		return;
 	heading(paper, "Classes", 13, 60);
 	TABLE(paper, run, "classes", all);
-	for (const struct mr_scope *item = details.scope; item && shown < CLASSES_MAX; item = mr_scope_next(item), shown++) {
+	for (const struct mr_scope *item = details.scope; item && shown < CLASSES_MAX;
+	     item = mr_scope_next(item), shown++) {
 		heading(paper, text_of(item, "class"), 10, 170);
 		chart_pair(paper, item, charts);
 		TABLE(paper, item, "objects", objects);
@@ -316,9 +326,12 @@ static void classes(struct paper *paper, const struct mr_scope *run)
 static void changes(struct paper *paper, const struct mr_scope *run)
 {
 	static const struct column columns[] = {
-		{ "Class", "class", 0.28, false },        { "Verdict", "verdict", 0.12, false },
-		{ "Size", "size_change", 0.12, true },    { "Created", "created", 0.12, true },
-		{ "Deleted", "deleted", 0.12, true },     { "Persistent", "persistent", 0.12, true },
+		{ "Class", "class", 0.28, false },
+		{ "Verdict", "verdict", 0.12, false },
+		{ "Size", "size_change", 0.12, true },
+		{ "Created", "created", 0.12, true },
+		{ "Deleted", "deleted", 0.12, true },
+		{ "Persistent", "persistent", 0.12, true },
 		{ "their size", "persistent_size", 0.12, true },
 	};
 	if (value_of(run, "diff").count == 0)
@@ -329,8 +342,10 @@ static void changes(struct paper *paper, const struct mr_scope *run)
 
 static void process(struct paper *paper, const struct mr_scope *run)
 {
-	static const struct column facts[] = { { "Process", "label", 0.4, false }, { "", "value", 0.2, true } };
-	static const struct column marks[] = { { "Time", "time", 0.2, true }, { "Mark", "text", 0.8, false } };
+	static const struct column facts[] = { { "Process", "label", 0.4, false },
+		                               { "", "value", 0.2, true } };
+	static const struct column marks[] = { { "Time", "time", 0.2, true },
+		                               { "Mark", "text", 0.8, false } };
 	static const char *const charts[] = { "private_memory", "virtual_memory" };
 	if (value_of(run, "facts").count > 0)
 		heading(paper, "Process", 13, 60);
@@ -352,8 +367,9 @@ static void health(struct paper *paper, const struct mr_scope *root)
 static void lay_out(struct paper *paper, const struct mr_scope *root)
 {
 	static const struct column processes[] = {
-		{ "Process", "name", 0.34, false },     { "Pid", "pid", 0.1, true },        { "Resident", "rss", 0.14, true },
-		{ "Tracked", "size", 0.14, true }, { "Ran for", "duration", 0.13, true }, { "Ended", "exit", 0.15, false },
+		{ "Process", "name", 0.34, false },    { "Pid", "pid", 0.1, true },
+		{ "Resident", "rss", 0.14, true },     { "Tracked", "size", 0.14, true },
+		{ "Ran for", "duration", 0.13, true }, { "Ended", "exit", 0.15, false },
 	};
 	const struct mr_value runs = value_of(root, "runs");
 	begin_page(paper);
@@ -386,10 +402,11 @@ int mr_report_pdf(struct memreport *report, struct mr_buffer *out, struct mr_err
 		               .title = text_of(root, "title") };
 	int status = paper.canvas ? 0 : mr_fail(err, MR_ERR_NOMEM, "no memory for the report");
 	if (status == 0) {
-		/* To the second, as PDF has it; a log without a clock still gives the same bytes each time. */
+		/* To the second, as PDF has it; a log without a clock gives the same bytes, too. */
 		char created[32];
 		const char *recorded = text_of(root, "recorded");
-		snprintf(created, sizeof(created), "%.19sZ", strlen(recorded) >= 19 ? recorded : "1970-01-01T00:00:00");
+		snprintf(created, sizeof(created), "%.19sZ",
+		         strlen(recorded) >= 19 ? recorded : "1970-01-01T00:00:00");
 		mr_canvas_document(paper.canvas, paper.title, created);
 		lay_out(&paper, root);
 		status = mr_canvas_finish(paper.canvas, out, err);
@@ -404,14 +421,16 @@ int mr_report_png(struct memreport *report, struct mr_buffer *out, struct mr_err
 	struct mr_page *page = NULL;
 	MR_TRY(mr_report_fill(report, report->limit, &page, err));
 	const struct mr_value runs = value_of(mr_page_root(page), "runs");
-	const struct mr_value chart = runs.count > 0 ? value_of(runs.scope, "timeline_wide") :
-	                                               (struct mr_value){ .kind = MR_VALUE_NONE };
+	const struct mr_value chart = runs.count > 0 ? value_of(runs.scope, "timeline_wide")
+	                                             : (struct mr_value){ .kind = MR_VALUE_NONE };
 	int status;
 	if (chart.kind != MR_VALUE_CHART) {
-		status = mr_fail(err, MR_ERR_FORMAT, "the log holds nothing to draw: no snapshot and no sample");
+		status = mr_fail(err, MR_ERR_FORMAT,
+		                 "the log holds nothing to draw: no snapshot and no sample");
 	} else {
 		struct mr_canvas *canvas = mr_chart_canvas(chart.chart, MR_CANVAS_PNG);
-		status = canvas ? mr_canvas_finish(canvas, out, err) : mr_fail(err, MR_ERR_NOMEM, "no memory for a drawing");
+		status = canvas ? mr_canvas_finish(canvas, out, err)
+		                : mr_fail(err, MR_ERR_NOMEM, "no memory for a drawing");
 		mr_canvas_free(canvas);
 	}
 	mr_page_free(page);

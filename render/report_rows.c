@@ -18,8 +18,9 @@ static int add(struct memstats_query *query, enum memstats_operation operation, 
 	return value ? memstats_query_add(query, operation, value, error_of(err)) : 0;
 }
 
-int mr_report_rows_open(struct memstats_log *log, const char *name, const char *sort, const char *where, const char *limit,
-                  const char *columns, struct memstats_table **table, struct mr_error *err)
+int mr_report_rows_open(struct memstats_log *log, const char *name, const char *sort, const char *where,
+                        const char *limit, const char *columns, struct memstats_table **table,
+                        struct mr_error *err)
 {
 	struct memstats_query *query = memstats_query_new();
 	MR_FAIL_IF(!query, err, MR_ERR_NOMEM, "no memory for table %s", name);

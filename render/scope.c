@@ -129,7 +129,8 @@ const char *mr_page_copy(struct mr_page *page, const char *text, size_t columns_
 		page->failed = true;
 		return "";
 	}
-	return copy_bytes(page, page->scratch.data ? (const char *)page->scratch.data : "", page->scratch.len);
+	return copy_bytes(page, page->scratch.data ? (const char *)page->scratch.data : "",
+	                  page->scratch.len);
 }
 
 /* ---- Filling ------------------------------------------------------------- */
@@ -163,9 +164,11 @@ static void set_number(struct mr_scope *scope, const char *name, const char *tex
 {
 	if (!scope)
 		return;
-	set(scope, name, (struct mr_value){ .kind = MR_VALUE_TEXT, .numeric = true,
-	                                    .text = copy_bytes(scope->page, text, strlen(text)),
-	                                    .raw = copy_bytes(scope->page, raw, strlen(raw)) });
+	set(scope, name,
+	    (struct mr_value){ .kind = MR_VALUE_TEXT,
+	                       .numeric = true,
+	                       .text = copy_bytes(scope->page, text, strlen(text)),
+	                       .raw = copy_bytes(scope->page, raw, strlen(raw)) });
 }
 
 void mr_scope_none(struct mr_scope *scope, const char *name)
@@ -181,16 +184,18 @@ void mr_scope_flag(struct mr_scope *scope, const char *name, bool flag)
 void mr_scope_text(struct mr_scope *scope, const char *name, const char *text)
 {
 	if (scope)
-		set(scope, name, (struct mr_value){ .kind = MR_VALUE_TEXT,
-		                                    .text = mr_page_copy(scope->page, text, MR_SCOPE_TEXT_COLUMNS) });
+		set(scope, name,
+		    (struct mr_value){ .kind = MR_VALUE_TEXT,
+		                       .text = mr_page_copy(scope->page, text, MR_SCOPE_TEXT_COLUMNS) });
 }
 
 void mr_scope_long(struct mr_scope *scope, const char *name, const char *text)
 {
 	/* Not made safe here: what writes it makes everything safe that it writes. */
 	if (scope)
-		set(scope, name, (struct mr_value){ .kind = MR_VALUE_TEXT,
-		                                    .text = copy_bytes(scope->page, text, strlen(text)) });
+		set(scope, name,
+		    (struct mr_value){ .kind = MR_VALUE_TEXT,
+		                       .text = copy_bytes(scope->page, text, strlen(text)) });
 }
 
 void mr_scope_format(struct mr_scope *scope, const char *name, const char *format, ...)
@@ -201,8 +206,8 @@ void mr_scope_format(struct mr_scope *scope, const char *name, const char *forma
 	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
 	if (scope)
-		set(scope, name, (struct mr_value){ .kind = MR_VALUE_TEXT,
-		                                    .text = mr_page_copy(scope->page, text, 0) });
+		set(scope, name,
+		    (struct mr_value){ .kind = MR_VALUE_TEXT, .text = mr_page_copy(scope->page, text, 0) });
 }
 
 void mr_count_text(char out[32], uint64_t count)
@@ -359,9 +364,12 @@ static bool find_part(const struct mr_value *value, const char *name, size_t len
 			*part = entry->value;
 		return entry != NULL;
 	}
-	if (len == 3 && memcmp(name, "raw", 3) == 0 && (value->kind == MR_VALUE_TEXT || value->kind == MR_VALUE_NONE)) {
+	if (len == 3 && memcmp(name, "raw", 3) == 0 &&
+	    (value->kind == MR_VALUE_TEXT || value->kind == MR_VALUE_NONE)) {
 		*part = (struct mr_value){ .kind = value->raw ? MR_VALUE_TEXT : MR_VALUE_NONE,
-			                   .text = value->raw, .raw = value->raw, .numeric = value->raw != NULL };
+			                   .text = value->raw,
+			                   .raw = value->raw,
+			                   .numeric = value->raw != NULL };
 		return true;
 	}
 	return false;

@@ -30,15 +30,15 @@ enum mr_value_kind {
 struct mr_value {
 	enum mr_value_kind kind;
 	bool flag;
-	bool numeric;     /* TEXT that shows a number: RAW is that number */
-	const char *text; /* safe to show: valid UTF-8 without controls */
-	const char *raw;  /* the exact number in its base unit, or NULL */
-	size_t count;     /* of a LIST */
+	bool numeric;                 /* TEXT that shows a number: RAW is that number */
+	const char *text;             /* safe to show: valid UTF-8 without controls */
+	const char *raw;              /* the exact number in its base unit, or NULL */
+	size_t count;                 /* of a LIST */
 	const struct mr_scope *scope; /* of a SCOPE; the first of a LIST */
 	const struct mr_chart *chart;
 };
 
-struct mr_page *mr_page_new(void); /* NULL when there is no memory */
+struct mr_page *mr_page_new(void);       /* NULL when there is no memory */
 void mr_page_free(struct mr_page *page); /* NULL is fine */
 int mr_page_status(const struct mr_page *page, struct mr_error *err) MR_MUST_CHECK;
 struct mr_scope *mr_page_root(struct mr_page *page);

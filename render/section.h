@@ -68,7 +68,8 @@ void mr_section_share(struct mr_scope *scope, const char *name, double part, dou
 const char *mr_section_plural(struct mr_scope *scope, uint64_t count, const char *one, const char *many);
 /* NAME becomes the CSS class that shows the paint: "s1". */
 void mr_section_paint(struct mr_scope *scope, const char *name, enum mr_paint paint);
-/* Fills "diff" and "diff_rest" from the diff table: the rows of a run, or with MR_NO_VALUE those between two files. */
+/* Fills "diff" and "diff_rest" from the diff table: the rows of a run, or with
+ * MR_NO_VALUE those between two files. */
 void mr_section_diff(const struct mr_view *view, struct mr_scope *scope, uint64_t run);
 /* Which of COUNT things are shown when there is room for LIMIT: the first, the
  * last, BEST, and an even choice of the rest.  Fills INDEXES, rising; gives how many. */

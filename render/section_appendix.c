@@ -16,7 +16,8 @@ struct text {
 };
 
 /* TABLE's first ROWS rows as JSON; the memory is the C library's. */
-static int write_json(struct memstats_log *log, const char *name, size_t rows, struct text *text, struct mr_error *err)
+static int write_json(struct memstats_log *log, const char *name, size_t rows, struct text *text,
+                      struct mr_error *err)
 {
 	struct memstats_table *table = NULL;
 	char limit[32];
@@ -27,16 +28,18 @@ static int write_json(struct memstats_log *log, const char *name, size_t rows, s
 	FILE *stream = open_memstream(&text->data, &text->len);
 	int status = stream ? 0 : mr_fail(err, MR_ERR_NOMEM, "no memory for table %s", name);
 	if (status == 0)
-		status = memstats_table_write(table, MEMSTATS_FORMAT_JSON, 0, stream, (struct memstats_error *)(void *)err);
+		status = memstats_table_write(table, MEMSTATS_FORMAT_JSON, 0, stream,
+		                              (struct memstats_error *)(void *)err);
 	if (stream && fclose(stream) != 0 && status == 0)
 		status = mr_fail(err, MR_ERR_NOMEM, "no memory for table %s", name);
 	memstats_table_free(table);
 	return status;
 }
 
-/* As many rows as fit into ROOM bytes of JSON, by what those that were tried took; none when one row is too long. */
-static int add_table(const struct mr_view *view, struct mr_scope *scope, const struct memstats_table_info *info,
-                     size_t room, struct mr_error *err)
+/* As many rows as fit into ROOM bytes of JSON, by what those that were tried took;
+ * none when one row is too long. */
+static int add_table(const struct mr_view *view, struct mr_scope *scope,
+                     const struct memstats_table_info *info, size_t room, struct mr_error *err)
 {
 	for (size_t rows = 5 * view->limit < ROWS_TRIED_MAX ? 5 * view->limit : ROWS_TRIED_MAX; rows > 0;) {
 		struct text text = { NULL, 0 };

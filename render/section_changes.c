@@ -11,15 +11,16 @@
 
 /* ---- First to last -------------------------------------------------------------------- */
 
-static void set_amount(struct mr_scope *item, const struct memstats_table *table, size_t row, const char *name,
-                       const char *size_name)
+static void set_amount(struct mr_scope *item, const struct memstats_table *table, size_t row,
+                       const char *name, const char *size_name)
 {
 	mr_section_count(item, name, mr_report_rows_number(table, row, mr_report_rows_column(table, name)));
-	mr_section_bytes(item, size_name, mr_report_rows_number(table, row, mr_report_rows_column(table, size_name)));
+	mr_section_bytes(item, size_name,
+	                 mr_report_rows_number(table, row, mr_report_rows_column(table, size_name)));
 }
 
-static void set_change(struct mr_scope *item, const struct memstats_table *table, size_t row, const char *name,
-                       bool bytes)
+static void set_change(struct mr_scope *item, const struct memstats_table *table, size_t row,
+                       const char *name, bool bytes)
 {
 	const int column = mr_report_rows_column(table, name);
 	if (column < 0 || memstats_table_is_null(table, row, (size_t)column))
@@ -30,13 +31,14 @@ static void set_change(struct mr_scope *item, const struct memstats_table *table
 		mr_scope_count_change(item, name, memstats_table_change(table, row, (size_t)column));
 }
 
-static void set_diff_row(const struct mr_view *view, struct mr_scope *item, const struct memstats_table *table,
-                         size_t row)
+static void set_diff_row(const struct mr_view *view, struct mr_scope *item,
+                         const struct memstats_table *table, size_t row)
 {
 	const char *name = mr_report_rows_text(table, row, mr_report_rows_column(table, "class"));
 	mr_scope_text(item, "class", name);
 	mr_section_paint(item, "color", mr_report_paint(view->data, name));
-	mr_scope_text(item, "verdict", mr_report_rows_text(table, row, mr_report_rows_column(table, "verdict")));
+	mr_scope_text(item, "verdict",
+	              mr_report_rows_text(table, row, mr_report_rows_column(table, "verdict")));
 	set_amount(item, table, row, "count_before", "size_before");
 	set_amount(item, table, row, "count_after", "size_after");
 	set_amount(item, table, row, "created", "created_size");
@@ -113,7 +115,8 @@ int mr_section_changes(const struct mr_view *view, struct mr_scope *scope, struc
 	uint64_t most = 0;
 	mr_section_diff(view, scope, run->id);
 	for (size_t i = 0; i < pair_count; i++) {
-		const uint64_t before = run->snapshots[i].size_bytes, after = run->snapshots[i + 1].size_bytes;
+		const uint64_t before = run->snapshots[i].size_bytes,
+			       after = run->snapshots[i + 1].size_bytes;
 		const uint64_t change = before > after ? before - after : after - before;
 		best = change > most ? i : best;
 		most = change > most ? change : most;
@@ -125,7 +128,8 @@ int mr_section_changes(const struct mr_view *view, struct mr_scope *scope, struc
 	mr_scope_none(scope, "diff_to");
 	if (run->snapshot_count > 0) {
 		mr_scope_text(scope, "diff_from", mr_section_snapshot_name(scope, &run->snapshots[0]));
-		mr_scope_text(scope, "diff_to", mr_section_snapshot_name(scope, &run->snapshots[run->snapshot_count - 1]));
+		mr_scope_text(scope, "diff_to",
+		              mr_section_snapshot_name(scope, &run->snapshots[run->snapshot_count - 1]));
 	}
 	for (size_t i = 0; i < count; i++) {
 		struct mr_scope *item = mr_scope_add(scope, "changes");
@@ -133,7 +137,9 @@ int mr_section_changes(const struct mr_view *view, struct mr_scope *scope, struc
 		mr_scope_flag(item, "open", pairs[i] == best && most > 0);
 	}
 	if (pair_count > count)
-		mr_scope_format(scope, "changes_rest", "%zu of %zu steps are shown: the first, the last, the largest and "
-		                "some in between.", count, pair_count);
+		mr_scope_format(scope, "changes_rest",
+		                "%zu of %zu steps are shown: the first, the last, the largest and "
+		                "some in between.",
+		                count, pair_count);
 	return 0;
 }

@@ -14,7 +14,8 @@
 
 /* ---- Charts ------------------------------------------------------------------------ */
 
-static void add_instances(const struct mr_view *view, struct mr_scope *item, const struct mr_report_class *class)
+static void add_instances(const struct mr_view *view, struct mr_scope *item,
+                          const struct mr_report_class *class)
 {
 	struct mr_chart *chart = mr_section_chart(item, MR_CHART_CURVE, MR_CHART_HALF);
 	struct mr_points *points = mr_page_alloc(mr_scope_page(item), sizeof(*points));
@@ -24,7 +25,8 @@ static void add_instances(const struct mr_view *view, struct mr_scope *item, con
 		return;
 	for (size_t i = 0; i < MR_REPORT_INSTANCES; i++)
 		times[i] = (double)view->run->duration_ns * (double)i / (MR_REPORT_INSTANCES - 1);
-	*points = (struct mr_points){ "instances", class->paint, MR_REPORT_INSTANCES, times, class->instances, false };
+	*points = (struct mr_points){ "instances", class->paint,     MR_REPORT_INSTANCES,
+		                      times,       class->instances, false };
 	chart->title = "Instances over time";
 	chart->description = mr_section_plural(item, class->total, "instance in all", "instances in all");
 	chart->of.curve = (struct mr_curve){ (double)view->run->duration_ns, MR_UNIT_COUNT, true, 1, points };
@@ -38,26 +40,31 @@ static size_t read_bins(const struct mr_view *view, const struct mr_report_class
 	const struct memstats_table *table = view->data->tables[MR_REPORT_HISTOGRAM];
 	const bool lifetime = strcmp(measure, "lifetime") == 0;
 	const int from = mr_report_rows_column(table, lifetime ? "lifetime_from" : "size_from"),
-	          to = mr_report_rows_column(table, lifetime ? "lifetime_to" : "size_to"),
-	          counts = mr_report_rows_column(table, "count"), measures = mr_report_rows_column(table, "measure");
+		  to = mr_report_rows_column(table, lifetime ? "lifetime_to" : "size_to"),
+		  counts = mr_report_rows_column(table, "count"),
+		  measures = mr_report_rows_column(table, "measure");
 	size_t count = 0;
-	for (size_t row = class->histogram_first; row < class->histogram_first + class->histogram_count; row++) {
+	for (size_t row = class->histogram_first; row < class->histogram_first + class->histogram_count;
+	     row++) {
 		if (strcmp(mr_report_rows_text(table, row, measures), measure) != 0)
 			continue;
-		const double low = (double)mr_report_rows_number(table, row, from), high = (double)mr_report_rows_number(table, row, to) + 1;
+		const double low = (double)mr_report_rows_number(table, row, from),
+			     high = (double)mr_report_rows_number(table, row, to) + 1;
 		while (count > 0 && count < BINS_MAX && bins[count - 1].high < low) {
 			const double start = bins[count - 1].high;
 			bins[count++] = (struct mr_bin){ start, start * 2, 0 };
 		}
 		if (count == BINS_MAX)
 			break;
-		bins[count++] = (struct mr_bin){ low, high, (double)mr_report_rows_number(table, row, counts) };
+		bins[count++] =
+			(struct mr_bin){ low, high, (double)mr_report_rows_number(table, row, counts) };
 	}
 	return count;
 }
 
-static void add_histogram(const struct mr_view *view, struct mr_scope *item, const struct mr_report_class *class,
-                          const char *measure, const char *name, const char *title)
+static void add_histogram(const struct mr_view *view, struct mr_scope *item,
+                          const struct mr_report_class *class, const char *measure, const char *name,
+                          const char *title)
 {
 	struct mr_chart *chart = mr_section_chart(item, MR_CHART_HISTOGRAM, MR_CHART_HALF);
 	struct mr_bin *bins = mr_page_alloc(mr_scope_page(item), BINS_MAX * sizeof(*bins));
@@ -69,19 +76,21 @@ static void add_histogram(const struct mr_view *view, struct mr_scope *item, con
 		return;
 	chart->title = title;
 	chart->description = "Each column is twice as wide as the one before.";
-	chart->of.histogram = (struct mr_histogram){ strcmp(measure, "size") == 0 ? MR_UNIT_BYTES : MR_UNIT_TIME,
-		                                     class->paint, count, bins };
+	chart->of.histogram =
+		(struct mr_histogram){ strcmp(measure, "size") == 0 ? MR_UNIT_BYTES : MR_UNIT_TIME,
+		                       class->paint, count, bins };
 	mr_scope_chart(item, name, chart);
 }
 
 /* ---- Referents ----------------------------------------------------------------------- */
 
-static void add_referents(const struct mr_view *view, struct mr_scope *item, const struct mr_report_class *class)
+static void add_referents(const struct mr_view *view, struct mr_scope *item,
+                          const struct mr_report_class *class)
 {
 	const struct memstats_table *table = view->data->tables[MR_REPORT_REFERENTS];
 	const int path = mr_report_rows_column(table, "path"), level = mr_report_rows_column(table, "level"),
-	          count = mr_report_rows_column(table, "count"), size = mr_report_rows_column(table, "size"),
-	          flat = mr_report_rows_column(table, "flat"), share = mr_report_rows_column(table, "share");
+		  count = mr_report_rows_column(table, "count"), size = mr_report_rows_column(table, "size"),
+		  flat = mr_report_rows_column(table, "flat"), share = mr_report_rows_column(table, "share");
 	const size_t limit = view->limit < REFERENTS_MAX ? view->limit : REFERENTS_MAX;
 	mr_scope_list(item, "referents");
 	mr_scope_none(item, "referents_rest");
@@ -90,7 +99,10 @@ static void add_referents(const struct mr_view *view, struct mr_scope *item, con
 		const uint64_t depth = mr_report_rows_number(table, row, level);
 		struct mr_scope *referent = mr_scope_add(item, "referents");
 		mr_scope_text(referent, "path", mr_report_rows_text(table, row, path));
-		mr_scope_format(referent, "indent", "indent-%" PRIu64, depth == 0 || depth == MR_NO_VALUE ? 0 : depth > 6 ? 5 : depth - 1);
+		mr_scope_format(referent, "indent", "indent-%" PRIu64,
+		                depth == 0 || depth == MR_NO_VALUE ? 0
+		                : depth > 6                        ? 5
+		                                                   : depth - 1);
 		mr_section_count(referent, "count", mr_report_rows_number(table, row, count));
 		mr_section_bytes(referent, "size", mr_report_rows_number(table, row, size));
 		mr_section_bytes(referent, "flat", mr_report_rows_number(table, row, flat));
@@ -125,8 +137,11 @@ static void set_sizes(const struct mr_view *view, struct mr_scope *item, const s
 	const struct memstats_table *table = view->data->tables[MR_REPORT_CLASSES];
 	const size_t row = best_row(view, class);
 	for (size_t i = 0; i < MR_ARRAY_LEN(names); i++)
-		mr_section_bytes(item, names[i],
-		                 row == SIZE_MAX ? MR_NO_VALUE : mr_report_rows_number(table, row, mr_report_rows_column(table, names[i])));
+		mr_section_bytes(
+			item, names[i],
+			row == SIZE_MAX
+				? MR_NO_VALUE
+				: mr_report_rows_number(table, row, mr_report_rows_column(table, names[i])));
 	mr_scope_none(item, "best_name");
 	mr_scope_none(item, "share");
 	if (row == SIZE_MAX)
@@ -212,7 +227,8 @@ int mr_section_classes(const struct mr_view *view, struct mr_scope *scope, struc
 	}
 	mr_scope_none(scope, "class_details_rest");
 	if (run->class_count > detailed && detailed == detail_limit)
-		mr_scope_format(scope, "class_details_rest", "Looked at closer: the %zu largest of %zu classes.", detailed,
+		mr_scope_format(scope, "class_details_rest",
+		                "Looked at closer: the %zu largest of %zu classes.", detailed,
 		                run->class_count);
 	return 0;
 }

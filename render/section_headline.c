@@ -6,9 +6,9 @@
 
 #include <inttypes.h>
 
-#define NAMED_CLASSES 3    /* that a sentence lists */
+#define NAMED_CLASSES 3 /* that a sentence lists */
 #define NAME_COLUMNS 48
-#define STILL_HELD 0.8     /* of the peak, at the end, that is worth a word */
+#define STILL_HELD 0.8 /* of the peak, at the end, that is worth a word */
 
 /* ---- How it ended ----------------------------------------------------------------- */
 
@@ -21,8 +21,8 @@ static void exit_text(struct mr_scope *scope, const struct mr_report_run *run)
 	else if (exited && run->code != MR_NO_VALUE)
 		mr_scope_format(scope, "exit", "exited with status %" PRIu64, run->code);
 	else if (signalled && run->code != MR_NO_VALUE)
-		mr_scope_format(scope, "exit", "killed by signal %" PRIu64 "%s%s%s", run->code, signal ? " (SIG" : "",
-		                signal ? signal : "", signal ? ")" : "");
+		mr_scope_format(scope, "exit", "killed by signal %" PRIu64 "%s%s%s", run->code,
+		                signal ? " (SIG" : "", signal ? signal : "", signal ? ")" : "");
 	else if (strcmp(run->exit, "running") == 0)
 		mr_scope_text(scope, "exit", "still running when recording ended");
 	else
@@ -34,9 +34,11 @@ static void exit_text(struct mr_scope *scope, const struct mr_report_run *run)
 static const char *end_text(const struct mr_report_run *run)
 {
 	static const char *const meanings[][2] = {
-		{ "cut", "The log breaks off: the program was stopped before it could end it, so the last moments are missing." },
+		{ "cut", "The log breaks off: the program was stopped before it could end it. "
+		         "The last moments are missing." },
 		{ "size", "The log reached its size limit: detail after that was left out." },
-		{ "failed", "The log could not be written to its end: what came after the failure is missing." },
+		{ "failed",
+		  "The log could not be written to its end: what came after the failure is missing." },
 		{ "repaired", "The log was repaired: what was damaged is missing." },
 	};
 	for (size_t i = 0; i < MR_ARRAY_LEN(meanings); i++)
@@ -97,16 +99,20 @@ static void add_figures(struct mr_scope *scope, const struct mr_report_run *run)
 	const struct mr_report_snapshot *largest = largest_snapshot(run);
 	if (largest) {
 		const struct mr_report_snapshot *last = &run->snapshots[run->snapshot_count - 1];
-		snprintf(note, sizeof(note), "in %s", mr_section_plural(scope, largest->objects, "object", "objects"));
+		snprintf(note, sizeof(note), "in %s",
+		         mr_section_plural(scope, largest->objects, "object", "objects"));
 		mr_scope_bytes(add_figure(scope, "Tracked at most", note), "value", largest->size_bytes);
-		snprintf(note, sizeof(note), "in %s", mr_section_plural(scope, last->objects, "object", "objects"));
+		snprintf(note, sizeof(note), "in %s",
+		         mr_section_plural(scope, last->objects, "object", "objects"));
 		mr_scope_bytes(add_figure(scope, "At the last snapshot", note), "value", last->size_bytes);
 	}
 	if (run->objects_total > 0) {
-		snprintf(note, sizeof(note), "of %s", mr_section_plural(scope, run->class_count, "class", "classes"));
+		snprintf(note, sizeof(note), "of %s",
+		         mr_section_plural(scope, run->class_count, "class", "classes"));
 		mr_scope_count(add_figure(scope, "Objects tracked", note), "value", run->objects_total);
 	}
-	snprintf(note, sizeof(note), "%s", mr_section_plural(scope, run->snapshot_count, "snapshot", "snapshots"));
+	snprintf(note, sizeof(note), "%s",
+	         mr_section_plural(scope, run->snapshot_count, "snapshot", "snapshots"));
 	if (run->samples.count > 0)
 		snprintf(note + strlen(note), sizeof(note) - strlen(note), ", %s",
 		         mr_section_plural(scope, run->samples.count, "sample", "samples"));
@@ -136,8 +142,9 @@ static void judge_growth(struct mr_scope *scope, const struct mr_report_run *run
 		count += only_grows(&run->classes[i]);
 	if (count == 0)
 		return;
-	mr_buffer_printf(&text, "%s: ", count == 1 ? "One class only grows" :
-	                                             mr_section_plural(scope, count, "class", "classes only grow"));
+	mr_buffer_printf(&text, "%s: ",
+	                 count == 1 ? "One class only grows"
+	                            : mr_section_plural(scope, count, "class", "classes only grow"));
 	size_t named = 0;
 	for (size_t i = 0; i < run->class_count && named < NAMED_CLASSES; i++) {
 		const struct mr_report_class *class = &run->classes[i];
@@ -170,14 +177,16 @@ static void judge_largest(struct mr_scope *scope, const struct mr_report_run *ru
 			most = &run->classes[i];
 	if (most && most->sizes[at] > 0) {
 		mr_decimal_text(percent, most->sizes[at] * 100 / (double)largest->size_bytes, 0);
-		snprintf(text, sizeof(text), "%s holds the most: %s %% of all that is tracked at snapshot %s.",
+		snprintf(text, sizeof(text),
+		         "%s holds the most: %s %% of all that is tracked at snapshot %s.",
 		         mr_section_name(scope, most->name, NAME_COLUMNS), percent,
 		         mr_section_snapshot_name(scope, largest));
 		add_verdict(scope, "note", text);
 	}
 	if (largest->rss_bytes != MR_NO_VALUE && largest->rss_bytes > 0) {
 		mr_decimal_text(percent, (double)largest->size_bytes * 100 / (double)largest->rss_bytes, 1);
-		snprintf(text, sizeof(text), "What is tracked makes up %s %% of the process's resident memory there.", percent);
+		snprintf(text, sizeof(text),
+		         "What is tracked makes up %s %% of the process's resident memory there.", percent);
 		add_verdict(scope, "note", text);
 	}
 }
@@ -192,15 +201,18 @@ static void judge_end(struct mr_scope *scope, const struct mr_report_run *run)
 		if (run->objects_alive == 0)
 			snprintf(text, sizeof(text), "All %s tracked objects were freed.", total);
 		else
-			snprintf(text, sizeof(text), "%s of %s tracked objects were not freed before the end of the log.",
-			         alive, total);
+			snprintf(text, sizeof(text),
+			         "%s of %s tracked objects were not freed before the end of the log.", alive,
+			         total);
 		add_verdict(scope, run->objects_alive == 0 ? "good" : "note", text);
 	}
 	if (!largest || run->snapshot_count < 3 || largest->size_bytes == 0)
 		return;
-	const double held = (double)run->snapshots[run->snapshot_count - 1].size_bytes / (double)largest->size_bytes;
+	const double held =
+		(double)run->snapshots[run->snapshot_count - 1].size_bytes / (double)largest->size_bytes;
 	mr_decimal_text(percent, held * 100, 0);
-	snprintf(text, sizeof(text), "%s %% of the tracked peak is still held at the last snapshot.", percent);
+	snprintf(text, sizeof(text), "%s %% of the tracked peak is still held at the last snapshot.",
+	         percent);
 	add_verdict(scope, held > STILL_HELD ? "note" : "good", text);
 }
 
@@ -211,9 +223,11 @@ static void add_verdicts(struct mr_scope *scope, const struct mr_report_run *run
 	judge_largest(scope, run);
 	judge_end(scope, run);
 	if (run->snapshot_count == 0 && run->samples.count == 0)
-		add_verdict(scope, "bad", "The log holds no snapshot and no sample of this run: there is nothing to draw.");
+		add_verdict(scope, "bad",
+		            "The log holds no snapshot and no sample of this run: there is nothing to draw.");
 	else if (run->snapshot_count == 0 && run->objects_total > 0)
-		add_verdict(scope, "bad", "Objects were tracked, but no snapshot was taken: their sizes are not known.");
+		add_verdict(scope, "bad",
+		            "Objects were tracked, but no snapshot was taken: their sizes are not known.");
 	if (end_text(run)[0])
 		add_verdict(scope, "bad", end_text(run));
 }

@@ -34,8 +34,9 @@ int mr_section_health(const struct mr_view *view, struct mr_scope *scope, struct
 	for (size_t row = 0; row < memstats_table_row_count(table) && row < limit; row++)
 		add_row(scope, table, row);
 	if (memstats_table_row_count(table) > limit)
-		mr_scope_format(scope, "health_rest", "%s more",
-		                mr_section_plural(scope, memstats_table_row_count(table) - limit, "row", "rows"));
+		mr_scope_format(
+			scope, "health_rest", "%s more",
+			mr_section_plural(scope, memstats_table_row_count(table) - limit, "row", "rows"));
 	memstats_table_free(table);
 	for (const char *warning; (warning = memstats_log_warning(view->data->log, count)); count++)
 		if (count < WARNINGS_MAX)

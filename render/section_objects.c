@@ -14,7 +14,8 @@
 
 struct columns {
 	const struct memstats_table *table;
-	int object, name, repr, state, birth, death, lifetime, size, last, flat, address, function, file, line;
+	int object, name, repr, state, birth, death, lifetime, size, last, flat, address, function, file,
+		line;
 };
 
 static struct columns columns_of(const struct mr_view *view)
@@ -57,7 +58,8 @@ static void set_place(struct mr_scope *scope, const char *name, const char *file
 	else if (line == 0 || line == MR_NO_VALUE)
 		mr_scope_text(scope, name, file_name(file));
 	else
-		mr_scope_format(scope, name, "%s:%" PRIu64, mr_section_name(scope, file_name(file), 80), line);
+		mr_scope_format(scope, name, "%s:%" PRIu64, mr_section_name(scope, file_name(file), 80),
+		                line);
 }
 
 static void add_trace(struct mr_scope *object, const struct memstats_object *detail)
@@ -70,13 +72,12 @@ static void add_trace(struct mr_scope *object, const struct memstats_object *det
 		if (position->function[0])
 			mr_scope_text(frame, "function", position->function);
 		else
-			mr_scope_format(frame, "function", "%s+0x%" PRIx64,
-			                mr_section_name(frame, position->module[0] ? file_name(position->module) : "?", 60),
-			                position->offset);
-		if (position->file[0])
-			set_place(frame, "place", position->file, position->line);
-		else
-			set_place(frame, "place", position->module, 0);
+			mr_scope_format(
+				frame, "function", "%s+0x%" PRIx64,
+				mr_section_name(frame,
+			                        position->module[0] ? file_name(position->module) : "?", 60),
+				position->offset);
+		set_place(frame, "place", position->file, position->line);
 		mr_scope_text(frame, "path", position->file[0] ? position->file : position->module);
 	}
 	if (detail && detail->trace_count > TRACE_MAX)
@@ -110,7 +111,8 @@ static void add_states(struct mr_scope *object, const struct memstats_object *de
 		mr_scope_bytes(item, "flat", state->flat_bytes);
 	}
 	if (detail && detail->state_count > count)
-		mr_scope_format(object, "states_rest", "%zu more snapshots in between", detail->state_count - count);
+		mr_scope_format(object, "states_rest", "%zu more snapshots in between",
+		                detail->state_count - count);
 }
 
 static void add_referents(struct mr_scope *object, const struct memstats_object *detail)
@@ -123,18 +125,22 @@ static void add_referents(struct mr_scope *object, const struct memstats_object 
 		struct mr_scope *item = mr_scope_add(object, "referents");
 		mr_scope_text(item, "name", referent->name);
 		mr_scope_format(item, "indent", "indent-%" PRIu32,
-		                referent->level == 0 ? 0 : referent->level > 6 ? 5 : referent->level - 1);
+		                referent->level == 0  ? 0
+		                : referent->level > 6 ? 5
+		                                      : referent->level - 1);
 		mr_scope_count(item, "count", referent->count);
 		mr_scope_bytes(item, "size", referent->size_bytes);
 		mr_scope_bytes(item, "flat", referent->flat_bytes);
 		mr_section_share(item, "share", (double)referent->size_bytes, (double)state->size_bytes);
 	}
 	if (state && state->referent_count > REFERENTS_MAX)
-		mr_scope_format(object, "referents_rest", "%zu more referents", state->referent_count - REFERENTS_MAX);
+		mr_scope_format(object, "referents_rest", "%zu more referents",
+		                state->referent_count - REFERENTS_MAX);
 }
 
 /* How the object shows itself, or its name, or its number. */
-static void set_label(struct mr_scope *object, const struct columns *columns, size_t row, const char *class_name)
+static void set_label(struct mr_scope *object, const struct columns *columns, size_t row,
+                      const char *class_name)
 {
 	const char *repr = mr_report_rows_text(columns->table, row, columns->repr);
 	const char *name = mr_report_rows_text(columns->table, row, columns->name);
@@ -143,17 +149,18 @@ static void set_label(struct mr_scope *object, const struct columns *columns, si
 	else if (name[0] && strcmp(name, class_name) != 0)
 		mr_scope_text(object, "label", name);
 	else
-		mr_scope_format(object, "label", "#%" PRIu64, mr_report_rows_number(columns->table, row, columns->object));
+		mr_scope_format(object, "label", "#%" PRIu64,
+		                mr_report_rows_number(columns->table, row, columns->object));
 }
 
-static void set_object(const struct mr_view *view, struct mr_scope *object, const struct columns *columns, size_t row,
-                       const struct mr_report_class *class)
+static void set_object(const struct mr_view *view, struct mr_scope *object, const struct columns *columns,
+                       size_t row, const struct mr_report_class *class)
 {
 	const struct memstats_table *table = columns->table;
 	const struct memstats_object *detail = mr_report_detail(view->data, row);
 	const uint64_t address = mr_report_rows_number(table, row, columns->address);
 	const uint64_t birth = mr_report_rows_number(table, row, columns->birth),
-	               lifetime = mr_report_rows_number(table, row, columns->lifetime);
+		       lifetime = mr_report_rows_number(table, row, columns->lifetime);
 	set_label(object, columns, row, class->name);
 	mr_scope_text(object, "state", mr_report_rows_text(table, row, columns->state));
 	mr_section_bytes(object, "size", mr_report_rows_number(table, row, columns->size));
@@ -165,7 +172,8 @@ static void set_object(const struct mr_view *view, struct mr_scope *object, cons
 	mr_scope_duration(object, "birth", birth == MR_NO_VALUE ? 0 : birth);
 	mr_scope_duration(object, "lifetime", lifetime == MR_NO_VALUE ? 0 : lifetime);
 	mr_scope_text(object, "function", mr_report_rows_text(table, row, columns->function));
-	set_place(object, "place", mr_report_rows_text(table, row, columns->file), mr_report_rows_number(table, row, columns->line));
+	set_place(object, "place", mr_report_rows_text(table, row, columns->file),
+	          mr_report_rows_number(table, row, columns->line));
 	add_trace(object, detail);
 	add_states(object, detail);
 	add_referents(object, detail);
@@ -196,15 +204,19 @@ static void add_lives(const struct mr_view *view, struct mr_scope *scope, const 
 	for (size_t i = 0; i < count; i++) {
 		const size_t row = class->largest[i].row;
 		const uint64_t birth = mr_report_rows_number(columns->table, row, columns->birth),
-		               death = mr_report_rows_number(columns->table, row, columns->death);
+			       death = mr_report_rows_number(columns->table, row, columns->death);
 		struct mr_value label = { 0 };
 		struct mr_scope *scratch = mr_scope_within(scope);
 		set_label(scratch, columns, row, class->name);
 		if (!scratch || !mr_scope_find(scratch, "label", 5, &label))
 			return;
-		lives[i] = (struct mr_life){ label.text, birth == MR_NO_VALUE ? 0 : (double)birth,
-			                     death == MR_NO_VALUE ? (double)view->run->duration_ns : (double)death,
-			                     death == MR_NO_VALUE, class->paint, life_text(scope, columns, row) };
+		lives[i] = (struct mr_life){ label.text,
+			                     birth == MR_NO_VALUE ? 0 : (double)birth,
+			                     death == MR_NO_VALUE ? (double)view->run->duration_ns
+			                                          : (double)death,
+			                     death == MR_NO_VALUE,
+			                     class->paint,
+			                     life_text(scope, columns, row) };
 	}
 	chart->title = "Lives of its largest objects";
 	chart->description = "From the moment at which each was tracked to the one at which it was freed.";
@@ -212,8 +224,8 @@ static void add_lives(const struct mr_view *view, struct mr_scope *scope, const 
 	mr_scope_chart(scope, "lives", chart);
 }
 
-int mr_section_objects(const struct mr_view *view, struct mr_scope *scope, const struct mr_report_class *class,
-                       struct mr_error *err MR_UNUSED)
+int mr_section_objects(const struct mr_view *view, struct mr_scope *scope,
+                       const struct mr_report_class *class, struct mr_error *err MR_UNUSED)
 {
 	const struct columns columns = columns_of(view);
 	const size_t limit = mr_section_objects_shown(view->limit);

@@ -9,7 +9,8 @@
 #define DEPTH_MAX 6 /* of indentation */
 #define LIVES_MAX 60
 
-static const struct mr_report_run *parent_of(const struct mr_report_data *data, const struct mr_report_run *run)
+static const struct mr_report_run *parent_of(const struct mr_report_data *data,
+                                             const struct mr_report_run *run)
 {
 	return run->parent == MR_NO_VALUE ? NULL : mr_report_run_find(data, run->parent);
 }
@@ -28,11 +29,13 @@ static void exit_text(struct mr_scope *item, const struct mr_report_run *run)
 		mr_scope_text(item, "exit", run->exit);
 	else
 		mr_scope_format(item, "exit", "%s %" PRIu64, run->exit, run->code);
-	mr_scope_flag(item, "exit_bad", strcmp(run->exit, "signalled") == 0 ||
-	                                        (strcmp(run->exit, "exited") == 0 && run->code != 0));
+	mr_scope_flag(item, "exit_bad",
+	              strcmp(run->exit, "signalled") == 0 ||
+	                      (strcmp(run->exit, "exited") == 0 && run->code != 0));
 }
 
-static void add_run(const struct mr_view *view, struct mr_scope *scope, const struct mr_report_run *run, bool linked)
+static void add_run(const struct mr_view *view, struct mr_scope *scope, const struct mr_report_run *run,
+                    bool linked)
 {
 	struct mr_scope *item = mr_scope_add(scope, "processes");
 	uint64_t size = 0;
@@ -60,7 +63,7 @@ static void add_run(const struct mr_view *view, struct mr_scope *scope, const st
 static void add_tree(const struct mr_view *view, struct mr_scope *scope, const struct mr_report_run *parent,
                      size_t *left, size_t level)
 {
-	for (size_t i = 0; i < view->data->run_count && *left > 0; i++) {
+	for (size_t i = 0; i<view->data->run_count && * left> 0; i++) {
 		const struct mr_report_run *run = &view->data->runs[i];
 		if (parent_of(view->data, run) != parent || run == parent)
 			continue;
@@ -83,8 +86,8 @@ int mr_section_overview(const struct mr_view *view, struct mr_scope *scope, stru
 		add_tree(view, scope, NULL, &left, 0);
 	if (data->run_count > 2 * view->limit - left)
 		mr_scope_format(scope, "processes_rest", "%s more",
-		                mr_section_plural(scope, data->run_count - (2 * view->limit - left), "process",
-		                                  "processes"));
+		                mr_section_plural(scope, data->run_count - (2 * view->limit - left),
+		                                  "process", "processes"));
 	mr_section_diff(view, scope, MR_NO_VALUE);
 	return 0;
 }

@@ -35,13 +35,16 @@ static void add_class_row(const struct mr_view *view, struct mr_scope *scope, si
 	struct mr_scope *item = mr_scope_add(scope, "rows");
 	const char *name = mr_report_rows_text(table, row, mr_report_rows_column(table, "class"));
 	const uint64_t size = mr_report_rows_number(table, row, mr_report_rows_column(table, "size"));
-	const int change = mr_report_rows_column(table, "size_change"), count_change = mr_report_rows_column(table, "count_change");
+	const int change = mr_report_rows_column(table, "size_change"),
+		  count_change = mr_report_rows_column(table, "count_change");
 	mr_scope_text(item, "class", name);
 	mr_section_paint(item, "color", mr_report_paint(view->data, name));
-	mr_section_count(item, "count", mr_report_rows_number(table, row, mr_report_rows_column(table, "count")));
+	mr_section_count(item, "count",
+	                 mr_report_rows_number(table, row, mr_report_rows_column(table, "count")));
 	mr_section_bytes(item, "size", size);
 	mr_section_share(item, "share", (double)size, (double)snapshot->size_bytes);
-	mr_section_bytes(item, "average", mr_report_rows_number(table, row, mr_report_rows_column(table, "average")));
+	mr_section_bytes(item, "average",
+	                 mr_report_rows_number(table, row, mr_report_rows_column(table, "average")));
 	mr_section_bytes(item, "min", mr_report_rows_number(table, row, mr_report_rows_column(table, "min")));
 	mr_section_bytes(item, "max", mr_report_rows_number(table, row, mr_report_rows_column(table, "max")));
 	mr_scope_none(item, "size_change");
@@ -49,16 +52,18 @@ static void add_class_row(const struct mr_view *view, struct mr_scope *scope, si
 	if (change >= 0 && !memstats_table_is_null(table, row, (size_t)change))
 		mr_scope_bytes_change(item, "size_change", memstats_table_change(table, row, (size_t)change));
 	if (count_change >= 0 && !memstats_table_is_null(table, row, (size_t)count_change))
-		mr_scope_count_change(item, "count_change", memstats_table_change(table, row, (size_t)count_change));
+		mr_scope_count_change(item, "count_change",
+		                      memstats_table_change(table, row, (size_t)count_change));
 }
 
-static void add_donut(const struct mr_view *view, struct mr_scope *scope, const struct row *rows, size_t count,
-                      const struct mr_report_snapshot *snapshot)
+static void add_donut(const struct mr_view *view, struct mr_scope *scope, const struct row *rows,
+                      size_t count, const struct mr_report_snapshot *snapshot)
 {
 	const struct memstats_table *table = view->data->tables[MR_REPORT_CLASSES];
 	const int name_column = mr_report_rows_column(table, "class");
 	struct mr_chart *chart = mr_section_chart(scope, MR_CHART_DONUT, DONUT_WIDTH);
-	struct mr_share *shares = mr_page_alloc(mr_scope_page(scope), (MR_PAINT_SERIES_COUNT + 1) * sizeof(*shares));
+	struct mr_share *shares =
+		mr_page_alloc(mr_scope_page(scope), (MR_PAINT_SERIES_COUNT + 1) * sizeof(*shares));
 	char size[32], text[128];
 	double rest = (double)snapshot->size_bytes;
 	size_t share_count = 0;
@@ -68,9 +73,11 @@ static void add_donut(const struct mr_view *view, struct mr_scope *scope, const 
 	for (size_t i = 0; i < count && share_count < MR_PAINT_SERIES_COUNT; i++) {
 		const char *name = mr_report_rows_text(table, rows[i].row, name_column);
 		const enum mr_paint paint = mr_report_paint(view->data, name);
-		if (paint == MR_PAINT_OTHER || (double)rows[i].size < (double)snapshot->size_bytes * SHARE_MIN)
+		if (paint == MR_PAINT_OTHER ||
+		    (double)rows[i].size < (double)snapshot->size_bytes * SHARE_MIN)
 			continue;
-		shares[share_count++] = (struct mr_share){ mr_section_name(scope, name, 40), (double)rows[i].size, paint };
+		shares[share_count++] =
+			(struct mr_share){ mr_section_name(scope, name, 40), (double)rows[i].size, paint };
 		rest -= (double)rows[i].size;
 	}
 	if (rest > 0)
@@ -79,8 +86,9 @@ static void add_donut(const struct mr_view *view, struct mr_scope *scope, const 
 	snprintf(text, sizeof(text), "%s tracked at %s", size, mr_section_snapshot_name(scope, snapshot));
 	chart->title = "Classes by size";
 	chart->description = mr_section_name(scope, text, 0);
-	chart->of.donut = (struct mr_donut){ share_count, shares, mr_section_name(scope, size, 0),
-		                             mr_section_plural(scope, snapshot->objects, "object", "objects") };
+	chart->of.donut =
+		(struct mr_donut){ share_count, shares, mr_section_name(scope, size, 0),
+		                   mr_section_plural(scope, snapshot->objects, "object", "objects") };
 	mr_scope_chart(scope, "donut", chart);
 }
 
@@ -104,8 +112,8 @@ static void add_rest(const struct mr_view *view, struct mr_scope *scope, const s
 	mr_scope_bytes(rest, "size", size);
 }
 
-static int add_breakdown(const struct mr_view *view, struct mr_scope *item, const struct mr_report_snapshot *snapshot,
-                         struct mr_error *err)
+static int add_breakdown(const struct mr_view *view, struct mr_scope *item,
+                         const struct mr_report_snapshot *snapshot, struct mr_error *err)
 {
 	const struct memstats_table *table = view->data->tables[MR_REPORT_CLASSES];
 	const int size_column = mr_report_rows_column(table, "size");
@@ -166,8 +174,8 @@ static size_t largest_of(const struct mr_report_run *run)
 }
 
 /* The number that the detail of a snapshot is linked under; a row without detail links nowhere. */
-static void set_link(struct mr_scope *item, const struct mr_report_run *run, size_t index, const size_t *detailed,
-                     size_t count)
+static void set_link(struct mr_scope *item, const struct mr_report_run *run, size_t index,
+                     const size_t *detailed, size_t count)
 {
 	mr_scope_none(item, "link");
 	for (size_t i = 0; i < count; i++)
@@ -204,11 +212,13 @@ int mr_section_snapshots(const struct mr_view *view, struct mr_scope *scope, str
 		MR_TRY(add_breakdown(view, item, &run->snapshots[detailed[i]], err));
 	}
 	if (run->snapshot_count > row_count)
-		mr_scope_format(scope, "snapshots_rest", "%s more in between",
-		                mr_section_plural(scope, run->snapshot_count - row_count, "snapshot", "snapshots"));
+		mr_scope_format(
+			scope, "snapshots_rest", "%s more in between",
+			mr_section_plural(scope, run->snapshot_count - row_count, "snapshot", "snapshots"));
 	if (run->snapshot_count > detail_count)
 		mr_scope_format(scope, "breakdowns_rest",
-		                "%zu of %zu snapshots are broken down here: the first, the last, the largest and some "
-		                "in between.", detail_count, run->snapshot_count);
+		                "%zu of %zu snapshots are broken down here: the first, the last, the largest "
+		                "and some in between.",
+		                detail_count, run->snapshot_count);
 	return 0;
 }

@@ -30,9 +30,11 @@ static void add_line(struct parts *parts, const char *name, enum mr_paint paint,
 	if (!x || !y)
 		return;
 	for (size_t i = 0; i <= samples->count; i++) {
-		for (; s < run->snapshot_count && (i == samples->count || (double)run->snapshots[s].time_ns <= samples->times[i]);
+		for (; s < run->snapshot_count &&
+		       (i == samples->count || (double)run->snapshots[s].time_ns <= samples->times[i]);
 		     s++) {
-			const uint64_t size = virtual_memory ? run->snapshots[s].vsz_bytes : run->snapshots[s].rss_bytes;
+			const uint64_t size =
+				virtual_memory ? run->snapshots[s].vsz_bytes : run->snapshots[s].rss_bytes;
 			if (size == MR_NO_VALUE)
 				continue;
 			x[count] = (double)run->snapshots[s].time_ns;
@@ -45,7 +47,8 @@ static void add_line(struct parts *parts, const char *name, enum mr_paint paint,
 		y[count++] = (virtual_memory ? samples->vsz : samples->rss)[i];
 	}
 	if (count > 0)
-		parts->lines[parts->timeline.line_count++] = (struct mr_points){ name, paint, count, x, y, virtual_memory };
+		parts->lines[parts->timeline.line_count++] =
+			(struct mr_points){ name, paint, count, x, y, virtual_memory };
 }
 
 /* The coloured classes, smallest on top, and all others as one area above them. */
@@ -66,8 +69,13 @@ static void add_areas(struct parts *parts)
 		if (class->paint == MR_PAINT_OTHER || class->size_max == 0)
 			continue;
 		colored++;
-		parts->areas[count++] = (struct mr_points){ mr_section_name(parts->scope, class->name, NAME_COLUMNS),
-			                                    class->paint, run->snapshot_count, times, class->sizes, false };
+		parts->areas[count++] =
+			(struct mr_points){ mr_section_name(parts->scope, class->name, NAME_COLUMNS),
+			                    class->paint,
+			                    run->snapshot_count,
+			                    times,
+			                    class->sizes,
+			                    false };
 		for (size_t s = 0; s < run->snapshot_count; s++)
 			others[s] -= class->sizes[s];
 	}
@@ -78,8 +86,12 @@ static void add_areas(struct parts *parts)
 	if (run->class_count > colored && others_max > 0) {
 		snprintf(name, sizeof(name), "other (%s)",
 		         mr_section_plural(parts->scope, run->class_count - colored, "class", "classes"));
-		parts->areas[count++] = (struct mr_points){ mr_section_name(parts->scope, name, 0), MR_PAINT_OTHER,
-			                                    run->snapshot_count, times, others, false };
+		parts->areas[count++] = (struct mr_points){ mr_section_name(parts->scope, name, 0),
+			                                    MR_PAINT_OTHER,
+			                                    run->snapshot_count,
+			                                    times,
+			                                    others,
+			                                    false };
 	}
 	parts->timeline.areas = parts->areas;
 	parts->timeline.area_count = count;
@@ -89,7 +101,8 @@ static void add_moments(struct parts *parts)
 {
 	const struct mr_report_run *run = parts->run;
 	double *times = mr_section_numbers(parts->scope, run->snapshot_count);
-	const char **names = mr_page_alloc(mr_scope_page(parts->scope), (run->snapshot_count + 1) * sizeof(*names));
+	const char **names =
+		mr_page_alloc(mr_scope_page(parts->scope), (run->snapshot_count + 1) * sizeof(*names));
 	if (!times || !names)
 		return;
 	for (size_t i = 0; i < run->snapshot_count; i++) {

@@ -21,7 +21,8 @@ static void require(bool holds, const char *what)
 	}
 }
 
-static int fill(void *context, const struct mr_table_request *request, struct mr_scope *into, struct mr_error *err)
+static int fill(void *context, const struct mr_table_request *request, struct mr_scope *into,
+                struct mr_error *err)
 {
 	(void)context;
 	if (request->name[0] == '\0')
@@ -46,8 +47,12 @@ static void fill_scope(struct mr_scope *root, const struct mr_chart *chart)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct mr_share shares[] = { { HOSTILE, 3, MR_PAINT_SERIES_1 }, { "b", 1, MR_PAINT_OTHER } };
-	const struct mr_chart chart = { .kind = MR_CHART_DONUT, .width = 60, .title = HOSTILE, .description = HOSTILE,
+	static const struct mr_share shares[] = { { HOSTILE, 3, MR_PAINT_SERIES_1 },
+		                                  { "b", 1, MR_PAINT_OTHER } };
+	const struct mr_chart chart = { .kind = MR_CHART_DONUT,
+		                        .width = 60,
+		                        .title = HOSTILE,
+		                        .description = HOSTILE,
 		                        .of.donut = { 2, shares, HOSTILE, HOSTILE } };
 	const struct mr_table_source source = { NULL, fill };
 	struct mr_templates *templates = NULL;
@@ -60,7 +65,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	require(mr_templates_add(templates, "fuzz", (const char *)data, size, &err) == 0, "no memory");
 	const int code = mr_html_bind(templates, "fuzz", mr_page_root(page), &source, &out, &err);
 
-	require((code < 0) == (err.message[0] != '\0'), "a refusal without a word, or a word without a refusal");
+	require((code < 0) == (err.message[0] != '\0'),
+	        "a refusal without a word, or a word without a refusal");
 	if (code == 0 && out.len > 0 && !memmem(data, size, "hostile", 7))
 		require(!memmem(out.data, out.len, HOSTILE, strlen(HOSTILE)), "a value came out as markup");
 	mr_buffer_release(&out);

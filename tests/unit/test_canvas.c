@@ -127,7 +127,12 @@ Test(canvas, text__leaves_the_path_that_is_being_drawn)
 Test(canvas, text__takes_any_bytes)
 {
 	/* None that needs a font of the system: what that keeps for its whole life looks like a leak. */
-	static const char *const texts[] = { "", "a\x01" "b", "\xe2\x88\x92" "5", "~" };
+	static const char *const texts[] = { "",
+		                             "a\x01"
+		                             "b",
+		                             "\xe2\x88\x92"
+		                             "5",
+		                             "~" };
 
 	for (size_t i = 0; i < MR_ARRAY_LEN(texts); i++) {
 		struct mr_canvas *canvas = mr_canvas_new(MR_CANVAS_PDF, 100, 80);

@@ -63,7 +63,8 @@ Test(canvas_text, utf8_next__takes_one_character_or_one_broken_byte)
 	for (size_t i = 0; i < MR_ARRAY_LEN(cases); i++) {
 		uint32_t code_point = 0;
 
-		cr_expect_eq(mr_utf8_next(cases[i].text, strlen(cases[i].text), &code_point), cases[i].size, "case %zu", i);
+		cr_expect_eq(mr_utf8_next(cases[i].text, strlen(cases[i].text), &code_point), cases[i].size,
+		             "case %zu", i);
 		cr_expect_eq(code_point, cases[i].code_point, "case %zu", i);
 	}
 }
@@ -75,9 +76,18 @@ Test(canvas_text, decimal__writes_plain_numbers)
 		unsigned decimals;
 		const char *text;
 	} cases[] = {
-		{ 0, 2, "0" },         { 1, 0, "1" },         { 1.5, 1, "1.5" },   { 1.50, 3, "1.5" },  { -2.25, 2, "-2.25" },
-		{ 0.05, 2, "0.05" },   { 0.999, 2, "1" },     { -0.001, 2, "0" },  { 1234567, 0, "1234567" },
-		{ 0.000001, 6, "0.000001" }, { 1e300, 1, "?" }, { NAN, 1, "?" },
+		{ 0, 2, "0" },
+		{ 1, 0, "1" },
+		{ 1.5, 1, "1.5" },
+		{ 1.50, 3, "1.5" },
+		{ -2.25, 2, "-2.25" },
+		{ 0.05, 2, "0.05" },
+		{ 0.999, 2, "1" },
+		{ -0.001, 2, "0" },
+		{ 1234567, 0, "1234567" },
+		{ 0.000001, 6, "0.000001" },
+		{ 1e300, 1, "?" },
+		{ NAN, 1, "?" },
 	};
 
 	for (size_t i = 0; i < MR_ARRAY_LEN(cases); i++) {

@@ -15,7 +15,8 @@ static const double some_times[] = { 0, 1e9, 2e9, 3e9 };
 static const double some_sizes[] = { 1e6, 5e6, 2e6, 3e6 };
 static const double small_sizes[] = { 1e3, 2e3, 3e3, 2e3 };
 static const double no_sizes[] = { 0, 0, 0, 0 };
-static const char *const some_names[] = { "start", "a <b>name</b> that is very long indeed, longer than any", "", "end" };
+static const char *const some_names[] = { "start", "a <b>name</b> that is very long indeed, longer than any",
+	                                  "", "end" };
 
 static struct mr_chart timeline(size_t moments, const double *areas, const double *lines)
 {
@@ -25,10 +26,16 @@ static struct mr_chart timeline(size_t moments, const double *areas, const doubl
 	area_points[0] = (struct mr_points){ "One", MR_PAINT_SERIES_1, moments, some_times, areas, false };
 	area_points[1] = (struct mr_points){ "Two", MR_PAINT_SERIES_2, moments, some_times, areas, false };
 	line_points[0] = (struct mr_points){ "rss", MR_PAINT_INK, 4, some_times, lines, false };
-	chart.of.timeline = (struct mr_timeline){ .time_end_ns = 3e9, .line_count = lines ? 1 : 0, .lines = line_points,
-		                                  .moment_count = moments, .moment_times = some_times,
-		                                  .moment_names = some_names, .area_count = areas ? 2 : 0,
-		                                  .areas = area_points, .mark_count = 1, .mark_times = some_times + 1,
+	chart.of.timeline = (struct mr_timeline){ .time_end_ns = 3e9,
+		                                  .line_count = lines ? 1 : 0,
+		                                  .lines = line_points,
+		                                  .moment_count = moments,
+		                                  .moment_times = some_times,
+		                                  .moment_names = some_names,
+		                                  .area_count = areas ? 2 : 0,
+		                                  .areas = area_points,
+		                                  .mark_count = 1,
+		                                  .mark_times = some_times + 1,
 		                                  .mark_names = some_names };
 	return chart;
 }
@@ -66,13 +73,15 @@ static void expect_inside(const struct mr_chart *chart)
 	const struct mr_canvas_label *labels = mr_canvas_labels(canvas, &count);
 
 	for (size_t i = 0; i < count; i++) {
-		cr_expect(labels[i].x >= -1 && labels[i].x <= chart->width + 1, "'%s' at x %g", labels[i].text, labels[i].x);
-		cr_expect(labels[i].y >= 0 && labels[i].y <= mr_chart_height(chart) + 1, "'%s' at y %g", labels[i].text,
-		          labels[i].y);
+		cr_expect(labels[i].x >= -1 && labels[i].x <= chart->width + 1, "'%s' at x %g",
+		          labels[i].text, labels[i].x);
+		cr_expect(labels[i].y >= 0 && labels[i].y <= mr_chart_height(chart) + 1, "'%s' at y %g",
+		          labels[i].text, labels[i].y);
 	}
 	const struct mr_canvas_area *areas = mr_canvas_areas(canvas, &count);
 	for (size_t i = 0; i < count; i++)
-		cr_expect(areas[i].x >= -1 && areas[i].x + areas[i].width <= chart->width + 1 && areas[i].width > 0);
+		cr_expect(areas[i].x >= -1 && areas[i].x + areas[i].width <= chart->width + 1 &&
+		          areas[i].width > 0);
 	mr_canvas_free(canvas);
 }
 
@@ -92,7 +101,8 @@ Test(chart, timeline__shows_peak_legend_and_snapshots)
 
 Test(chart, timeline__gives_small_classes_a_panel_of_their_own)
 {
-	const struct mr_chart together = timeline(4, some_sizes, some_sizes), apart = timeline(4, small_sizes, some_sizes);
+	const struct mr_chart together = timeline(4, some_sizes, some_sizes),
+			      apart = timeline(4, small_sizes, some_sizes);
 	struct mr_canvas *canvas = drawn(&apart);
 
 	cr_expect(has_label(canvas, "enlarged"));
@@ -108,7 +118,10 @@ Test(chart, timeline__takes_nothing_and_little)
 	static const struct {
 		size_t moments;
 		const double *areas, *lines;
-	} cases[] = { { 0, NULL, NULL }, { 1, some_sizes, NULL }, { 4, no_sizes, no_sizes }, { 2, NULL, some_sizes },
+	} cases[] = { { 0, NULL, NULL },
+		      { 1, some_sizes, NULL },
+		      { 4, no_sizes, no_sizes },
+		      { 2, NULL, some_sizes },
 		      { 1, small_sizes, some_sizes } };
 
 	for (size_t i = 0; i < MR_ARRAY_LEN(cases); i++) {
@@ -147,7 +160,9 @@ Test(chart, donut__takes_zeros_and_one)
 		                                  { "None", 0, MR_PAINT_OTHER } };
 
 	for (size_t count = 0; count <= MR_ARRAY_LEN(shares); count++) {
-		struct mr_chart chart = { .kind = MR_CHART_DONUT, .width = 300, .title = "t", .description = "d" };
+		struct mr_chart chart = {
+			.kind = MR_CHART_DONUT, .width = 300, .title = "t", .description = "d"
+		};
 
 		chart.of.donut = (struct mr_donut){ count, shares, "4 B", "in 2 objects" };
 		expect_inside(&chart);
@@ -160,7 +175,9 @@ Test(chart, donut__takes_zeros_and_one)
 Test(chart, histogram__shows_edges_and_takes_none)
 {
 	static const struct mr_bin bins[] = { { 64, 128, 10 }, { 128, 256, 0 }, { 256, 512, 1 } };
-	struct mr_chart chart = { .kind = MR_CHART_HISTOGRAM, .width = 500, .title = "t", .description = "d" };
+	struct mr_chart chart = {
+		.kind = MR_CHART_HISTOGRAM, .width = 500, .title = "t", .description = "d"
+	};
 
 	chart.of.histogram = (struct mr_histogram){ MR_UNIT_BYTES, MR_PAINT_SERIES_1, 3, bins };
 	struct mr_canvas *canvas = drawn(&chart);
@@ -173,8 +190,8 @@ Test(chart, histogram__shows_edges_and_takes_none)
 
 Test(chart, lives__show_birth_and_death)
 {
-	static const struct mr_life lives[] = { { "an object whose name is too long for its place", 0, 1e9, false,
-		                                  MR_PAINT_SERIES_1, "freed" },
+	static const struct mr_life lives[] = { { "an object whose name is too long for its place", 0, 1e9,
+		                                  false, MR_PAINT_SERIES_1, "freed" },
 		                                { "other", 1e9, 1e9, true, MR_PAINT_OTHER, "alive" } };
 	struct mr_chart chart = { .kind = MR_CHART_LIVES, .width = 500, .title = "t", .description = "d" };
 
@@ -202,7 +219,8 @@ Test(chart, charts__have_the_same_bytes_each_time_on_paper)
 
 Test(chart, legend__wraps_into_rows)
 {
-	static const struct mr_legend_item items[] = { { "first", MR_PAINT_INK, true }, { "second", MR_PAINT_INK, false },
+	static const struct mr_legend_item items[] = { { "first", MR_PAINT_INK, true },
+		                                       { "second", MR_PAINT_INK, false },
 		                                       { "third", MR_PAINT_INK, false } };
 
 	cr_expect_eq(mr_legend_draw(NULL, 0, 0, 1000, items, 0), 0);

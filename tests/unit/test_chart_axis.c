@@ -51,9 +51,12 @@ Test(chart_axis, ticks__stay_within_the_range_and_the_number)
 		for (double high = 1e-3; high < 1e21; high *= 1.37)
 			for (size_t wanted = 0; wanted < 20; wanted += 3) {
 				const struct mr_ticks ticks = mr_ticks_choose(0, high, wanted, units[u]);
-				const size_t most = wanted < 2 ? 2 : wanted > MR_TICKS_MAX ? MR_TICKS_MAX : wanted;
+				const size_t most = wanted < 2              ? 2
+				                    : wanted > MR_TICKS_MAX ? MR_TICKS_MAX
+				                                            : wanted;
 
-				cr_assert(ticks.count >= 1 && ticks.count <= most, "%g, %zu wanted", high, wanted);
+				cr_assert(ticks.count >= 1 && ticks.count <= most, "%g, %zu wanted", high,
+				          wanted);
 				cr_assert_gt(ticks.step, 0);
 				cr_assert_leq((double)(ticks.count - 1) * ticks.step, high * (1 + 1e-6));
 			}

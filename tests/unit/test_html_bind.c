@@ -40,7 +40,8 @@ static int bind(const char *body, struct mr_buffer *out, struct mr_error *err)
 {
 	char text[4096];
 
-	snprintf(text, sizeof(text), "<html xmlns=\"http://www.w3.org/1999/xhtml\">\n<body>%s</body>\n</html>\n", body);
+	snprintf(text, sizeof(text),
+	         "<html xmlns=\"http://www.w3.org/1999/xhtml\">\n<body>%s</body>\n</html>\n", body);
 	add("page", text);
 	const int status = mr_html_bind(templates, "page", root, NULL, out, err);
 	mr_buffer_put_u8(out, 0);
@@ -95,7 +96,8 @@ Test(html_bind, each__repeats_with_the_item_as_scope)
 	mr_scope_text(mr_scope_add(root, "items"), "name", "a");
 	mr_scope_text(mr_scope_add(root, "items"), "name", "b");
 	mr_scope_list(root, "empty");
-	expect("<ul><li data-each=\"items\" data-text=\"{title}{name}\">x</li></ul>", "<ul><li>Ta</li><li>Tb</li></ul>");
+	expect("<ul><li data-each=\"items\" data-text=\"{title}{name}\">x</li></ul>",
+	       "<ul><li>Ta</li><li>Tb</li></ul>");
 	expect("<ul><li data-each=\"empty\">x</li></ul>", "<ul></ul>");
 	expect("<ul><li data-each=\"items\" data-if=\"!name\">x</li></ul>", "<ul></ul>");
 }
@@ -184,7 +186,8 @@ Test(html_bind, entities__of_a_templates_own_are_refused)
 	struct mr_buffer out = { 0 };
 	struct mr_error err = { 0 };
 
-	add("page", "<!DOCTYPE html [<!ENTITY a \"aaaa\"><!ENTITY b SYSTEM \"/etc/passwd\">]><html><p>&a;&b;</p></html>");
+	add("page", "<!DOCTYPE html [<!ENTITY a \"aaaa\"><!ENTITY b SYSTEM \"/etc/passwd\">]>"
+	            "<html><p>&a;&b;</p></html>");
 	cr_expect_lt(mr_html_bind(templates, "page", root, NULL, &out, &err), 0);
 	mr_buffer_release(&out);
 }
@@ -200,9 +203,11 @@ Test(html_bind, head__gets_a_policy_with_the_hashes_of_its_assets)
 	cr_assert_eq(mr_html_bind(templates, "page", root, NULL, &out, NULL), 0);
 	mr_buffer_put_u8(&out, 0);
 	const char *text = (const char *)out.data;
-	cr_expect_not_null(strstr(text, "<head><meta charset=\"utf-8\"><meta http-equiv=\"Content-Security-Policy\" "
-	                                "content=\"default-src &#39;none&#39;;"));
-	cr_expect_not_null(strstr(text, "style-src &#39;sha256-ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=&#39;"));
+	cr_expect_not_null(
+		strstr(text, "<head><meta charset=\"utf-8\"><meta http-equiv=\"Content-Security-Policy\" "
+	                     "content=\"default-src &#39;none&#39;;"));
+	cr_expect_not_null(
+		strstr(text, "style-src &#39;sha256-ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=&#39;"));
 	cr_expect_not_null(strstr(text, "<style>abc</style>"));
 	cr_expect_not_null(strstr(text, "<script>abc</script>"));
 	mr_buffer_release(&out);
@@ -210,14 +215,19 @@ Test(html_bind, head__gets_a_policy_with_the_hashes_of_its_assets)
 
 Test(html_bind, chart__becomes_svg_with_its_words)
 {
-	static const struct mr_share shares[] = { { HOSTILE, 3, MR_PAINT_SERIES_1 }, { "b", 1, MR_PAINT_OTHER } };
-	struct mr_chart chart = { .kind = MR_CHART_DONUT, .width = 100, .title = HOSTILE, .description = "d" };
+	static const struct mr_share shares[] = { { HOSTILE, 3, MR_PAINT_SERIES_1 },
+		                                  { "b", 1, MR_PAINT_OTHER } };
+	struct mr_chart chart = {
+		.kind = MR_CHART_DONUT, .width = 100, .title = HOSTILE, .description = "d"
+	};
 	struct mr_buffer out = { 0 };
 
 	chart.of.donut = (struct mr_donut){ 2, shares, HOSTILE, "" };
 	mr_scope_chart(root, "one", &chart);
 	mr_scope_chart(root, "none", NULL);
-	cr_assert_eq(bind("<i data-chart=\"one\"/><b data-chart=\"one\"/><p data-chart=\"none\"/>", &out, NULL), 0);
+	cr_assert_eq(
+		bind("<i data-chart=\"one\"/><b data-chart=\"one\"/><p data-chart=\"none\"/>", &out, NULL),
+		0);
 	const char *text = (const char *)out.data;
 	cr_expect_not_null(strstr(text, "aria-labelledby=\"chart1-t chart1-d\""));
 	cr_expect_not_null(strstr(text, "<title id=\"chart2-t\">&lt;script&gt;"));

@@ -54,7 +54,8 @@ Test(html_template, builtin__all_parse)
 		xmlDoc *document = NULL;
 
 		if (strstr(files[i].name, ".html"))
-			cr_expect_eq(mr_templates_document(templates, files[i].name, &document, &err), 0, "%s", err.message);
+			cr_expect_eq(mr_templates_document(templates, files[i].name, &document, &err), 0,
+			             "%s", err.message);
 	}
 	mr_templates_free(templates);
 }

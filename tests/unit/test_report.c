@@ -53,7 +53,9 @@ Test(report, write__gives_each_form)
 	static const struct {
 		enum memreport_format format;
 		const char *start;
-	} forms[] = { { MEMREPORT_HTML, "<!DOCTYPE html>" }, { MEMREPORT_PDF, "%PDF" }, { MEMREPORT_PNG, "\x89PNG" } };
+	} forms[] = { { MEMREPORT_HTML, "<!DOCTYPE html>" },
+		      { MEMREPORT_PDF, "%PDF" },
+		      { MEMREPORT_PNG, "\x89PNG" } };
 	struct memreport *report = NULL;
 
 	cr_assert_eq(memreport_new(stats, NULL, &report, NULL), 0);
@@ -75,7 +77,8 @@ Test(report, write__gives_the_same_page_twice)
 	size_t one_len = 0, two_len = 0;
 
 	cr_assert_eq(memreport_new(stats, NULL, &report, NULL), 0);
-	char *one = written(report, MEMREPORT_HTML, &one_len), *two = written(report, MEMREPORT_HTML, &two_len);
+	char *one = written(report, MEMREPORT_HTML, &one_len),
+	     *two = written(report, MEMREPORT_HTML, &two_len);
 	cr_expect(one_len == two_len && memcmp(one, two, one_len) == 0);
 	free(one);
 	free(two);

@@ -93,7 +93,8 @@ Test(scope, numbers__are_laid_out)
 	mr_scope_count(root, "most", UINT64_MAX);
 	cr_expect_str_eq(found(root, "most").text, "18,446,744,073,709,551,615");
 	mr_scope_count_change(root, "less", -12);
-	cr_expect_str_eq(found(root, "less").text, "\xe2\x88\x92" "12");
+	cr_expect_str_eq(found(root, "less").text, "\xe2\x88\x92"
+	                                           "12");
 	mr_scope_bytes_change(root, "least", INT64_MIN);
 	cr_expect_str_eq(found(root, "least.raw").text, "-9223372036854775808");
 	mr_scope_percent(root, "share", 12.34);
@@ -137,8 +138,8 @@ Test(scope, truth__is_what_is_there)
 	static const struct {
 		const char *name;
 		bool truth;
-	} cases[] = { { "zero", false }, { "one", true }, { "empty", false }, { "text", true }, { "no", false },
-		      { "list", false } };
+	} cases[] = { { "zero", false }, { "one", true }, { "empty", false },
+		      { "text", true },  { "no", false }, { "list", false } };
 	for (size_t i = 0; i < MR_ARRAY_LEN(cases); i++) {
 		value = found(root, cases[i].name);
 		cr_expect_eq(mr_value_is_true(&value), cases[i].truth, "%s", cases[i].name);
