@@ -56,6 +56,7 @@ struct mr_channels {
 	bool waiter_runs;
 	_Atomic uint32_t waiter_stop;
 	_Atomic uint32_t runs; /* counts looks at the channels: the waiter waits for one after each call */
+	struct mr_channels_totals totals; /* of those that were let go of */
 	struct mr_error complaint;
 };
 
@@ -252,8 +253,28 @@ int mr_channels_new(struct mr_channels **channels, mr_channel_found *found, void
 	return MR_OK;
 }
 
+static void add_counts(struct mr_channels_totals *totals, const struct mr_drain *drain)
+{
+	struct mr_drain_counts counts;
+
+	draining = 1;
+	mr_drain_counts(drain, &counts);
+	draining = 0;
+	totals->waits += counts.waits;
+	totals->wait_ns += counts.wait_ns;
+	totals->dropped += counts.dropped;
+}
+
+void mr_channels_totals(const struct mr_channels *channels, struct mr_channels_totals *totals)
+{
+	*totals = channels->totals;
+	for (size_t i = 0; i < channels->count; i++)
+		add_counts(totals, channels->attached[i].drain);
+}
+
 static void let_go(struct mr_channels *channels, size_t i)
 {
+	add_counts(&channels->totals, channels->attached[i].drain);
 	mr_drain_free(channels->attached[i].drain);
 	mr_channel_close(channels->attached[i].channel);
 	channels->attached[i] = channels->attached[--channels->count];
@@ -355,6 +376,7 @@ static void scan_folder(struct mr_channels *channels, struct mr_log_writer *writ
 		if (code < 0)
 			continue;
 		channels->attached[channels->count++] = attached;
+		channels->totals.count++;
 		waiter_start(channels);
 		channels->found(channels->context, attached.pid, attached.start_ticks);
 	}

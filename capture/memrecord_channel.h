@@ -41,6 +41,17 @@ uint64_t mr_channels_due_ns(const struct mr_channels *channels);
 void mr_channels_ended(struct mr_channels *channels, uint32_t pid, uint64_t start_ticks,
                        struct mr_log_writer *writer);
 
+/* What all channels so far have in common: how many, how often a program's thread
+ * had to wait for room and how long, and what was lost because we were too late. */
+struct mr_channels_totals {
+	uint64_t count;
+	uint64_t waits;
+	uint64_t wait_ns;
+	uint64_t dropped;
+};
+
+void mr_channels_totals(const struct mr_channels *channels, struct mr_channels_totals *totals);
+
 /* A sentence about the first channel that could not be read, or not to its end; or NULL. */
 const char *mr_channels_complaint(const struct mr_channels *channels);
 

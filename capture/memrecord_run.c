@@ -178,6 +178,21 @@ static void closing_line(const struct run *run)
 	mr_buffer_release(&path);
 }
 
+static int write_channel_counters(struct run *run, struct mr_error *err)
+{
+	struct mr_sampler *const sampler = run->watch.sampler;
+	struct mr_channels_totals totals = { 0 };
+
+	if (run->watch.channels)
+		mr_channels_totals(run->watch.channels, &totals);
+	if (totals.count == 0)
+		return MR_OK;
+	MR_TRY(mr_sampler_counter(sampler, "channels.count", totals.count, err));
+	MR_TRY(mr_sampler_counter(sampler, "channels.waits", totals.waits, err));
+	MR_TRY(mr_sampler_counter(sampler, "channels.wait_ns", totals.wait_ns, err));
+	return mr_sampler_counter(sampler, "channels.dropped", totals.dropped, err);
+}
+
 /* Ends the log; what went wrong on the way is said here, also when quiet. */
 static void finish(struct run *run)
 {
@@ -185,7 +200,7 @@ static void finish(struct run *run)
 	const bool full = mr_log_writer_is_full(watch->writer);
 	const char *const complaint = watch->channels ? mr_channels_complaint(watch->channels) : NULL;
 
-	if (watch->failure.code == MR_OK)
+	if (watch->failure.code == MR_OK && write_channel_counters(run, &watch->failure) == MR_OK)
 		(void)(mr_sampler_finish(watch->sampler, &watch->failure) < 0);
 	const int closed = mr_log_writer_close(watch->writer, mr_clock_monotonic_ns() - run->begin_ns,
 	                                       full ? MR_END_SIZE : MR_END_CLOSED,

@@ -404,6 +404,11 @@ int mr_sampler_setting(struct mr_sampler *sampler, const char *key, const char *
 	return sampler->root ? mr_sampler_log_setting(&sampler->log, sampler->root, key, value, err) : MR_OK;
 }
 
+int mr_sampler_counter(struct mr_sampler *sampler, const char *key, uint64_t value, struct mr_error *err)
+{
+	return sampler->root ? mr_sampler_log_counter(&sampler->log, sampler->root, key, value, err) : MR_OK;
+}
+
 bool mr_sampler_is_behind(const struct mr_sampler *sampler)
 {
 	return mr_budget_ready_ns(&sampler->budget) > mr_clock_monotonic_ns();
@@ -439,14 +444,8 @@ int mr_sampler_finish(struct mr_sampler *sampler, struct mr_error *err)
 
 	while (sampler->count > 0)
 		MR_TRY(end_process(sampler, sampler->processes[sampler->count - 1], running, err));
-	if (!sampler->root)
-		return MR_OK;
-	MR_TRY(mr_sampler_log_counter(&sampler->log, sampler->root, "sampler.processes",
-	                              sampler->totals.process_count, err));
-	MR_TRY(mr_sampler_log_counter(&sampler->log, sampler->root, "sampler.samples",
-	                              sampler->totals.sample_count, err));
-	MR_TRY(mr_sampler_log_counter(&sampler->log, sampler->root, "sampler.cpu_ns", sampler->totals.cost_ns,
-	                              err));
-	return mr_sampler_log_counter(&sampler->log, sampler->root, "memrecord.cpu_ns",
-	                              clock_ns(CLOCK_PROCESS_CPUTIME_ID), err);
+	MR_TRY(mr_sampler_counter(sampler, "sampler.processes", sampler->totals.process_count, err));
+	MR_TRY(mr_sampler_counter(sampler, "sampler.samples", sampler->totals.sample_count, err));
+	MR_TRY(mr_sampler_counter(sampler, "sampler.cpu_ns", sampler->totals.cost_ns, err));
+	return mr_sampler_counter(sampler, "memrecord.cpu_ns", clock_ns(CLOCK_PROCESS_CPUTIME_ID), err);
 }

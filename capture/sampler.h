@@ -70,6 +70,10 @@ bool mr_sampler_is_behind(const struct mr_sampler *sampler);
 int mr_sampler_setting(struct mr_sampler *sampler, const char *key, const char *value, struct mr_error *err)
 	MR_MUST_CHECK;
 
+/* The same for a figure. */
+int mr_sampler_counter(struct mr_sampler *sampler, const char *key, uint64_t value, struct mr_error *err)
+	MR_MUST_CHECK;
+
 /* Samples what is due and writes once a second what has gathered. */
 int mr_sampler_tick(struct mr_sampler *sampler, struct mr_error *err) MR_MUST_CHECK;
 /* CLOCK_MONOTONIC at which mr_sampler_tick() is next needed, and may be afforded. */
