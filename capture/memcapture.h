@@ -206,7 +206,8 @@ struct memcapture_class *memcapture_track_class(struct memcapture *capture,
  * constructors of a base and of a derived class may both announce it), with
  * any other it stays what it is. */
 int memcapture_track_at(struct memcapture_class *klass, const void *object, struct memcapture_position position);
-/* Tracks a single object: as an instance of the class that OPTIONS describes, which is made when it is new. */
+/* Tracks a single object: as an instance of the class that OPTIONS names, which is made when it is new.
+ * The resolution level is the object's own, whatever that of the class. */
 int memcapture_track_object_at(struct memcapture *capture, const void *object,
                                const struct memcapture_class_options *options, struct memcapture_position position);
 /* Changes the resolution level of one object, from the next snapshot on.  MEMCAPTURE_ERR_ARG: not tracked. */

@@ -154,12 +154,16 @@ static COLD int no_memory(const struct operation *operation)
 	return MEMCAPTURE_ERR_NOMEM;
 }
 
+#define LEVEL_OF_CLASS UINT32_MAX /* an object without a resolution level of its own */
+
 /* Makes the object that OPERATION found nowhere an instance of KLASS. */
-static inline int add(struct operation *operation, const struct memcapture_class *klass, uint32_t stack)
+static inline int add(struct operation *operation, const struct memcapture_class *klass, uint32_t stack,
+                      uint32_t own_level)
 {
 	struct memcapture *const capture = operation->capture;
 	struct mr_thread *const thread = operation->thread;
-	const uint32_t level = atomic_load_explicit(&klass->level, memory_order_relaxed);
+	const uint32_t level = own_level != LEVEL_OF_CLASS ? own_level :
+	                                                     atomic_load_explicit(&klass->level, memory_order_relaxed);
 
 	if (MR_UNLIKELY(!operation_make_room(operation)))
 		return no_memory(operation);
@@ -274,7 +278,7 @@ static COLD uint32_t trace(struct memcapture *capture, struct mr_thread *thread,
 	return mr_trace_stack(capture, thread, position, return_address, frame);
 }
 
-static inline int track(struct memcapture_class *klass, const void *object,
+static inline int track(struct memcapture_class *klass, const void *object, uint32_t own_level,
                         const struct memcapture_position *position, const void *return_address, const void *frame)
 {
 	struct memcapture *const capture = klass->capture;
@@ -295,7 +299,7 @@ static inline int track(struct memcapture_class *klass, const void *object,
 			return MEMCAPTURE_ERR_WRITE;
 		operation_begin(&operation, capture, thread, object);
 		if (MR_LIKELY(!operation.found))
-			return add(&operation, klass, stack);
+			return add(&operation, klass, stack, own_level);
 		if (track_again(&operation, klass))
 			return 0;
 	}
@@ -305,7 +309,8 @@ int memcapture_track_at(struct memcapture_class *klass, const void *object, stru
 {
 	if (klass == NULL || object == NULL)
 		return 0;
-	return track(klass, object, &position, __builtin_return_address(0), __builtin_frame_address(0));
+	return track(klass, object, LEVEL_OF_CLASS, &position, __builtin_return_address(0),
+	             __builtin_frame_address(0));
 }
 
 int memcapture_track_object_at(struct memcapture *capture, const void *object,
@@ -321,7 +326,9 @@ int memcapture_track_object_at(struct memcapture *capture, const void *object,
 	struct memcapture_class *const klass = mr_class_for_object(capture, options);
 	if (klass == NULL)
 		return MEMCAPTURE_ERR_NOMEM;
-	return track(klass, object, &position, __builtin_return_address(0), __builtin_frame_address(0));
+	const unsigned level = options->resolution_level;
+	return track(klass, object, level < MR_TRACKER_LEVEL_MAX ? level : MR_TRACKER_LEVEL_MAX, &position,
+	             __builtin_return_address(0), __builtin_frame_address(0));
 }
 
 /* ---- Forgetting ---------------------------------------------------------------------- */
