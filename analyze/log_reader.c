@@ -15,10 +15,12 @@
 #define CONTENT_ALLOWANCE (256u << 20)
 #define CONTENT_PER_BYTE 2048u
 
-int mr_log__segment_add(struct mr_log *log, uint64_t offset, struct mr_log_segment **segment, struct mr_error *err)
+int mr_log__segment_add(struct mr_log *log, uint64_t offset, struct mr_log_segment **segment,
+                        struct mr_error *err)
 {
 	if (log->segment_count == UINT32_MAX - 1 ||
-	    mr_grow(&log->segments, &log->segment_capacity, log->segment_count + 1, sizeof(*log->segments)) < 0)
+	    mr_grow(&log->segments, &log->segment_capacity, log->segment_count + 1, sizeof(*log->segments)) <
+	            0)
 		return mr_fail(err, MR_ERR_NOMEM, "out of memory");
 
 	struct mr_log_segment *const added = &log->segments[log->segment_count++];
@@ -39,7 +41,8 @@ int mr_log__frame_add(struct mr_log *log, struct mr_log_segment *segment, const 
 {
 	MR_FAIL_IF(frame->content_bytes > log->content_left, err, MR_ERR_LIMIT,
 	           "claims far more content than a log of its size holds");
-	if (mr_grow(&segment->frames, &segment->frame_capacity, segment->frame_count + 1, sizeof(*segment->frames)) < 0)
+	if (mr_grow(&segment->frames, &segment->frame_capacity, segment->frame_count + 1,
+	            sizeof(*segment->frames)) < 0)
 		return mr_fail(err, MR_ERR_NOMEM, "out of memory");
 	log->content_left -= frame->content_bytes;
 	segment->frames[segment->frame_count++] = *frame;
@@ -51,7 +54,8 @@ uint64_t mr_log__header_size(const uint8_t *data)
 	return 8 + (uint64_t)mr_get_u32le(data + 4);
 }
 
-int mr_log__frame_block(const uint8_t *content, size_t len, uint64_t *stream, uint64_t *sequence, struct mr_error *err)
+int mr_log__frame_block(const uint8_t *content, size_t len, uint64_t *stream, uint64_t *sequence,
+                        struct mr_error *err)
 {
 	struct mr_block block;
 	size_t offset = 0;
@@ -78,7 +82,8 @@ static uint64_t table_frame_size(const struct seek_table *table, size_t i)
 }
 
 /* 1: there is one that fits before END; 0: there is none; or an error. */
-static int seek_table_read(const struct mr_log *log, uint64_t end, struct seek_table *table, struct mr_error *err)
+static int seek_table_read(const struct mr_log *log, uint64_t end, struct seek_table *table,
+                           struct mr_error *err)
 {
 	uint8_t footer[SEEK_TABLE_FOOTER];
 
@@ -87,7 +92,8 @@ static int seek_table_read(const struct mr_log *log, uint64_t end, struct seek_t
 	int64_t got = mr_source_read(&log->source, footer, sizeof(footer), end - sizeof(footer), err);
 	if (got < 0)
 		return (int)got;
-	if (got != (int64_t)sizeof(footer) || mr_get_u32le(footer + 5) != MR_LOG_SEEK_TABLE_FOOTER_MAGIC || footer[4] != 0)
+	if (got != (int64_t)sizeof(footer) || mr_get_u32le(footer + 5) != MR_LOG_SEEK_TABLE_FOOTER_MAGIC ||
+	    footer[4] != 0)
 		return 0;
 
 	/* At least the header and the end frame; no more than there are bytes for. */
@@ -123,9 +129,9 @@ static int seek_table_read(const struct mr_log *log, uint64_t end, struct seek_t
 static int index_block(struct mr_log *log, struct mr_log_segment *segment, const struct seek_table *table,
                        const struct mr_block *block, struct mr_error *err)
 {
-	static const unsigned ids[] = { MR_INDEX_OFFSET,     MR_INDEX_SIZE,      MR_INDEX_CONTENT,
-		                        MR_INDEX_KINDS,      MR_INDEX_STREAM,    MR_INDEX_TIME_FIRST,
-		                        MR_INDEX_TIME_LAST,  MR_INDEX_SNAPSHOT_FIRST, MR_INDEX_SNAPSHOT_LAST };
+	static const unsigned ids[] = { MR_INDEX_OFFSET,    MR_INDEX_SIZE,           MR_INDEX_CONTENT,
+		                        MR_INDEX_KINDS,     MR_INDEX_STREAM,         MR_INDEX_TIME_FIRST,
+		                        MR_INDEX_TIME_LAST, MR_INDEX_SNAPSHOT_FIRST, MR_INDEX_SNAPSHOT_LAST };
 	enum { COLUMNS = MR_ARRAY_LEN(ids), ROWS = 64 };
 	struct mr_cursor cursors[COLUMNS];
 	uint64_t values[COLUMNS][ROWS];
@@ -140,10 +146,11 @@ static int index_block(struct mr_log *log, struct mr_log_segment *segment, const
 		for (uint32_t row = 0; row < rows; row++) {
 			const size_t at = segment->frame_count;
 			const struct mr_frame *const before = at > 0 ? &segment->frames[at - 1] : NULL;
-			const uint64_t expected = before != NULL ? before->offset + before->size_bytes
-			                                         : segment->offset + table_frame_size(table, 0);
+			const uint64_t expected = before != NULL
+			                                  ? before->offset + before->size_bytes
+			                                  : segment->offset + table_frame_size(table, 0);
 
-			/* The table has the header before the index's frames, and the end frame behind them. */
+			/* In the table, the header comes before these frames, the end frame behind. */
 			MR_FAIL_IF(at + 2 >= table->count || segment->offset + values[0][row] != expected ||
 			                   values[1][row] != table_frame_size(table, at + 1) ||
 			                   values[1][row] > MR_FRAME_SIZE_MAX || values[2][row] == 0 ||
@@ -168,8 +175,9 @@ static int index_block(struct mr_log *log, struct mr_log_segment *segment, const
 }
 
 /* Reads END and INDEX from the content of the end frame. */
-static int end_frame_blocks(struct mr_log *log, struct mr_log_segment *segment, const struct seek_table *table,
-                            const uint8_t *content, size_t len, struct mr_error *err)
+static int end_frame_blocks(struct mr_log *log, struct mr_log_segment *segment,
+                            const struct seek_table *table, const uint8_t *content, size_t len,
+                            struct mr_error *err)
 {
 	uint64_t stream, sequence;
 	size_t offset = 0;
@@ -186,15 +194,16 @@ static int end_frame_blocks(struct mr_log *log, struct mr_log_segment *segment, 
 			MR_TRY(index_block(log, segment, table, &block, err));
 		}
 	}
-	MR_FAIL_IF(segment->end_reason == 0, err, MR_ERR_FORMAT, "the end frame does not say why the log ends");
-	MR_FAIL_IF(segment->frame_count + 2 != table->count || sequence != segment->frame_count, err, MR_ERR_FORMAT,
-	           "the index does not name all frames");
+	MR_FAIL_IF(segment->end_reason == 0, err, MR_ERR_FORMAT,
+	           "the end frame does not say why the log ends");
+	MR_FAIL_IF(segment->frame_count + 2 != table->count || sequence != segment->frame_count, err,
+	           MR_ERR_FORMAT, "the index does not name all frames");
 	return 0;
 }
 
 /* Fills SEGMENT from its end frame. */
-static int segment_from_index(struct mr_log *log, struct mr_log_segment *segment, const struct seek_table *table,
-                              struct mr_error *err)
+static int segment_from_index(struct mr_log *log, struct mr_log_segment *segment,
+                              const struct seek_table *table, struct mr_error *err)
 {
 	const uint64_t end_size = table_frame_size(table, table->count - 1);
 	const uint64_t end_offset = segment->offset + segment->size_bytes - table->size_bytes - end_size;
@@ -362,6 +371,6 @@ int mr_log_damaged(struct mr_log *log, struct mr_frame *frame, const char *reaso
 		return 0;
 	frame->damaged = true;
 	log->segments[frame->segment].bytes_lost += frame->size_bytes;
-	return mr_notes_add(&log->notes, err, "%s: damaged at byte %llu: %s; %u bytes are left out", log->source.path,
-	                    (unsigned long long)frame->offset, reason, frame->size_bytes);
+	return mr_notes_add(&log->notes, err, "%s: damaged at byte %llu: %s; %u bytes are left out",
+	                    log->source.path, (unsigned long long)frame->offset, reason, frame->size_bytes);
 }

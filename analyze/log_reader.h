@@ -31,7 +31,8 @@ struct mr_notes {
 
 void mr_notes_release(struct mr_notes *notes);
 /* 0 or MR_ERR_NOMEM. */
-int mr_notes_add(struct mr_notes *notes, struct mr_error *err, const char *format, ...) MR_PRINTF(3, 4) MR_MUST_CHECK;
+int mr_notes_add(struct mr_notes *notes, struct mr_error *err, const char *format, ...) MR_PRINTF(3, 4)
+	MR_MUST_CHECK;
 
 /* ---- Sources -------------------------------------------------------------- */
 
@@ -67,25 +68,25 @@ struct mr_frame {
 	uint64_t offset;     /* in the file */
 	uint32_t size_bytes; /* compressed */
 	uint32_t content_bytes;
-	uint64_t kinds;      /* bit K: holds a block of kind K */
-	uint64_t stream;     /* 0: of several */
+	uint64_t kinds;  /* bit K: holds a block of kind K */
+	uint64_t stream; /* 0: of several */
 	uint64_t time_first;
 	uint64_t time_last;
 	uint64_t snapshot_first; /* 0 .. UINT64_MAX where it may speak of any */
 	uint64_t snapshot_last;
-	uint64_t sequence;   /* found without an index: its number in the segment */
+	uint64_t sequence; /* found without an index: its number in the segment */
 	uint32_t segment;
-	bool damaged;        /* known to be; its content is lost */
-	bool counted;        /* for mr_model's figures */
+	bool damaged; /* known to be; its content is lost */
+	bool counted; /* for mr_model's figures */
 };
 
 struct mr_log_segment {
 	struct mr_log_header header;
 	bool has_header;
-	bool sealed;         /* a seek table closed it: no frame follows */
+	bool sealed; /* a seek table closed it: no frame follows */
 	uint64_t offset;
 	uint64_t size_bytes;
-	size_t frame_count;  /* without the end frame where there is an index */
+	size_t frame_count; /* without the end frame where there is an index */
 	struct mr_frame *frames;
 	size_t frame_capacity;
 	uint64_t frames_missing;
@@ -109,7 +110,8 @@ struct mr_log {
 int mr_log_open_take(struct mr_log *log, struct mr_source *source, struct mr_error *err) MR_MUST_CHECK;
 void mr_log_release(struct mr_log *log);
 /* Records that FRAME cannot be used: a note, and its bytes as lost; once a frame. */
-int mr_log_damaged(struct mr_log *log, struct mr_frame *frame, const char *reason, struct mr_error *err) MR_MUST_CHECK;
+int mr_log_damaged(struct mr_log *log, struct mr_frame *frame, const char *reason, struct mr_error *err)
+	MR_MUST_CHECK;
 
 /* ---- Frames --------------------------------------------------------------- */
 
@@ -120,7 +122,7 @@ struct mr_frame_content {
 	struct mr_frame *frame;
 	const uint8_t *data; /* NULL: damaged; borrowed until the next call */
 	size_t len;
-	const char *reason;  /* why it is damaged */
+	const char *reason; /* why it is damaged */
 };
 
 /* FRAMES is borrowed until the pipe is closed. */
@@ -128,7 +130,8 @@ int mr_frame_pipe_open(struct mr_frame_pipe **pipe, const struct mr_log *log, st
                        size_t count, struct mr_error *err) MR_MUST_CHECK;
 void mr_frame_pipe_close(struct mr_frame_pipe *pipe); /* NULL is fine */
 /* 1: the next frame; 0: no more; or an error (memory, reading). */
-int mr_frame_pipe_next(struct mr_frame_pipe *pipe, struct mr_frame_content *content, struct mr_error *err) MR_MUST_CHECK;
+int mr_frame_pipe_next(struct mr_frame_pipe *pipe, struct mr_frame_content *content, struct mr_error *err)
+	MR_MUST_CHECK;
 
 /* What mr_frame_decompress() works with; NULL: no memory. */
 void *mr_decompressor_new(void);
@@ -139,10 +142,12 @@ int mr_frame_decompress(void *zstd, const uint8_t *data, size_t len, uint8_t *co
 /* The bytes of content that the frame at DATA claims, when it is one that a log
  * may hold: a zstd frame with checksum and a content size within the limit. 0
  * or MR_ERR_FORMAT / MR_ERR_LIMIT. */
-int mr_frame_claim(const uint8_t *data, size_t len, uint32_t *content_bytes, struct mr_error *err) MR_MUST_CHECK;
+int mr_frame_claim(const uint8_t *data, size_t len, uint32_t *content_bytes, struct mr_error *err)
+	MR_MUST_CHECK;
 
 /* Appends CONTENT as one frame to OUT.  MR_ERR_NOMEM. */
-int mr_frame_compress(struct mr_buffer *out, const uint8_t *content, size_t len, struct mr_error *err) MR_MUST_CHECK;
+int mr_frame_compress(struct mr_buffer *out, const uint8_t *content, size_t len, struct mr_error *err)
+	MR_MUST_CHECK;
 
 /* Bytes of the whole frame that begins at DATA; 0 when [DATA, DATA + LEN) does not hold it. */
 size_t mr_frame_measure(const uint8_t *data, size_t len);
@@ -155,7 +160,7 @@ size_t mr_frame_measure(const uint8_t *data, size_t len);
 struct mr_cursor {
 	const uint8_t *in;
 	const uint8_t *end;
-	uint64_t value;    /* the last one, for deltas; the run's, for runs */
+	uint64_t value; /* the last one, for deltas; the run's, for runs */
 	uint64_t step;
 	uint32_t run_left;
 	uint32_t rows_left;
@@ -164,10 +169,12 @@ struct mr_cursor {
 };
 
 /* MR_ERR_FORMAT: an encoding that is not known. */
-int mr_cursor_open(struct mr_cursor *cursor, const struct mr_block *block, unsigned id, struct mr_error *err) MR_MUST_CHECK;
+int mr_cursor_open(struct mr_cursor *cursor, const struct mr_block *block, unsigned id, struct mr_error *err)
+	MR_MUST_CHECK;
 /* The next COUNT values (at most those that are left), MR_ERR_FORMAT when the bytes do not
  * hold them, or hold more than the block's rows. */
-int mr_cursor_read(struct mr_cursor *cursor, uint64_t *out, uint32_t count, struct mr_error *err) MR_MUST_CHECK;
+int mr_cursor_read(struct mr_cursor *cursor, uint64_t *out, uint32_t count, struct mr_error *err)
+	MR_MUST_CHECK;
 
 /* Passes over COUNT values, without a look at them where that is possible. */
 int mr_cursor_skip(struct mr_cursor *cursor, uint32_t count, struct mr_error *err) MR_MUST_CHECK;
@@ -182,12 +189,14 @@ struct mr_rows {
 	uint64_t values[MR_ROWS_COLUMNS_MAX + 1][MR_CHUNK]; /* by column id; 0 is not used */
 };
 
-int mr_rows_open(struct mr_rows *rows, const struct mr_block *block, unsigned columns, struct mr_error *err) MR_MUST_CHECK;
+int mr_rows_open(struct mr_rows *rows, const struct mr_block *block, unsigned columns, struct mr_error *err)
+	MR_MUST_CHECK;
 /* How many rows `values` holds now, 0 at the end; or MR_ERR_FORMAT. */
 int mr_rows_next(struct mr_rows *rows, struct mr_error *err) MR_MUST_CHECK;
 /* The same, but reads the columns up to FIRST_COLUMNS only; then mr_rows_rest() reads the others of the
  * chunk, or passes over them. */
 int mr_rows_start(struct mr_rows *rows, unsigned first_columns, struct mr_error *err) MR_MUST_CHECK;
-int mr_rows_rest(struct mr_rows *rows, unsigned first_columns, int count, bool wanted, struct mr_error *err) MR_MUST_CHECK;
+int mr_rows_rest(struct mr_rows *rows, unsigned first_columns, int count, bool wanted, struct mr_error *err)
+	MR_MUST_CHECK;
 
 #endif

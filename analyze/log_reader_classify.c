@@ -17,16 +17,26 @@
 static unsigned time_column(unsigned kind)
 {
 	switch (kind) {
-	case MR_KIND_BIRTHS: return MR_BIRTHS_TIME;
-	case MR_KIND_DEATHS: return MR_DEATHS_TIME;
-	case MR_KIND_CHANGES: return MR_CHANGES_TIME;
-	case MR_KIND_SNAPSHOTS: return MR_SNAPSHOTS_TIME;
-	case MR_KIND_SAMPLES: return MR_SAMPLES_TIME;
-	case MR_KIND_MARKS: return MR_MARKS_TIME;
-	case MR_KIND_PROCESS: return MR_PROCESS_TIME;
-	case MR_KIND_EXIT: return MR_EXIT_TIME;
-	case MR_KIND_END: return MR_END_TIME;
-	default: return 0;
+	case MR_KIND_BIRTHS:
+		return MR_BIRTHS_TIME;
+	case MR_KIND_DEATHS:
+		return MR_DEATHS_TIME;
+	case MR_KIND_CHANGES:
+		return MR_CHANGES_TIME;
+	case MR_KIND_SNAPSHOTS:
+		return MR_SNAPSHOTS_TIME;
+	case MR_KIND_SAMPLES:
+		return MR_SAMPLES_TIME;
+	case MR_KIND_MARKS:
+		return MR_MARKS_TIME;
+	case MR_KIND_PROCESS:
+		return MR_PROCESS_TIME;
+	case MR_KIND_EXIT:
+		return MR_EXIT_TIME;
+	case MR_KIND_END:
+		return MR_END_TIME;
+	default:
+		return 0;
 	}
 }
 
@@ -34,20 +44,27 @@ static unsigned time_column(unsigned kind)
 static unsigned snapshot_column(unsigned kind)
 {
 	switch (kind) {
-	case MR_KIND_SIZES: return MR_SIZES_SNAPSHOT;
-	case MR_KIND_REFERENTS: return MR_REFERENTS_SNAPSHOT;
-	case MR_KIND_LABELS: return MR_LABELS_SNAPSHOT;
-	case MR_KIND_SNAPSHOTS: return MR_SNAPSHOTS_NUMBER;
-	case MR_KIND_CLASS_TOTALS: return MR_CLASS_TOTALS_SNAPSHOT;
-	case MR_KIND_REFERENT_TOTALS: return MR_REFERENT_TOTALS_SNAPSHOT;
-	default: return 0;
+	case MR_KIND_SIZES:
+		return MR_SIZES_SNAPSHOT;
+	case MR_KIND_REFERENTS:
+		return MR_REFERENTS_SNAPSHOT;
+	case MR_KIND_LABELS:
+		return MR_LABELS_SNAPSHOT;
+	case MR_KIND_SNAPSHOTS:
+		return MR_SNAPSHOTS_NUMBER;
+	case MR_KIND_CLASS_TOTALS:
+		return MR_CLASS_TOTALS_SNAPSHOT;
+	case MR_KIND_REFERENT_TOTALS:
+		return MR_REFERENT_TOTALS_SNAPSHOT;
+	default:
+		return 0;
 	}
 }
 
 /* Widens [*FIRST, *LAST] (0: nothing yet) by the values of a column.  *ROWS_LEFT
  * becomes 0 when the log claims more rows than are worth a look. */
-static int add_span(const struct mr_block *block, unsigned id, uint64_t *first, uint64_t *last, uint64_t *rows_left,
-                    struct mr_error *err)
+static int add_span(const struct mr_block *block, unsigned id, uint64_t *first, uint64_t *last,
+                    uint64_t *rows_left, struct mr_error *err)
 {
 	struct mr_cursor cursor;
 	uint64_t values[MR_CHUNK];
@@ -71,7 +88,8 @@ static int add_span(const struct mr_block *block, unsigned id, uint64_t *first, 
 }
 
 /* What an index would say of a block. */
-static int add_block(struct mr_frame *frame, const struct mr_block *block, uint64_t *rows_left, struct mr_error *err)
+static int add_block(struct mr_frame *frame, const struct mr_block *block, uint64_t *rows_left,
+                     struct mr_error *err)
 {
 	const unsigned time_id = time_column(block->kind);
 	const unsigned snapshot_id = snapshot_column(block->kind);
@@ -81,7 +99,8 @@ static int add_block(struct mr_frame *frame, const struct mr_block *block, uint6
 	if (time_id != 0)
 		MR_TRY(add_span(block, time_id, &frame->time_first, &frame->time_last, rows_left, err));
 	if (snapshot_id != 0) {
-		MR_TRY(add_span(block, snapshot_id, &frame->snapshot_first, &frame->snapshot_last, rows_left, err));
+		MR_TRY(add_span(block, snapshot_id, &frame->snapshot_first, &frame->snapshot_last, rows_left,
+		                err));
 		if (*rows_left == 0) { /* it may speak of any */
 			frame->snapshot_first = 0;
 			frame->snapshot_last = UINT64_MAX;
@@ -91,8 +110,8 @@ static int add_block(struct mr_frame *frame, const struct mr_block *block, uint6
 }
 
 /* Looks through the blocks of one frame. */
-static int look_through(struct mr_log_segment *segment, const struct mr_frame_content *content, uint64_t *rows_left,
-                        struct mr_error *err)
+static int look_through(struct mr_log_segment *segment, const struct mr_frame_content *content,
+                        uint64_t *rows_left, struct mr_error *err)
 {
 	struct mr_frame *const frame = content->frame;
 	size_t offset = 0;
@@ -116,7 +135,8 @@ static int look_through(struct mr_log_segment *segment, const struct mr_frame_co
 	return 0;
 }
 
-static int classify_frames(struct mr_log *log, size_t segment_index, uint64_t *rows_left, struct mr_error *err)
+static int classify_frames(struct mr_log *log, size_t segment_index, uint64_t *rows_left,
+                           struct mr_error *err)
 {
 	struct mr_log_segment *const segment = &log->segments[segment_index];
 	struct mr_frame **frames;
@@ -177,7 +197,8 @@ static int split(struct mr_log *log, size_t index, size_t at, struct mr_error *e
 	int code = 0;
 	for (size_t i = at; i < from->frame_count && code == 0; i++) {
 		from->frames[i].segment = (uint32_t)index + 1;
-		if (mr_grow(&rest.frames, &rest.frame_capacity, rest.frame_count + 1, sizeof(*rest.frames)) < 0)
+		if (mr_grow(&rest.frames, &rest.frame_capacity, rest.frame_count + 1, sizeof(*rest.frames)) <
+		    0)
 			code = mr_fail(err, MR_ERR_NOMEM, "out of memory");
 		else
 			rest.frames[rest.frame_count++] = from->frames[i];
@@ -211,7 +232,8 @@ static int number_frames(struct mr_log *log, size_t index, unsigned *splits_left
 			continue;
 		}
 		const uint64_t gap = frame->sequence - expected;
-		if (gap > damaged && __builtin_add_overflow(segment->frames_missing, gap - damaged, &segment->frames_missing))
+		if (gap > damaged &&
+		    __builtin_add_overflow(segment->frames_missing, gap - damaged, &segment->frames_missing))
 			segment->frames_missing = UINT64_MAX;
 		expected = frame->sequence == UINT64_MAX ? UINT64_MAX : frame->sequence + 1;
 		damaged = 0;
@@ -231,7 +253,8 @@ static int describe_end(struct mr_log *log, struct mr_log_segment *segment, stru
 		segment->end = MR_SEGMENT_UNINDEXED;
 		if (segment->frame_count > MR_LOG_INDEX_ROWS_MAX)
 			return 0;
-		return mr_notes_add(&log->notes, err, "%s: its index is missing or does not fit: all of it was read instead",
+		return mr_notes_add(&log->notes, err,
+		                    "%s: its index is missing or does not fit: all of it was read instead",
 		                    log->source.path);
 	}
 	segment->end = MR_SEGMENT_CUT;
@@ -240,9 +263,10 @@ static int describe_end(struct mr_log *log, struct mr_log_segment *segment, stru
 			time_last = segment->frames[i].time_last;
 	segment->end_time = time_last;
 	mr_text_duration(at, time_last);
-	return mr_notes_add(&log->notes, err,
-	                    "%s: ends at t=%s without an end record: the program was killed or is still running",
-	                    log->source.path, at);
+	return mr_notes_add(
+		&log->notes, err,
+		"%s: ends at t=%s without an end record: the program was killed or is still running",
+		log->source.path, at);
 }
 
 /* A zstd file of another kind has frames, but none that is a log's. */

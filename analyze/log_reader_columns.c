@@ -17,7 +17,8 @@ int mr_cursor_open(struct mr_cursor *cursor, const struct mr_block *block, unsig
 		return 0;
 	}
 	MR_FAIL_IF(column->encoding > MR_ENCODING_DELTA_RUNS, err, MR_ERR_FORMAT,
-	           "column %u of a block of kind %u has the unknown encoding %u", id, block->kind, column->encoding);
+	           "column %u of a block of kind %u has the unknown encoding %u", id, block->kind,
+	           column->encoding);
 	cursor->in = column->data;
 	cursor->end = column->data + column->len;
 	cursor->encoding = column->encoding;
@@ -108,10 +109,18 @@ int mr_cursor_read(struct mr_cursor *cursor, uint64_t *out, uint32_t count, stru
 
 	if (count <= cursor->rows_left) {
 		switch (cursor->encoding) {
-		case MR_ENCODING_PLAIN: in = read_plain(cursor, out, count); break;
-		case MR_ENCODING_DELTA: in = read_delta(cursor, out, count); break;
-		case MR_ENCODING_RUNS: in = read_runs(cursor, out, count, false); break;
-		case MR_ENCODING_DELTA_RUNS: in = read_runs(cursor, out, count, true); break;
+		case MR_ENCODING_PLAIN:
+			in = read_plain(cursor, out, count);
+			break;
+		case MR_ENCODING_DELTA:
+			in = read_delta(cursor, out, count);
+			break;
+		case MR_ENCODING_RUNS:
+			in = read_runs(cursor, out, count, false);
+			break;
+		case MR_ENCODING_DELTA_RUNS:
+			in = read_runs(cursor, out, count, true);
+			break;
 		}
 		/* An absent column has no bytes: both pointers are NULL, and that is right. */
 		if (cursor->end == NULL) {
@@ -158,7 +167,8 @@ int mr_cursor_skip(struct mr_cursor *cursor, uint32_t count, struct mr_error *er
 		}
 		return 0;
 	}
-	const uint8_t *const in = count <= cursor->rows_left ? skip_uvarints(cursor->in, cursor->end, count) : NULL;
+	const uint8_t *const in =
+		count <= cursor->rows_left ? skip_uvarints(cursor->in, cursor->end, count) : NULL;
 	MR_FAIL_IF(in == NULL || (cursor->rows_left == count && in != cursor->end), err, MR_ERR_FORMAT,
 	           "column %u does not hold as many values as its block has rows", cursor->id);
 	cursor->rows_left -= count;

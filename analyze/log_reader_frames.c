@@ -33,9 +33,9 @@ struct mr_frame_pipe {
 	const struct mr_log *log;
 	struct mr_frame *const *frames;
 	size_t count;
-	size_t taken;     /* jobs that a thread has begun */
-	size_t given;     /* jobs that the consumer has got; the last one's slot is still in its hands */
-	size_t released;  /* jobs whose slots are free again */
+	size_t taken;    /* jobs that a thread has begun */
+	size_t given;    /* jobs that the consumer has got; the last one's slot is still in its hands */
+	size_t released; /* jobs whose slots are free again */
 	bool stop;
 	size_t slot_count;
 	struct slot slots[SLOTS_MAX];
@@ -49,14 +49,16 @@ struct mr_frame_pipe {
 
 int mr_frame_claim(const uint8_t *data, size_t len, uint32_t *content_bytes, struct mr_error *err)
 {
-	MR_FAIL_IF(len < 5 || mr_get_u32le(data) != MR_LOG_ZSTD_MAGIC, err, MR_ERR_FORMAT, "no frame begins there");
+	MR_FAIL_IF(len < 5 || mr_get_u32le(data) != MR_LOG_ZSTD_MAGIC, err, MR_ERR_FORMAT,
+	           "no frame begins there");
 
 	const unsigned long long claimed = ZSTD_getFrameContentSize(data, len);
-	MR_FAIL_IF(claimed == ZSTD_CONTENTSIZE_ERROR || claimed == ZSTD_CONTENTSIZE_UNKNOWN, err, MR_ERR_FORMAT,
-	           "the frame's header is damaged");
+	MR_FAIL_IF(claimed == ZSTD_CONTENTSIZE_ERROR || claimed == ZSTD_CONTENTSIZE_UNKNOWN, err,
+	           MR_ERR_FORMAT, "the frame's header is damaged");
 	MR_FAIL_IF(claimed == 0, err, MR_ERR_FORMAT, "the frame is empty");
 	MR_FAIL_IF(claimed > MR_LOG_FRAME_CONTENT_MAX, err, MR_ERR_LIMIT,
-	           "the frame claims %llu bytes of content, %u are allowed", claimed, MR_LOG_FRAME_CONTENT_MAX);
+	           "the frame claims %llu bytes of content, %u are allowed", claimed,
+	           MR_LOG_FRAME_CONTENT_MAX);
 	/* Bit 2 of the descriptor: the frame ends with a checksum. */
 	MR_FAIL_IF((data[4] & 4) == 0, err, MR_ERR_FORMAT, "the frame has no checksum");
 	*content_bytes = (uint32_t)claimed;
@@ -86,12 +88,14 @@ int mr_frame_decompress(void *zstd, const uint8_t *data, size_t len, uint8_t *co
 	uint32_t claimed;
 
 	MR_TRY(mr_frame_claim(data, len, &claimed, err));
-	MR_FAIL_IF(claimed != content_len, err, MR_ERR_FORMAT, "the index says %zu bytes of content, the frame %u",
-	           content_len, claimed);
+	MR_FAIL_IF(claimed != content_len, err, MR_ERR_FORMAT,
+	           "the index says %zu bytes of content, the frame %u", content_len, claimed);
 
 	const size_t got = ZSTD_decompressDCtx(zstd, content, content_len, data, len);
-	MR_FAIL_IF(ZSTD_isError(got), err, MR_ERR_FORMAT, "the frame does not decompress: %s", ZSTD_getErrorName(got));
-	MR_FAIL_IF(got != content_len, err, MR_ERR_FORMAT, "the frame holds %zu bytes, not %zu", got, content_len);
+	MR_FAIL_IF(ZSTD_isError(got), err, MR_ERR_FORMAT, "the frame does not decompress: %s",
+	           ZSTD_getErrorName(got));
+	MR_FAIL_IF(got != content_len, err, MR_ERR_FORMAT, "the frame holds %zu bytes, not %zu", got,
+	           content_len);
 	return 0;
 }
 
@@ -107,7 +111,8 @@ int mr_frame_compress(struct mr_buffer *out, const uint8_t *content, size_t len,
 		made = ZSTD_compress2(zstd, data, bound, content, len);
 	}
 	ZSTD_freeCCtx(zstd);
-	MR_FAIL_IF(made == 0 || ZSTD_isError(made), err, MR_ERR_NOMEM, "out of memory for a frame of %zu bytes", len);
+	MR_FAIL_IF(made == 0 || ZSTD_isError(made), err, MR_ERR_NOMEM,
+	           "out of memory for a frame of %zu bytes", len);
 	out->len += made;
 	return 0;
 }
@@ -127,7 +132,8 @@ static int slot_reserve(uint8_t **memory, size_t *capacity, size_t wanted, struc
 }
 
 /* Does one job; what went wrong shows in the slot. */
-static void slot_fill(struct slot *slot, const struct mr_log *log, const struct mr_frame *frame, ZSTD_DCtx *zstd)
+static void slot_fill(struct slot *slot, const struct mr_log *log, const struct mr_frame *frame,
+                      ZSTD_DCtx *zstd)
 {
 	struct mr_error *const err = &slot->error;
 
@@ -140,14 +146,16 @@ static void slot_fill(struct slot *slot, const struct mr_log *log, const struct 
 	    slot_reserve(&slot->content, &slot->content_capacity, frame->content_bytes, err) < 0)
 		return;
 
-	const int64_t got = mr_source_read(&log->source, slot->compressed, frame->size_bytes, frame->offset, err);
+	const int64_t got =
+		mr_source_read(&log->source, slot->compressed, frame->size_bytes, frame->offset, err);
 	if (got < 0)
 		return;
 	if ((uint64_t)got < frame->size_bytes) {
 		mr_fail(err, MR_ERR_FORMAT, "the file was cut while it was read");
 		return;
 	}
-	if (mr_frame_decompress(zstd, slot->compressed, frame->size_bytes, slot->content, frame->content_bytes, err) < 0)
+	if (mr_frame_decompress(zstd, slot->compressed, frame->size_bytes, slot->content,
+	                        frame->content_bytes, err) < 0)
 		return; /* ERR says it */
 }
 

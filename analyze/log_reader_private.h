@@ -11,7 +11,8 @@
 int mr_log__segment_add(struct mr_log *log, uint64_t offset, struct mr_log_segment **segment,
                         struct mr_error *err) MR_MUST_CHECK;
 void mr_log__segment_release(struct mr_log_segment *segment);
-/* Copies FRAME to the end of SEGMENT's frames.  MR_ERR_LIMIT: the log claims more content than its bytes justify. */
+/* Copies FRAME to the end of SEGMENT's frames.  MR_ERR_LIMIT: the log claims more
+ * content than its bytes justify. */
 int mr_log__frame_add(struct mr_log *log, struct mr_log_segment *segment, const struct mr_frame *frame,
                       struct mr_error *err) MR_MUST_CHECK;
 /* The size of the header whose first bytes are at DATA: newer minor versions may have longer ones. */

@@ -29,7 +29,7 @@ struct scan {
 	uint64_t lost_offset; /* what could not be read began here */
 	uint64_t lost_before; /* bytes lost before there was a segment */
 	bool lost;
-	bool cut;             /* what is lost began as something whose end is missing */
+	bool cut; /* what is lost began as something whose end is missing */
 };
 
 /* Something known at a place. */
@@ -66,7 +66,8 @@ static int look(struct scan *scan, uint64_t offset, size_t wanted, const uint8_t
 		}
 		if (kept != 0)
 			memmove(scan->window, scan->window + skip, kept);
-		const int64_t got = mr_source_read(&scan->log->source, scan->window + kept, fill - kept, offset + kept, err);
+		const int64_t got = mr_source_read(&scan->log->source, scan->window + kept, fill - kept,
+		                                   offset + kept, err);
 		if (got < 0)
 			return (int)got;
 		scan->window_offset = offset;
@@ -190,7 +191,8 @@ static int identify_frame(struct scan *scan, uint64_t offset, struct found *foun
 	MR_TRY(plausible(scan, offset + size, &follows, err));
 	if (!follows) { /* what follows is damaged, or this frame is: its checksum knows */
 		MR_TRY(look(scan, offset, size, &data, &len, err));
-		follows = mr_frame_decompress(scan->zstd, data, size, scan->content, found->content_bytes, NULL) == 0;
+		follows = mr_frame_decompress(scan->zstd, data, size, scan->content, found->content_bytes,
+		                              NULL) == 0;
 	}
 	if (follows && size <= MR_FRAME_SIZE_MAX) {
 		found->what = FRAME;
@@ -225,7 +227,8 @@ static struct mr_log_segment *current(const struct scan *scan)
 	return scan->open ? &scan->log->segments[scan->log->segment_count - 1] : NULL;
 }
 
-static int open_segment(struct scan *scan, uint64_t offset, struct mr_log_segment **segment, struct mr_error *err)
+static int open_segment(struct scan *scan, uint64_t offset, struct mr_log_segment **segment,
+                        struct mr_error *err)
 {
 	MR_TRY(mr_log__segment_add(scan->log, offset, segment, err));
 	scan->open = true;
@@ -249,10 +252,13 @@ static int end_of_loss(struct scan *scan, uint64_t offset, struct mr_error *err)
 	else
 		scan->lost_before += size;
 	if (scan->cut && offset == scan->end)
-		return mr_notes_add(&log->notes, err, "%s: ends within a frame: its first %llu bytes, from byte %llu on, are left out",
-		                    log->source.path, (unsigned long long)size, (unsigned long long)scan->lost_offset);
-	return mr_notes_add(&log->notes, err, "%s: damaged at byte %llu: %llu bytes are left out", log->source.path,
-	                    (unsigned long long)scan->lost_offset, (unsigned long long)size);
+		return mr_notes_add(
+			&log->notes, err,
+			"%s: ends within a frame: its first %llu bytes, from byte %llu on, are left out",
+			log->source.path, (unsigned long long)size, (unsigned long long)scan->lost_offset);
+	return mr_notes_add(&log->notes, err, "%s: damaged at byte %llu: %llu bytes are left out",
+	                    log->source.path, (unsigned long long)scan->lost_offset,
+	                    (unsigned long long)size);
 }
 
 static int take_found(struct scan *scan, uint64_t offset, const struct found *found, struct mr_error *err)
@@ -335,15 +341,17 @@ int mr_log__scan(struct mr_log *log, uint64_t begin, uint64_t end, struct mr_err
 	scan.zstd = mr_decompressor_new();
 	scan.content = mr_realloc(NULL, MR_LOG_FRAME_CONTENT_MAX);
 
-	int code = scan.zstd != NULL && scan.content != NULL ? 0 : mr_fail(err, MR_ERR_NOMEM, "out of memory");
+	int code =
+		scan.zstd != NULL && scan.content != NULL ? 0 : mr_fail(err, MR_ERR_NOMEM, "out of memory");
 	if (code == 0)
 		code = walk(&scan, begin, err);
 	if (code == MR_ERR_LIMIT && log->segment_count > segment_first) {
 		/* What was found so far is of use. */
-		code = mr_notes_add(&log->notes, NULL, "%s: is read no further than a part: it claims or repeats more than its size allows",
-		                    log->source.path);
 		if (err != NULL)
 			*err = (struct mr_error){ 0 };
+		code = mr_notes_add(&log->notes, err,
+		                    "%s: is read only in part: it claims more than its size allows",
+		                    log->source.path);
 	}
 	mr_free(scan.window);
 	mr_free(scan.content);

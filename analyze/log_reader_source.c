@@ -35,7 +35,8 @@ int mr_notes_add(struct mr_notes *notes, struct mr_error *err, const char *forma
 	va_end(arguments);
 	mr_buffer_append(&text, sentence, strlen(sentence) + 1);
 
-	if (text.failed || mr_grow(&notes->items, &notes->capacity, notes->count + 1, sizeof(*notes->items)) < 0) {
+	if (text.failed ||
+	    mr_grow(&notes->items, &notes->capacity, notes->count + 1, sizeof(*notes->items)) < 0) {
 		mr_buffer_release(&text);
 		return mr_fail(err, MR_ERR_NOMEM, "out of memory for what is wrong with a log");
 	}
@@ -95,7 +96,8 @@ static int spool(struct mr_source *source, int fd, struct mr_error *err)
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)
-			code = mr_fail(err, MR_ERR_READ, "%s: cannot be read: %s", source->path, strerror(errno));
+			code = mr_fail(err, MR_ERR_READ, "%s: cannot be read: %s", source->path,
+			               strerror(errno));
 		if (got <= 0)
 			break;
 		if (mr_write_full(spooled, chunk, (size_t)got, "a temporary file", err) < 0) {
@@ -163,7 +165,8 @@ void mr_source_release(struct mr_source *source)
 	*source = (struct mr_source){ .fd = -1 };
 }
 
-int64_t mr_source_read(const struct mr_source *source, void *data, size_t len, uint64_t offset, struct mr_error *err)
+int64_t mr_source_read(const struct mr_source *source, void *data, size_t len, uint64_t offset,
+                       struct mr_error *err)
 {
 	const uint64_t left = offset < source->size_bytes ? source->size_bytes - offset : 0;
 	const size_t wanted = left < len ? (size_t)left : len;

@@ -19,7 +19,8 @@ static int check_blocks(const struct mr_frame_content *content, struct mr_error 
 		const bool first = offset == 0;
 
 		MR_TRY(mr_block_parse(content->data, content->len, &offset, &block, err));
-		MR_FAIL_IF(first && block.kind != MR_KIND_FRAME, err, MR_ERR_FORMAT, "the frame is not a log's");
+		MR_FAIL_IF(first && block.kind != MR_KIND_FRAME, err, MR_ERR_FORMAT,
+		           "the frame is not a log's");
 	}
 	return 0;
 }
@@ -104,7 +105,8 @@ static bool is_same_file(const char *a, const char *b)
 	       status_a.st_ino == status_b.st_ino;
 }
 
-static int repair(struct mr_log *log, const char *out_path, struct mr_repair_report *report, struct mr_error *err)
+static int repair(struct mr_log *log, const char *out_path, struct mr_repair_report *report,
+                  struct mr_error *err)
 {
 	struct mr_rewrite rewrite = { 0 };
 	int code = 0;
@@ -121,14 +123,15 @@ static int repair(struct mr_log *log, const char *out_path, struct mr_repair_rep
 	return code;
 }
 
-int mr_log_repair(const char *path, const char *out_path, struct mr_repair_report *report, struct mr_error *err)
+int mr_log_repair(const char *path, const char *out_path, struct mr_repair_report *report,
+                  struct mr_error *err)
 {
 	struct mr_repair_report done = { .was_whole = true };
 	struct mr_source source;
 	struct mr_log log;
 
-	MR_FAIL_IF(strcmp(path, "-") != 0 && strcmp(out_path, "-") != 0 && is_same_file(path, out_path), err, MR_ERR_ARG,
-	           "%s: cannot be repaired in its own place: name another output", path);
+	MR_FAIL_IF(strcmp(path, "-") != 0 && strcmp(out_path, "-") != 0 && is_same_file(path, out_path), err,
+	           MR_ERR_ARG, "%s: cannot be repaired in its own place: name another output", path);
 	MR_TRY(mr_source_open(&source, path, err));
 	MR_TRY(mr_log_open_take(&log, &source, err));
 	const int code = repair(&log, out_path, &done, err);

@@ -17,11 +17,12 @@ struct mr_verify_report {
 	uint64_t frames;
 	uint64_t blocks;
 	uint64_t rows;
-	uint64_t content_bytes;  /* of all frames, decompressed */
+	uint64_t content_bytes; /* of all frames, decompressed */
 	uint64_t frames_damaged;
 	uint64_t frames_missing;
-	uint64_t bytes_lost;     /* that are no part of a readable frame */
-	/* What is wrong, a sentence each: "profile.dat: damaged at byte 8192: ...".  None: the log is whole. */
+	uint64_t bytes_lost; /* that are no part of a readable frame */
+	/* What is wrong, a sentence each: "profile.dat: damaged at byte 8192: ...".
+	 * None: the log is whole. */
 	size_t problem_count;
 	char **problems;
 };
@@ -34,11 +35,11 @@ void mr_verify_report_release(struct mr_verify_report *report);
 int mr_log_verify(const char *path, struct mr_verify_report *report, struct mr_error *err) MR_MUST_CHECK;
 
 struct mr_repair_report {
-	uint64_t segments;      /* written */
-	uint64_t frames;        /* copied */
+	uint64_t segments; /* written */
+	uint64_t frames;   /* copied */
 	uint64_t frames_left_out;
 	uint64_t bytes_left_out;
-	bool was_whole;         /* nothing was wrong: OUT holds the same bytes */
+	bool was_whole; /* nothing was wrong: OUT holds the same bytes */
 };
 
 /* Writes to OUT_PATH a whole log of all readable frames of the log at PATH:

@@ -10,13 +10,14 @@
 
 static int write_bytes(struct mr_rewrite *rewrite, const void *data, size_t len, struct mr_error *err)
 {
-	MR_FAIL_IF(fwrite(data, 1, len, rewrite->output.stream) != len, err, MR_ERR_WRITE, "cannot write '%s': %s",
-	           rewrite->output.path, strerror(errno));
+	MR_FAIL_IF(fwrite(data, 1, len, rewrite->output.stream) != len, err, MR_ERR_WRITE,
+	           "cannot write '%s': %s", rewrite->output.path, strerror(errno));
 	rewrite->offset += len;
 	return 0;
 }
 
-int mr_rewrite_open(struct mr_rewrite *rewrite, struct mr_log *from, const char *out_path, struct mr_error *err)
+int mr_rewrite_open(struct mr_rewrite *rewrite, struct mr_log *from, const char *out_path,
+                    struct mr_error *err)
 {
 	*rewrite = (struct mr_rewrite){ .from = from };
 	MR_TRY(mr_output_open(&rewrite->output, out_path, err));
@@ -29,7 +30,8 @@ int mr_rewrite_copy(struct mr_rewrite *rewrite, uint64_t offset, uint64_t size_b
 {
 	while (size_bytes > 0) {
 		const size_t wanted = size_bytes < CHUNK ? (size_t)size_bytes : CHUNK;
-		const int64_t got = mr_source_read(&rewrite->from->source, rewrite->chunk, wanted, offset, err);
+		const int64_t got =
+			mr_source_read(&rewrite->from->source, rewrite->chunk, wanted, offset, err);
 
 		if (got < 0)
 			return (int)got;
@@ -96,8 +98,8 @@ static void put_frame_block(struct mr_buffer *content, uint64_t stream, uint64_t
 }
 
 /* Compresses CONTENT, writes it and notes it as the next entry. */
-static int write_frame(struct mr_rewrite *rewrite, const struct mr_buffer *content, uint64_t stream, uint64_t kinds,
-                       struct mr_error *err)
+static int write_frame(struct mr_rewrite *rewrite, const struct mr_buffer *content, uint64_t stream,
+                       uint64_t kinds, struct mr_error *err)
 {
 	struct mr_buffer compressed = { 0 };
 	int code = mr_buffer_status(content, err);
@@ -121,8 +123,8 @@ static int write_frame(struct mr_rewrite *rewrite, const struct mr_buffer *conte
 	return code;
 }
 
-int mr_rewrite_blocks(struct mr_rewrite *rewrite, uint64_t stream, const uint8_t *blocks, size_t len, uint64_t kinds,
-                      struct mr_error *err)
+int mr_rewrite_blocks(struct mr_rewrite *rewrite, uint64_t stream, const uint8_t *blocks, size_t len,
+                      uint64_t kinds, struct mr_error *err)
 {
 	struct mr_buffer content = { 0 };
 
@@ -133,7 +135,8 @@ int mr_rewrite_blocks(struct mr_rewrite *rewrite, uint64_t stream, const uint8_t
 	return code;
 }
 
-int mr_rewrite_end(struct mr_rewrite *rewrite, uint64_t time_ns, enum mr_end_reason reason, struct mr_error *err)
+int mr_rewrite_end(struct mr_rewrite *rewrite, uint64_t time_ns, enum mr_end_reason reason,
+                   struct mr_error *err)
 {
 	struct mr_buffer content = { 0 };
 	struct mr_buffer table = { 0 };
@@ -147,7 +150,8 @@ int mr_rewrite_end(struct mr_rewrite *rewrite, uint64_t time_ns, enum mr_end_rea
 	if (rewrite->entry_count > 0 && rewrite->entry_count <= MR_LOG_INDEX_ROWS_MAX)
 		mr_index_encode(&content, rewrite->entries, rewrite->entry_count);
 
-	int code = write_frame(rewrite, &content, 0, UINT64_C(1) << MR_KIND_END | UINT64_C(1) << MR_KIND_INDEX, err);
+	int code = write_frame(rewrite, &content, 0,
+	                       UINT64_C(1) << MR_KIND_END | UINT64_C(1) << MR_KIND_INDEX, err);
 	if (code == 0) {
 		mr_seek_table_encode(&table, rewrite->entries, rewrite->entry_count);
 		code = mr_buffer_status(&table, err);

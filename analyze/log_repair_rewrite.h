@@ -11,26 +11,29 @@
 
 struct mr_rewrite {
 	struct mr_output output;
-	struct mr_log *from;    /* borrowed */
-	uint64_t offset;        /* bytes of the segment so far */
+	struct mr_log *from; /* borrowed */
+	uint64_t offset;     /* bytes of the segment so far */
 	struct mr_index_entry *entries;
 	size_t entry_count;
 	size_t entry_capacity;
-	uint8_t *chunk;         /* for copying */
+	uint8_t *chunk; /* for copying */
 };
 
 /* OUT_PATH as in mr_output_open().  After an error, and in the end, mr_rewrite_release(). */
 int mr_rewrite_open(struct mr_rewrite *rewrite, struct mr_log *from, const char *out_path,
                     struct mr_error *err) MR_MUST_CHECK;
 /* Copies SIZE bytes from OFFSET of the old log as they are. */
-int mr_rewrite_copy(struct mr_rewrite *rewrite, uint64_t offset, uint64_t size_bytes, struct mr_error *err) MR_MUST_CHECK;
+int mr_rewrite_copy(struct mr_rewrite *rewrite, uint64_t offset, uint64_t size_bytes, struct mr_error *err)
+	MR_MUST_CHECK;
 /* Begins a segment: its header as it is in the old log, or one made from what is known. */
-int mr_rewrite_begin(struct mr_rewrite *rewrite, const struct mr_log_segment *segment, struct mr_error *err) MR_MUST_CHECK;
+int mr_rewrite_begin(struct mr_rewrite *rewrite, const struct mr_log_segment *segment, struct mr_error *err)
+	MR_MUST_CHECK;
 /* Copies a frame. */
-int mr_rewrite_frame(struct mr_rewrite *rewrite, const struct mr_frame *frame, struct mr_error *err) MR_MUST_CHECK;
+int mr_rewrite_frame(struct mr_rewrite *rewrite, const struct mr_frame *frame, struct mr_error *err)
+	MR_MUST_CHECK;
 /* Writes a new frame of STREAM with BLOCKS (LEN bytes, whole blocks of the kinds in KINDS). */
-int mr_rewrite_blocks(struct mr_rewrite *rewrite, uint64_t stream, const uint8_t *blocks, size_t len, uint64_t kinds,
-                      struct mr_error *err) MR_MUST_CHECK;
+int mr_rewrite_blocks(struct mr_rewrite *rewrite, uint64_t stream, const uint8_t *blocks, size_t len,
+                      uint64_t kinds, struct mr_error *err) MR_MUST_CHECK;
 /* Ends the segment: end frame, index, seek table. */
 int mr_rewrite_end(struct mr_rewrite *rewrite, uint64_t time_ns, enum mr_end_reason reason,
                    struct mr_error *err) MR_MUST_CHECK;

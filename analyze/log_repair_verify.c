@@ -26,7 +26,8 @@ void mr_verify_report_release(struct mr_verify_report *report)
 }
 
 /* Looks at all columns of one block. */
-static int check_block(void *context, struct mr_loading *loading, const struct mr_block *block, struct mr_error *err)
+static int check_block(void *context, struct mr_loading *loading, const struct mr_block *block,
+                       struct mr_error *err)
 {
 	struct verify *const verify = context;
 	uint64_t values[MR_CHUNK];
@@ -44,7 +45,8 @@ static int check_block(void *context, struct mr_loading *loading, const struct m
 		verify->rows_left -= block->rows;
 		MR_TRY(mr_cursor_open(&cursor, block, id, err));
 		while (cursor.rows_left > 0)
-			MR_TRY(mr_cursor_read(&cursor, values, cursor.rows_left < MR_CHUNK ? cursor.rows_left : MR_CHUNK,
+			MR_TRY(mr_cursor_read(&cursor, values,
+			                      cursor.rows_left < MR_CHUNK ? cursor.rows_left : MR_CHUNK,
 			                      err));
 	}
 	return 0;
@@ -60,21 +62,23 @@ static int check_referents(struct mr_loading *loading, const struct mr_block *bl
 	MR_TRY(mr_rows_open(&rows, block, MR_REFERENTS_FLAT, err));
 	while ((count = mr_rows_next(&rows, err)) > 0)
 		for (int i = 0; i < count; i++)
-			if (mr_id_map_get(&stream->ids[MR_DEFINED_PATH], rows.values[MR_REFERENTS_PATH][i]) == 0 ||
+			if (mr_id_map_get(&stream->ids[MR_DEFINED_PATH], rows.values[MR_REFERENTS_PATH][i]) ==
+			            0 ||
 			    mr_id_map_get(&stream->object_rows, rows.values[MR_REFERENTS_OBJECT][i]) == 0)
 				loading->model->segments[stream->segment].ids_unknown++;
 	return count;
 }
 
-static int check_any(void *context, struct mr_loading *loading, const struct mr_block *block, struct mr_error *err)
+static int check_any(void *context, struct mr_loading *loading, const struct mr_block *block,
+                     struct mr_error *err)
 {
 	MR_TRY(check_block(context, loading, block, err));
 	return block->kind == MR_KIND_REFERENTS ? check_referents(loading, block, err) : 0;
 }
 
 /* What the figures of a segment say beyond its warnings. */
-static int check_segment(struct verify *verify, const struct mr_model *model, const struct mr_segment *segment,
-                         struct mr_error *err)
+static int check_segment(struct verify *verify, const struct mr_model *model,
+                         const struct mr_segment *segment, struct mr_error *err)
 {
 	const char *const path = model->files[segment->file].path;
 	const unsigned long long at = segment->offset;
@@ -84,19 +88,21 @@ static int check_segment(struct verify *verify, const struct mr_model *model, co
 	verify->report->frames_missing += segment->frames_missing;
 	verify->report->bytes_lost += segment->bytes_lost;
 	if (segment->ids_unknown > 0)
-		MR_TRY(mr_notes_add(&verify->notes, err, "%s: %llu ids have no definition (segment at byte %llu)", path,
+		MR_TRY(mr_notes_add(&verify->notes, err,
+		                    "%s: %llu ids have no definition (segment at byte %llu)", path,
 		                    (unsigned long long)segment->ids_unknown, at));
 	if (segment->rows_dropped > 0)
-		MR_TRY(mr_notes_add(&verify->notes, err, "%s: %llu rows contradict others (segment at byte %llu)", path,
+		MR_TRY(mr_notes_add(&verify->notes, err,
+		                    "%s: %llu rows contradict others (segment at byte %llu)", path,
 		                    (unsigned long long)segment->rows_dropped, at));
 	return 0;
 }
 
 static int check_model(struct verify *verify, struct mr_model *model, struct mr_error *err)
 {
-	const struct mr_frame_walk walk = {
-		.kinds = ~(UINT64_C(1) << MR_KIND_FRAME), .block = check_any, .context = verify
-	};
+	const struct mr_frame_walk walk = { .kinds = ~(UINT64_C(1) << MR_KIND_FRAME),
+		                            .block = check_any,
+		                            .context = verify };
 
 	MR_TRY(mr_model_load(model, MR_LOAD_ALL, err));
 	for (size_t log = 0; log < model->state->log_count; log++) {

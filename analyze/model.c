@@ -64,10 +64,11 @@ static int stream_for(struct mr_loading *loading, uint32_t segment, uint64_t id,
 			mr_free(made);
 			return no_memory(err);
 		}
-		*made = (struct mr_stream_state){
-			.log = (uint32_t)(loading->log - state->logs), .segment = segment, .id = id,
-			.repeated = state->runs_built, .late = state->runs_built
-		};
+		*made = (struct mr_stream_state){ .log = (uint32_t)(loading->log - state->logs),
+			                          .segment = segment,
+			                          .id = id,
+			                          .repeated = state->runs_built,
+			                          .late = state->runs_built };
 		state->streams.items[state->streams.count++] = made;
 		known = (uint32_t)state->streams.count;
 		MR_TRY(mr_id_map_put(ids, id, known, err));
@@ -78,7 +79,8 @@ static int stream_for(struct mr_loading *loading, uint32_t segment, uint64_t id,
 
 /* Handles the blocks of one frame.  1: enough was read. */
 static int walk_blocks(struct mr_loading *loading, const struct mr_frame_walk *walk,
-                       const struct mr_frame_content *content, struct mr_segment *segment, struct mr_error *err)
+                       const struct mr_frame_content *content, struct mr_segment *segment,
+                       struct mr_error *err)
 {
 	const uint32_t segment_index = (uint32_t)(segment - loading->model->segments);
 	size_t offset = 0;
@@ -102,7 +104,8 @@ static int walk_blocks(struct mr_loading *loading, const struct mr_frame_walk *w
 			continue;
 		if (mr_kind_group(block.kind) == MR_GROUP_END)
 			continue; /* the reader's affair */
-		MR_FAIL_IF(loading->stream == NULL, err, MR_ERR_FORMAT, "a block of rows belongs to no stream");
+		MR_FAIL_IF(loading->stream == NULL, err, MR_ERR_FORMAT,
+		           "a block of rows belongs to no stream");
 		if (loading->stream->late)
 			segment->rows_dropped += block.rows;
 		if (loading->stream->repeated)
@@ -114,8 +117,8 @@ static int walk_blocks(struct mr_loading *loading, const struct mr_frame_walk *w
 	return 0;
 }
 
-static int walk_frames(struct mr_loading *loading, const struct mr_frame_walk *walk, struct mr_frame_pipe *pipe,
-                       struct mr_error *err)
+static int walk_frames(struct mr_loading *loading, const struct mr_frame_walk *walk,
+                       struct mr_frame_pipe *pipe, struct mr_error *err)
 {
 	struct mr_model *const model = loading->model;
 	const uint32_t segment_first = model->state->segment_first[loading->log - model->state->logs];
@@ -141,8 +144,8 @@ static int walk_frames(struct mr_loading *loading, const struct mr_frame_walk *w
 			MR_TRY(mr_log_damaged(loading->log, content.frame, why.message, err));
 		} else if (code == MR_ERR_LIMIT) {
 			return mr_notes_add(&loading->log->notes, err, "%s: is read only up to byte %llu: %s",
-			                    loading->log->source.path, (unsigned long long)content.frame->offset,
-			                    why.message);
+			                    loading->log->source.path,
+			                    (unsigned long long)content.frame->offset, why.message);
 		} else if (code < 0) {
 			return mr_fail(err, code, "%s: %s", loading->log->source.path, why.message);
 		}
@@ -151,8 +154,8 @@ static int walk_frames(struct mr_loading *loading, const struct mr_frame_walk *w
 }
 
 /* The frames of LOG that WALK asks for; the caller frees them. */
-static int frames_of(struct mr_log *log, const struct mr_frame_walk *walk, struct mr_frame ***frames, size_t *count,
-                     struct mr_error *err)
+static int frames_of(struct mr_log *log, const struct mr_frame_walk *walk, struct mr_frame ***frames,
+                     size_t *count, struct mr_error *err)
 {
 	size_t total = 0;
 
@@ -175,10 +178,13 @@ static int frames_of(struct mr_log *log, const struct mr_frame_walk *walk, struc
 	return 0;
 }
 
-int mr_model__walk(struct mr_model *model, size_t log_index, const struct mr_frame_walk *walk, struct mr_error *err)
+int mr_model__walk(struct mr_model *model, size_t log_index, const struct mr_frame_walk *walk,
+                   struct mr_error *err)
 {
 	struct mr_log *const log = &model->state->logs[log_index];
-	struct mr_loading loading = { .model = model, .log = log, .budget = &model->state->budgets[log_index] };
+	struct mr_loading loading = { .model = model,
+		                      .log = log,
+		                      .budget = &model->state->budgets[log_index] };
 	struct mr_frame **frames = NULL;
 	struct mr_frame_pipe *pipe = NULL;
 	size_t count = 0;
@@ -195,7 +201,8 @@ int mr_model__walk(struct mr_model *model, size_t log_index, const struct mr_fra
 
 /* ---- Loading ------------------------------------------------------------------- */
 
-static int read_block(void *context, struct mr_loading *loading, const struct mr_block *block, struct mr_error *err)
+static int read_block(void *context, struct mr_loading *loading, const struct mr_block *block,
+                      struct mr_error *err)
 {
 	const unsigned parts = *(const unsigned *)context;
 
@@ -227,7 +234,8 @@ int mr_model__take_notes(struct mr_model *model, struct mr_error *err)
 		for (; state->notes_taken[i] < log->notes.count; state->notes_taken[i]++) {
 			if (MR_LIST_RESERVE(&state->warnings, 1) < 0)
 				return no_memory(err);
-			state->warnings.items[state->warnings.count++] = log->notes.items[state->notes_taken[i]];
+			state->warnings.items[state->warnings.count++] =
+				log->notes.items[state->notes_taken[i]];
 		}
 		for (size_t j = 0; j < log->segment_count; j++)
 			model->segments[state->segment_first[i] + j].bytes_lost = log->segments[j].bytes_lost;
@@ -292,7 +300,8 @@ static int add_segments(struct mr_model *model, struct mr_error *err)
 
 			*segment = (struct mr_segment){
 				.file = (uint32_t)i,
-				.version = (uint32_t)from->header.version_major << 16 | from->header.version_minor,
+				.version = (uint32_t)from->header.version_major << 16 |
+				           from->header.version_minor,
 				.offset = from->offset,
 				.size_bytes = from->size_bytes,
 				.frames = from->frame_count,
@@ -349,8 +358,9 @@ static int model_new(size_t log_count, struct mr_model **model, struct mr_error 
 	state->budgets = mr_alloc(log_count * sizeof(*state->budgets));
 	state->segment_first = mr_alloc(log_count * sizeof(*state->segment_first));
 	state->notes_taken = mr_alloc(log_count * sizeof(*state->notes_taken));
-	if (made->files == NULL || state->logs == NULL || state->budgets == NULL || state->segment_first == NULL ||
-	    state->notes_taken == NULL || mr_grow(&state->text, &state->text_capacity, 3, 1) < 0 ||
+	if (made->files == NULL || state->logs == NULL || state->budgets == NULL ||
+	    state->segment_first == NULL || state->notes_taken == NULL ||
+	    mr_grow(&state->text, &state->text_capacity, 3, 1) < 0 ||
 	    MR_LIST_RESERVE(&state->strings, 2) < 0) {
 		mr_model_close(made);
 		return no_memory(err);
@@ -371,7 +381,9 @@ static int find_streams(struct mr_model *model, struct mr_error *err)
 	struct mr_model_state *const state = model->state;
 
 	for (size_t i = 0; i < state->log_count; i++) {
-		struct mr_loading loading = { .model = model, .log = &state->logs[i], .budget = &state->budgets[i] };
+		struct mr_loading loading = { .model = model,
+			                      .log = &state->logs[i],
+			                      .budget = &state->budgets[i] };
 
 		for (size_t j = 0; j < loading.log->segment_count; j++) {
 			const struct mr_log_segment *const segment = &loading.log->segments[j];
@@ -379,9 +391,11 @@ static int find_streams(struct mr_model *model, struct mr_error *err)
 			for (size_t k = 0; k < segment->frame_count; k++) {
 				const struct mr_frame *const frame = &segment->frames[k];
 
-				if (frame->damaged || frame->stream == 0 || state->budgets[i].streams_left == 0)
+				if (frame->damaged || frame->stream == 0 ||
+				    state->budgets[i].streams_left == 0)
 					continue;
-				MR_TRY(stream_for(&loading, state->segment_first[i] + (uint32_t)j, frame->stream, err));
+				MR_TRY(stream_for(&loading, state->segment_first[i] + (uint32_t)j,
+				                  frame->stream, err));
 			}
 		}
 	}

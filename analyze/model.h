@@ -22,8 +22,8 @@
 #include "log_format.h"
 #include "log_reader.h" /* enum mr_segment_end */
 
-#define MR_NONE UINT64_MAX        /* an optional number that is not there: "unknown", "not yet" */
-#define MR_INDEX_NONE UINT32_MAX  /* no such run or snapshot */
+#define MR_NONE UINT64_MAX       /* an optional number that is not there: "unknown", "not yet" */
+#define MR_INDEX_NONE UINT32_MAX /* no such run or snapshot */
 
 /* What to load.  Definitions and summaries are there from the start. */
 enum mr_load {
@@ -36,11 +36,11 @@ enum mr_load {
 /* ---- Definitions --------------------------------------------------------- */
 
 struct mr_class {
-	uint32_t name;        /* string */
-	uint32_t parent;      /* class, 0: none; following parents always ends */
-	uint32_t level;       /* resolution level */
-	uint32_t flags;       /* enum mr_class_flag */
-	uint64_t size_bytes;  /* of an instance of which nothing else is known */
+	uint32_t name;       /* string */
+	uint32_t parent;     /* class, 0: none; following parents always ends */
+	uint32_t level;      /* resolution level */
+	uint32_t flags;      /* enum mr_class_flag */
+	uint64_t size_bytes; /* of an instance of which nothing else is known */
 };
 
 struct mr_module {
@@ -50,8 +50,8 @@ struct mr_module {
 };
 
 struct mr_code {
-	uint32_t module;       /* 0: unknown */
-	uint32_t function;     /* strings, as known at capture; 0: not known */
+	uint32_t module;   /* 0: unknown */
+	uint32_t function; /* strings, as known at capture; 0: not known */
 	uint32_t file;
 	uint32_t line;
 	uint64_t offset;       /* in the module's own addresses */
@@ -85,16 +85,16 @@ struct mr_thread {
 /* ---- Summaries ----------------------------------------------------------- */
 
 struct mr_snapshot {
-	uint64_t number;   /* as users name it, 1..; rising, gaps where one was lost */
+	uint64_t number; /* as users name it, 1..; rising, gaps where one was lost */
 	uint64_t time_ns;
 	uint64_t duration_ns;
-	uint32_t description; /* string */
-	uint32_t stream;      /* index in the run's streams */
-	uint64_t flags;       /* enum mr_snapshot_flag */
-	uint64_t count;       /* objects alive */
-	uint64_t size_bytes;  /* of all of them */
+	uint32_t description;    /* string */
+	uint32_t stream;         /* index in the run's streams */
+	uint64_t flags;          /* enum mr_snapshot_flag */
+	uint64_t count;          /* objects alive */
+	uint64_t size_bytes;     /* of all of them */
 	uint64_t overhead_bytes; /* held by the tracker itself */
-	uint64_t rss_bytes;   /* this and the following: MR_NONE when unknown */
+	uint64_t rss_bytes;      /* this and the following: MR_NONE when unknown */
 	uint64_t vsz_bytes;
 	uint64_t pss_bytes;
 	uint64_t uss_bytes;
@@ -174,21 +174,21 @@ struct mr_samples { /* columns, ordered by time; absent values are MR_NONE */
 /* Columns, one row an object, in the log's order: of births, nearly, within a stream. */
 struct mr_objects {
 	size_t count;
-	uint64_t *id;         /* as the log has it: unique within a stream */
+	uint64_t *id; /* as the log has it: unique within a stream */
 	uint64_t *birth_ns;
-	uint64_t *death_ns;   /* MR_NONE: alive to the end */
+	uint64_t *death_ns; /* MR_NONE: alive to the end */
 	uint64_t *address;
 	uint32_t *class_index; /* the last one */
-	uint32_t *stack;      /* 0: none */
-	uint32_t *name;       /* string, 0: the class's */
+	uint32_t *stack;       /* 0: none */
+	uint32_t *name;        /* string, 0: the class's */
 	uint8_t *death_reason; /* enum mr_death_reason */
-	uint8_t *level;       /* the resolution level now in force, at most 255 */
+	uint8_t *level;        /* the resolution level now in force, at most 255 */
 	/* With MR_LOAD_SIZES; NULL before. */
 	uint64_t *size_bytes; /* the last known: at its last snapshot, or when it was freed (keep);
 	                       * the class's size when there is no snapshot of it */
 	uint64_t *flat_bytes;
 	uint64_t *size_max_bytes; /* the largest that is known */
-	uint32_t *label;      /* string: how it showed itself last */
+	uint32_t *label;          /* string: how it showed itself last */
 };
 
 /* Changes of class or level after birth, by time. */
@@ -203,10 +203,10 @@ struct mr_change {
 /* ---- Runs ---------------------------------------------------------------- */
 
 struct mr_stream {
-	uint32_t source;      /* enum mr_stream_source */
-	uint32_t segment;     /* index in the model's segments */
-	uint64_t shift_ns;    /* what was added to its times */
-	uint32_t creator;     /* string */
+	uint32_t source;       /* enum mr_stream_source */
+	uint32_t segment;      /* index in the model's segments */
+	uint64_t shift_ns;     /* what was added to its times */
+	uint32_t creator;      /* string */
 	uint32_t object_first; /* its rows in `objects` */
 	uint32_t object_count;
 	uint64_t time_last_ns; /* the last time that the stream speaks of, in the run's time */
@@ -218,14 +218,14 @@ struct mr_run {
 	uint64_t start_ticks;
 	uint64_t start_monotonic_ns; /* clocks at time 0 */
 	uint64_t start_realtime_ns;
-	uint64_t end_ns;       /* the last time that anything is known of */
-	uint32_t parent;       /* index of the run that started it, or MR_INDEX_NONE */
-	uint32_t file;         /* index in the model's files: where it is found first */
+	uint64_t end_ns; /* the last time that anything is known of */
+	uint32_t parent; /* index of the run that started it, or MR_INDEX_NONE */
+	uint32_t file;   /* index in the model's files: where it is found first */
 
 	uint64_t exit_time_ns; /* MR_NONE: unknown */
 	uint64_t exit_state;   /* enum mr_exit_state, 0: nothing recorded */
 	uint64_t exit_value;
-	uint64_t end_reason;   /* enum mr_end_reason of its main segment, 0: it just ends (killed, or still running) */
+	uint64_t end_reason; /* enum mr_end_reason of its main segment; 0: killed, or still running */
 
 	uint32_t stream_count;
 	struct mr_stream *streams;
@@ -262,7 +262,7 @@ struct mr_run {
 	/* MR_LOAD_SAMPLES */
 	struct mr_samples samples;
 	size_t mark_count;
-	size_t mark_capacity; /* while loading */
+	size_t mark_capacity;  /* while loading */
 	struct mr_mark *marks; /* by time */
 
 	/* MR_LOAD_OBJECTS */
@@ -274,9 +274,9 @@ struct mr_run {
 /* ---- Health -------------------------------------------------------------- */
 
 struct mr_segment {
-	uint32_t file;           /* index in the model's files */
-	uint32_t version;        /* major << 16 | minor */
-	uint64_t offset;         /* first byte in the file */
+	uint32_t file;    /* index in the model's files */
+	uint32_t version; /* major << 16 | minor */
+	uint64_t offset;  /* first byte in the file */
 	uint64_t size_bytes;
 	uint64_t frames;         /* found */
 	uint64_t frames_read;    /* so far */
@@ -307,7 +307,7 @@ struct mr_model {
 	 * Grows with loading. */
 	size_t warning_count;
 	char **warnings;
-	unsigned loaded; /* enum mr_load */
+	unsigned loaded;              /* enum mr_load */
 	struct mr_model_state *state; /* of model.c and its parts */
 };
 
@@ -316,14 +316,15 @@ struct mr_model {
 /* Opens logs as one model; "-" is standard input.  A damaged log opens with
  * what is whole in it.  MR_ERR_READ, _FORMAT, _VERSION, _LIMIT, _NOMEM: the
  * message names the file. */
-int mr_model_open(const char *const *paths, size_t path_count, struct mr_model **model,
-                  struct mr_error *err) MR_MUST_CHECK;
+int mr_model_open(const char *const *paths, size_t path_count, struct mr_model **model, struct mr_error *err)
+	MR_MUST_CHECK;
 /* The same of a log that lies in memory (borrowed until mr_model_close()); NAME stands for its path. */
 int mr_model_open_memory(const void *data, size_t size_bytes, const char *name, struct mr_model **model,
                          struct mr_error *err) MR_MUST_CHECK;
 void mr_model_close(struct mr_model *model); /* NULL is fine */
 
-/* Loads PARTS (enum mr_load) of all runs, if they are not there yet.  After a failure the model can be closed only. */
+/* Loads PARTS (enum mr_load) of all runs, if they are not there yet.  After a
+ * failure the model can be closed only. */
 int mr_model_load(struct mr_model *model, unsigned parts, struct mr_error *err) MR_MUST_CHECK;
 
 /* ---- Looking at it -------------------------------------------------------- */
@@ -378,8 +379,8 @@ typedef int mr_snapshot_visit(void *context, const struct mr_snapshot_view *view
 /* Calls VISIT for each snapshot of RUN with an index from FIRST to LAST, in
  * order (of each stream that has objects in its turn), without holding more than
  * one row an object.  Loads MR_LOAD_OBJECTS.  The view is borrowed for the call. */
-int mr_model_replay(struct mr_model *model, size_t run, uint32_t first, uint32_t last, mr_snapshot_visit *visit,
-                    void *context, struct mr_error *err) MR_MUST_CHECK;
+int mr_model_replay(struct mr_model *model, size_t run, uint32_t first, uint32_t last,
+                    mr_snapshot_visit *visit, void *context, struct mr_error *err) MR_MUST_CHECK;
 
 struct mr_state_referent {
 	uint32_t path;
@@ -396,7 +397,8 @@ struct mr_state {
 	uint64_t size_bytes;
 	uint64_t flat_bytes;
 	size_t referent_count;
-	const struct mr_state_referent *referents; /* as the log has them: depth first, parents before children */
+	const struct mr_state_referent
+		*referents; /* as the log has them: depth first, parents before children */
 };
 
 struct mr_states { /* of one object, by time: one state a snapshot that it is in */

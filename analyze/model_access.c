@@ -37,8 +37,8 @@ const char *mr_run_name(const struct mr_model *model, const struct mr_run *run)
 }
 
 /* Writes the positions of one place; gives their number. */
-static size_t code_positions(const struct mr_model *model, const struct mr_run *run, const struct mr_code *code,
-                             struct mr_position *out, size_t max)
+static size_t code_positions(const struct mr_model *model, const struct mr_run *run,
+                             const struct mr_code *code, struct mr_position *out, size_t max)
 {
 	const char *const module = mr_model_string(model, run->modules[code->module].path);
 	const size_t count = code->symbol_count > 0 && code->function == 0 ? code->symbol_count : 1;
@@ -64,7 +64,8 @@ size_t mr_run_trace(const struct mr_model *model, const struct mr_run *run, uint
 {
 	size_t count = 0;
 
-	for (size_t depth = 0; stack != 0 && stack < run->stack_count && depth < MR_LOG_STACK_DEPTH_MAX; depth++) {
+	for (size_t depth = 0; stack != 0 && stack < run->stack_count && depth < MR_LOG_STACK_DEPTH_MAX;
+	     depth++) {
 		const struct mr_stack *const frame = &run->stacks[stack];
 		const size_t written = count < max ? count : max;
 		const size_t more = code_positions(model, run, &run->codes[frame->code], positions + written,

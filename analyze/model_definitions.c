@@ -39,7 +39,8 @@ static int define(struct mr_loading *loading, enum mr_defined what, uint64_t id,
 
 /* ---- Strings --------------------------------------------------------------- */
 
-static int add_string(struct mr_loading *loading, uint64_t id, const uint8_t *bytes, size_t len, struct mr_error *err)
+static int add_string(struct mr_loading *loading, uint64_t id, const uint8_t *bytes, size_t len,
+                      struct mr_error *err)
 {
 	struct mr_model_state *const state = loading->model->state;
 	char *text;
@@ -53,11 +54,13 @@ static int add_string(struct mr_loading *loading, uint64_t id, const uint8_t *by
 	if (len != 0)
 		memcpy(text, bytes, len);
 	text[len] = '\0';
-	for (char *zero = memchr(text, '\0', len); zero != NULL; zero = memchr(zero, '\0', (size_t)(text + len - zero)))
+	for (char *zero = memchr(text, '\0', len); zero != NULL;
+	     zero = memchr(zero, '\0', (size_t)(text + len - zero)))
 		*zero = '?';
 	state->strings.items[state->strings.count] = state->text_len;
 	state->text_len += len + 1;
-	MR_TRY(mr_id_map_put(&loading->stream->ids[MR_DEFINED_STRING], id, (uint32_t)state->strings.count, err));
+	MR_TRY(mr_id_map_put(&loading->stream->ids[MR_DEFINED_STRING], id, (uint32_t)state->strings.count,
+	                     err));
 	state->strings.count++;
 	if (id > loading->stream->string_id_max)
 		loading->stream->string_id_max = id;
@@ -79,10 +82,12 @@ int mr_model__read_strings(struct mr_loading *loading, const struct mr_block *bl
 		for (int i = 0; i < count; i++) {
 			const uint64_t len = rows.values[MR_STRINGS_LENGTH][i];
 
-			MR_FAIL_IF(len > MR_LOG_STRING_MAX, err, MR_ERR_LIMIT, "a string of %llu bytes is too long",
-			           (unsigned long long)len);
-			MR_FAIL_IF(len > bytes->len - used, err, MR_ERR_FORMAT, "a string ends behind its block");
-			MR_TRY(add_string(loading, rows.values[MR_STRINGS_ID][i], bytes->data + used, (size_t)len, err));
+			MR_FAIL_IF(len > MR_LOG_STRING_MAX, err, MR_ERR_LIMIT,
+			           "a string of %llu bytes is too long", (unsigned long long)len);
+			MR_FAIL_IF(len > bytes->len - used, err, MR_ERR_FORMAT,
+			           "a string ends behind its block");
+			MR_TRY(add_string(loading, rows.values[MR_STRINGS_ID][i], bytes->data + used,
+			                  (size_t)len, err));
 			used += (size_t)len;
 		}
 	}
@@ -105,8 +110,8 @@ int mr_model__read_classes(struct mr_loading *loading, const struct mr_block *bl
 		for (int i = 0; i < count; i++) {
 			size_t at;
 
-			MR_TRY(define(loading, MR_DEFINED_CLASS, rows.values[MR_CLASSES_ID][i], stream->classes.count, &at,
-			              err));
+			MR_TRY(define(loading, MR_DEFINED_CLASS, rows.values[MR_CLASSES_ID][i],
+			              stream->classes.count, &at, err));
 			stream->classes.items[at] = (struct mr_class){
 				.name = mr_raw_id(rows.values[MR_CLASSES_NAME][i]),
 				.parent = mr_raw_id(rows.values[MR_CLASSES_PARENT][i]),
@@ -134,8 +139,8 @@ int mr_model__read_modules(struct mr_loading *loading, const struct mr_block *bl
 		for (int i = 0; i < count; i++) {
 			size_t at;
 
-			MR_TRY(define(loading, MR_DEFINED_MODULE, rows.values[MR_MODULES_ID][i], stream->modules.count, &at,
-			              err));
+			MR_TRY(define(loading, MR_DEFINED_MODULE, rows.values[MR_MODULES_ID][i],
+			              stream->modules.count, &at, err));
 			stream->modules.items[at] = (struct mr_module){
 				.path = mr_raw_id(rows.values[MR_MODULES_PATH][i]),
 				.build_id = mr_raw_id(rows.values[MR_MODULES_BUILD_ID][i]),
@@ -161,7 +166,8 @@ int mr_model__read_code(struct mr_loading *loading, const struct mr_block *block
 		for (int i = 0; i < count; i++) {
 			size_t at;
 
-			MR_TRY(define(loading, MR_DEFINED_CODE, rows.values[MR_CODE_ID][i], stream->codes.count, &at, err));
+			MR_TRY(define(loading, MR_DEFINED_CODE, rows.values[MR_CODE_ID][i],
+			              stream->codes.count, &at, err));
 			stream->codes.items[at] = (struct mr_code){
 				.module = mr_raw_id(rows.values[MR_CODE_MODULE][i]),
 				.function = mr_raw_id(rows.values[MR_CODE_FUNCTION][i]),
@@ -190,8 +196,8 @@ int mr_model__read_stacks(struct mr_loading *loading, const struct mr_block *blo
 		for (int i = 0; i < count; i++) {
 			size_t at;
 
-			MR_TRY(define(loading, MR_DEFINED_STACK, rows.values[MR_STACKS_ID][i], stream->stacks.count, &at,
-			              err));
+			MR_TRY(define(loading, MR_DEFINED_STACK, rows.values[MR_STACKS_ID][i],
+			              stream->stacks.count, &at, err));
 			stream->stacks.items[at] = (struct mr_stack){
 				.parent = mr_raw_id(rows.values[MR_STACKS_PARENT][i]),
 				.code = mr_raw_id(rows.values[MR_STACKS_CODE][i]),
@@ -243,7 +249,8 @@ int mr_model__read_paths(struct mr_loading *loading, const struct mr_block *bloc
 		for (int i = 0; i < count; i++) {
 			size_t at;
 
-			MR_TRY(define(loading, MR_DEFINED_PATH, rows.values[MR_PATHS_ID][i], stream->paths.count, &at, err));
+			MR_TRY(define(loading, MR_DEFINED_PATH, rows.values[MR_PATHS_ID][i],
+			              stream->paths.count, &at, err));
 			stream->paths.items[at] = (struct mr_path){
 				.parent = mr_raw_id(rows.values[MR_PATHS_PARENT][i]),
 				.name = mr_raw_id(rows.values[MR_PATHS_NAME][i]),
@@ -268,8 +275,8 @@ int mr_model__read_threads(struct mr_loading *loading, const struct mr_block *bl
 		for (int i = 0; i < count; i++) {
 			size_t at;
 
-			MR_TRY(define(loading, MR_DEFINED_THREAD, rows.values[MR_THREADS_ID][i], stream->threads.count, &at,
-			              err));
+			MR_TRY(define(loading, MR_DEFINED_THREAD, rows.values[MR_THREADS_ID][i],
+			              stream->threads.count, &at, err));
 			stream->threads.items[at] = (struct mr_thread){
 				.tid = rows.values[MR_THREADS_TID][i],
 				.name = mr_raw_id(rows.values[MR_THREADS_NAME][i]),
@@ -287,7 +294,8 @@ int mr_model__read_stream(struct mr_loading *loading, const struct mr_block *blo
 	struct mr_stream_state *const stream = loading->stream;
 	struct mr_rows rows;
 
-	MR_FAIL_IF(block->rows != 1, err, MR_ERR_FORMAT, "a STREAM block has %u rows instead of one", block->rows);
+	MR_FAIL_IF(block->rows != 1, err, MR_ERR_FORMAT, "a STREAM block has %u rows instead of one",
+	           block->rows);
 	MR_TRY(mr_model__spend_rows(loading, block->rows, err));
 	MR_TRY(mr_rows_open(&rows, block, MR_STREAM_VERSION, err));
 	MR_TRY(mr_rows_next(&rows, err));

@@ -179,8 +179,10 @@ static int end(struct mr_replay *replay, struct mr_error *err)
 	for (size_t i = 0; i < details->count; i++) {
 		struct chosen *const chosen = &details->chosen[i];
 
-		if (is_ours(replay, chosen) && mr_object_is_alive(&replay->run->objects, chosen->row, replay->time_ns))
-			MR_TRY(add_state(details, chosen, &chosen->now, replay->snapshot, replay->time_ns, err));
+		if (is_ours(replay, chosen) &&
+		    mr_object_is_alive(&replay->run->objects, chosen->row, replay->time_ns))
+			MR_TRY(add_state(details, chosen, &chosen->now, replay->snapshot, replay->time_ns,
+			                 err));
 	}
 	return 0;
 }
@@ -195,14 +197,16 @@ static int pack(const struct details *details, struct mr_states **packed, struct
 	if (__builtin_mul_overflow(details->count + 1, sizeof(struct mr_states), &size) ||
 	    __builtin_mul_overflow(details->states.count, sizeof(struct mr_state), &states_size) ||
 	    __builtin_mul_overflow(details->pool.count, sizeof(struct mr_state_referent), &pool_size) ||
-	    __builtin_add_overflow(size, states_size, &size) || __builtin_add_overflow(size, pool_size, &size))
+	    __builtin_add_overflow(size, states_size, &size) ||
+	    __builtin_add_overflow(size, pool_size, &size))
 		return no_memory(err);
 	struct mr_states *const lists = mr_alloc(size);
 	if (lists == NULL)
 		return no_memory(err);
 
 	struct mr_state *const states = (struct mr_state *)(void *)(lists + details->count + 1);
-	struct mr_state_referent *const pool = (struct mr_state_referent *)(void *)(states + details->states.count);
+	struct mr_state_referent *const pool =
+		(struct mr_state_referent *)(void *)(states + details->states.count);
 	if (details->pool.count > 0)
 		memcpy(pool, details->pool.items, pool_size);
 	for (size_t i = 0; i < details->states.count; i++)
@@ -235,7 +239,8 @@ static int choose(struct details *details, const struct mr_run *run, const uint3
 	if (details->chosen == NULL)
 		return no_memory(err);
 	for (size_t i = 0; i < row_count; i++) {
-		MR_FAIL_IF(rows[i] >= run->objects.count, err, MR_ERR_ARG, "there is no object in row %u", rows[i]);
+		MR_FAIL_IF(rows[i] >= run->objects.count, err, MR_ERR_ARG, "there is no object in row %u",
+		           rows[i]);
 		details->chosen[i].row = rows[i];
 		MR_TRY(mr_id_map_put(&details->places, rows[i], (uint32_t)i + 1, err));
 		details->count++;
@@ -281,8 +286,8 @@ static int gather(struct mr_model *model, size_t run_index, struct details *deta
 		if (chosen->final.label == 0)
 			chosen->final.label = chosen->now.label;
 		if (chosen->has_final)
-			MR_TRY(add_state(details, chosen, &chosen->final, MR_INDEX_NONE, run->objects.death_ns[chosen->row],
-			                 err));
+			MR_TRY(add_state(details, chosen, &chosen->final, MR_INDEX_NONE,
+			                 run->objects.death_ns[chosen->row], err));
 	}
 	return 0;
 }

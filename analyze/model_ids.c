@@ -106,8 +106,10 @@ int mr_id_map_put(struct mr_id_map *map, uint64_t id, uint32_t value, struct mr_
 			size_t key_capacity = map->page_capacity;
 
 			if (map->page_count >= UINT32_MAX ||
-			    mr_grow(&map->page_keys, &key_capacity, map->page_count + 1, sizeof(*map->page_keys)) < 0 ||
-			    mr_grow(&map->pages, &map->page_capacity, map->page_count + 1, sizeof(*map->pages)) < 0)
+			    mr_grow(&map->page_keys, &key_capacity, map->page_count + 1,
+			            sizeof(*map->page_keys)) < 0 ||
+			    mr_grow(&map->pages, &map->page_capacity, map->page_count + 1,
+			            sizeof(*map->pages)) < 0)
 				return mr_fail(err, MR_ERR_NOMEM, "out of memory for the ids of a log");
 			map->page_keys[map->page_count] = key;
 			memset(map->pages[map->page_count], 0, sizeof(*map->pages));

@@ -13,13 +13,14 @@ static int no_memory(struct mr_error *err)
 	return mr_fail(err, MR_ERR_NOMEM, "out of memory for the runs of a log");
 }
 
-#define COMPARE(a, b)                     \
-	do {                              \
-		if ((a) != (b))           \
+#define COMPARE(a, b)                              \
+	do {                                       \
+		if ((a) != (b))                    \
 			return (a) < (b) ? -1 : 1; \
 	} while (0)
 
-uint32_t mr_model__resolve(struct mr_model *model, struct mr_stream_state *stream, enum mr_defined what, uint64_t id)
+uint32_t mr_model__resolve(struct mr_model *model, struct mr_stream_state *stream, enum mr_defined what,
+                           uint64_t id)
 {
 	if (id == 0)
 		return 0;
@@ -129,14 +130,16 @@ static void merge_code(const struct source *from)
 			struct mr_module module = stream->modules.items[j];
 
 			module.path = mr_model__resolve(from->model, stream, MR_DEFINED_STRING, module.path);
-			module.build_id = mr_model__resolve(from->model, stream, MR_DEFINED_STRING, module.build_id);
+			module.build_id =
+				mr_model__resolve(from->model, stream, MR_DEFINED_STRING, module.build_id);
 			run->modules[run->module_count++] = module;
 		}
 		for (size_t j = 0; j < stream->codes.count; j++) {
 			struct mr_code code = stream->codes.items[j];
 
 			code.module = mr_model__resolve(from->model, stream, MR_DEFINED_MODULE, code.module);
-			code.function = mr_model__resolve(from->model, stream, MR_DEFINED_STRING, code.function);
+			code.function =
+				mr_model__resolve(from->model, stream, MR_DEFINED_STRING, code.function);
 			code.file = mr_model__resolve(from->model, stream, MR_DEFINED_STRING, code.file);
 			run->codes[run->code_count++] = code;
 		}
@@ -207,9 +210,10 @@ static int merge_symbols(const struct source *from, size_t total, struct mr_erro
 			struct mr_raw_symbol symbol = stream->symbols.items[j];
 
 			symbol.code = mr_model__resolve(from->model, stream, MR_DEFINED_CODE, symbol.code);
-			symbol.symbol.function =
-				mr_model__resolve(from->model, stream, MR_DEFINED_STRING, symbol.symbol.function);
-			symbol.symbol.file = mr_model__resolve(from->model, stream, MR_DEFINED_STRING, symbol.symbol.file);
+			symbol.symbol.function = mr_model__resolve(from->model, stream, MR_DEFINED_STRING,
+			                                           symbol.symbol.function);
+			symbol.symbol.file =
+				mr_model__resolve(from->model, stream, MR_DEFINED_STRING, symbol.symbol.file);
 			if (symbol.code != 0)
 				all[count++] = symbol;
 		}
@@ -241,13 +245,17 @@ static int merge_definitions(const struct source *from, struct mr_error *err)
 	for (size_t i = 0; i < from->count; i++) {
 		struct mr_stream_state *const stream = from->streams[i];
 		const size_t own[MR_DEFINED_COUNT] = {
-			[MR_DEFINED_CLASS] = stream->classes.count, [MR_DEFINED_MODULE] = stream->modules.count,
-			[MR_DEFINED_CODE] = stream->codes.count,    [MR_DEFINED_STACK] = stream->stacks.count,
-			[MR_DEFINED_PATH] = stream->paths.count,    [MR_DEFINED_THREAD] = stream->threads.count,
+			[MR_DEFINED_CLASS] = stream->classes.count,
+			[MR_DEFINED_MODULE] = stream->modules.count,
+			[MR_DEFINED_CODE] = stream->codes.count,
+			[MR_DEFINED_STACK] = stream->stacks.count,
+			[MR_DEFINED_PATH] = stream->paths.count,
+			[MR_DEFINED_THREAD] = stream->threads.count,
 		};
 
 		for (size_t what = 0; what < MR_DEFINED_COUNT; what++) {
-			MR_FAIL_IF(counts[what] + own[what] >= UINT32_MAX, err, MR_ERR_LIMIT, "the logs have too many definitions");
+			MR_FAIL_IF(counts[what] + own[what] >= UINT32_MAX, err, MR_ERR_LIMIT,
+			           "the logs have too many definitions");
 			stream->base[what] = (uint32_t)counts[what];
 			counts[what] += own[what];
 		}
@@ -283,10 +291,11 @@ static int settle(const struct source *from, struct mr_error *err)
 	int cut = settle_parents(run->classes, run->class_count, sizeof(*run->classes),
 	                         offsetof(struct mr_class, parent), depths);
 	memset(depths, 0, (size_t)most * sizeof(*depths));
-	cut += settle_parents(run->stacks, run->stack_count, sizeof(*run->stacks), offsetof(struct mr_stack, parent),
-	                      depths);
+	cut += settle_parents(run->stacks, run->stack_count, sizeof(*run->stacks),
+	                      offsetof(struct mr_stack, parent), depths);
 	memset(depths, 0, (size_t)most * sizeof(*depths));
-	cut += settle_parents(run->paths, run->path_count, sizeof(*run->paths), offsetof(struct mr_path, parent), depths);
+	cut += settle_parents(run->paths, run->path_count, sizeof(*run->paths),
+	                      offsetof(struct mr_path, parent), depths);
 	for (uint32_t i = 1; i < run->path_count; i++) {
 		run->paths[i].level = depths[i];
 		if (depths[i] > MR_LOG_PATH_DEPTH_MAX) { /* no writer makes such a path */
@@ -341,12 +350,13 @@ static int number_snapshots(const struct source *from, struct mr_error *err)
 	for (size_t i = 0; i < run->snapshot_count; i++) {
 		struct mr_stream_state *const stream = from->streams[run->snapshots[i].stream];
 
-		stream->numbered.items[stream->numbered.count++] = (struct mr_numbered){ run->snapshots[i].number, (uint32_t)i };
+		stream->numbered.items[stream->numbered.count++] =
+			(struct mr_numbered){ run->snapshots[i].number, (uint32_t)i };
 	}
 	for (size_t i = 0; i < from->count; i++)
 		if (from->streams[i]->numbered.count > 0)
-			qsort(from->streams[i]->numbered.items, from->streams[i]->numbered.count, sizeof(struct mr_numbered),
-			      compare_numbered);
+			qsort(from->streams[i]->numbered.items, from->streams[i]->numbered.count,
+			      sizeof(struct mr_numbered), compare_numbered);
 	/* The numbers of several streams would collide. */
 	for (size_t i = 0; streams > 1 && i < run->snapshot_count; i++)
 		run->snapshots[i].number = i + 1;
@@ -376,8 +386,8 @@ static int merge_snapshots(const struct source *from, struct mr_error *err)
 			}
 			snapshot.time_ns = mr_run_time(stream, snapshot.time_ns);
 			snapshot.stream = (uint32_t)i;
-			snapshot.description =
-				mr_model__resolve(from->model, stream, MR_DEFINED_STRING, snapshot.description);
+			snapshot.description = mr_model__resolve(from->model, stream, MR_DEFINED_STRING,
+			                                         snapshot.description);
 			run->snapshots[run->snapshot_count++] = snapshot;
 		}
 	}
@@ -440,16 +450,20 @@ static int merge_facts(const struct source *from, struct mr_error *err)
 			struct mr_process process = stream->processes.items[j];
 
 			process.time_ns = mr_run_time(stream, process.time_ns);
-			process.name = mr_model__resolve(from->model, stream, MR_DEFINED_STRING, process.name);
-			process.command = mr_model__resolve(from->model, stream, MR_DEFINED_STRING, process.command);
-			process.executable = mr_model__resolve(from->model, stream, MR_DEFINED_STRING, process.executable);
+			process.name =
+				mr_model__resolve(from->model, stream, MR_DEFINED_STRING, process.name);
+			process.command =
+				mr_model__resolve(from->model, stream, MR_DEFINED_STRING, process.command);
+			process.executable =
+				mr_model__resolve(from->model, stream, MR_DEFINED_STRING, process.executable);
 			run->processes[run->process_count++] = process;
 		}
 		for (size_t j = 0; j < stream->settings.count; j++) {
 			struct mr_setting setting = stream->settings.items[j];
 
 			setting.key = mr_model__resolve(from->model, stream, MR_DEFINED_STRING, setting.key);
-			setting.value = mr_model__resolve(from->model, stream, MR_DEFINED_STRING, setting.value);
+			setting.value =
+				mr_model__resolve(from->model, stream, MR_DEFINED_STRING, setting.value);
 			run->settings[run->setting_count++] = setting;
 		}
 		merge_counters(from, stream);
@@ -458,8 +472,8 @@ static int merge_facts(const struct source *from, struct mr_error *err)
 	return 0;
 }
 
-int mr_model__merge(struct mr_model *model, struct mr_run *run, struct mr_stream_state *const *streams, size_t count,
-                    struct mr_error *err)
+int mr_model__merge(struct mr_model *model, struct mr_run *run, struct mr_stream_state *const *streams,
+                    size_t count, struct mr_error *err)
 {
 	const struct source from = { .model = model, .run = run, .streams = streams, .count = count };
 

@@ -14,17 +14,17 @@ static int no_memory(struct mr_error *err)
 }
 
 /* Every column that births fill: address of the pointer, size of a value. */
-#define COLUMNS(objects)                                                                      \
-	{                                                                                     \
-		{ &(objects)->id, sizeof(*(objects)->id) },                                   \
-		{ &(objects)->birth_ns, sizeof(*(objects)->birth_ns) },                       \
-		{ &(objects)->death_ns, sizeof(*(objects)->death_ns) },                       \
-		{ &(objects)->address, sizeof(*(objects)->address) },                         \
-		{ &(objects)->class_index, sizeof(*(objects)->class_index) },                 \
-		{ &(objects)->stack, sizeof(*(objects)->stack) },                             \
-		{ &(objects)->name, sizeof(*(objects)->name) },                               \
-		{ &(objects)->death_reason, sizeof(*(objects)->death_reason) },               \
-		{ &(objects)->level, sizeof(*(objects)->level) },                             \
+#define COLUMNS(objects)                                                                \
+	{                                                                               \
+		{ &(objects)->id, sizeof(*(objects)->id) },                             \
+			{ &(objects)->birth_ns, sizeof(*(objects)->birth_ns) },         \
+			{ &(objects)->death_ns, sizeof(*(objects)->death_ns) },         \
+			{ &(objects)->address, sizeof(*(objects)->address) },           \
+			{ &(objects)->class_index, sizeof(*(objects)->class_index) },   \
+			{ &(objects)->stack, sizeof(*(objects)->stack) },               \
+			{ &(objects)->name, sizeof(*(objects)->name) },                 \
+			{ &(objects)->death_reason, sizeof(*(objects)->death_reason) }, \
+			{ &(objects)->level, sizeof(*(objects)->level) },               \
 	}
 
 struct column {
@@ -54,7 +54,8 @@ struct resolved {
 	uint32_t index;
 };
 
-static inline uint32_t resolve(struct mr_loading *loading, enum mr_defined what, uint64_t id, struct resolved *last)
+static inline uint32_t resolve(struct mr_loading *loading, enum mr_defined what, uint64_t id,
+                               struct resolved *last)
 {
 	if (id != last->id)
 		*last = (struct resolved){ id, mr_model__resolve(loading->model, loading->stream, what, id) };
@@ -75,7 +76,8 @@ int mr_model__read_births(struct mr_loading *loading, const struct mr_block *blo
 	loading->budget->objects_left -= block->rows;
 	MR_TRY(mr_rows_open(&rows, block, MR_BIRTHS_LEVEL, err));
 	while ((count = mr_rows_next(&rows, err)) > 0) {
-		MR_FAIL_IF(objects->count + (size_t)count >= UINT32_MAX, err, MR_ERR_LIMIT, "the log has too many objects");
+		MR_FAIL_IF(objects->count + (size_t)count >= UINT32_MAX, err, MR_ERR_LIMIT,
+		           "the log has too many objects");
 		MR_TRY(reserve(objects, &stream->object_capacity, objects->count + (size_t)count, err));
 		for (int i = 0; i < count; i++) {
 			const size_t at = objects->count;
@@ -92,10 +94,13 @@ int mr_model__read_births(struct mr_loading *loading, const struct mr_block *blo
 			objects->address[at] = rows.values[MR_BIRTHS_ADDRESS][i];
 			objects->class_index[at] =
 				resolve(loading, MR_DEFINED_CLASS, rows.values[MR_BIRTHS_CLASS][i], &class);
-			objects->stack[at] = resolve(loading, MR_DEFINED_STACK, rows.values[MR_BIRTHS_STACK][i], &stack);
-			objects->name[at] = resolve(loading, MR_DEFINED_STRING, rows.values[MR_BIRTHS_NAME][i], &name);
+			objects->stack[at] =
+				resolve(loading, MR_DEFINED_STACK, rows.values[MR_BIRTHS_STACK][i], &stack);
+			objects->name[at] =
+				resolve(loading, MR_DEFINED_STRING, rows.values[MR_BIRTHS_NAME][i], &name);
 			objects->death_reason[at] = 0;
-			const uint64_t in_force = level != 0 ? level - 1 : run->classes[objects->class_index[at]].level;
+			const uint64_t in_force =
+				level != 0 ? level - 1 : run->classes[objects->class_index[at]].level;
 			objects->level[at] = in_force < UINT8_MAX ? (uint8_t)in_force : UINT8_MAX;
 			MR_TRY(mr_id_map_put(&stream->object_rows, id, (uint32_t)at + 1, err));
 			objects->count++;
@@ -104,7 +109,8 @@ int mr_model__read_births(struct mr_loading *loading, const struct mr_block *blo
 	return count;
 }
 
-static void die(struct mr_model *model, struct mr_stream_state *stream, size_t row, const struct mr_raw_death *death)
+static void die(struct mr_model *model, struct mr_stream_state *stream, size_t row,
+                const struct mr_raw_death *death)
 {
 	struct mr_objects *const objects = &stream->objects;
 
@@ -168,7 +174,8 @@ int mr_model__read_changes(struct mr_loading *loading, const struct mr_block *bl
 				.object = rows.values[MR_CHANGES_OBJECT][i],
 				.change = {
 					.time_ns = mr_run_time(stream, rows.values[MR_CHANGES_TIME][i]),
-					.class_index = to != 0 ? resolve(loading, MR_DEFINED_CLASS, to - 1, &class) : 0,
+					.class_index = to == 0 ? 0 : resolve(loading, MR_DEFINED_CLASS, to - 1,
+					                                     &class),
 					.level = level != 0 ? mr_raw_id(level - 1) : MR_INDEX_NONE,
 				},
 			};
@@ -197,7 +204,8 @@ static void late_deaths(struct mr_model *model, struct mr_stream_state *stream)
 }
 
 /* Appends the objects of STREAM to those of RUN. */
-static int append_objects(struct mr_run *run, struct mr_stream_state *stream, size_t *capacity, struct mr_error *err)
+static int append_objects(struct mr_run *run, struct mr_stream_state *stream, size_t *capacity,
+                          struct mr_error *err)
 {
 	struct mr_objects *const to = &run->objects;
 	struct mr_objects *const from = &stream->objects;
@@ -213,7 +221,8 @@ static int append_objects(struct mr_run *run, struct mr_stream_state *stream, si
 		return 0;
 	}
 
-	MR_FAIL_IF(to->count + from->count >= UINT32_MAX, err, MR_ERR_LIMIT, "the logs have too many objects");
+	MR_FAIL_IF(to->count + from->count >= UINT32_MAX, err, MR_ERR_LIMIT,
+	           "the logs have too many objects");
 	MR_TRY(reserve(to, capacity, to->count + from->count, err));
 	const struct column columns_to[] = COLUMNS(to);
 	const struct column columns_from[] = COLUMNS(from);
@@ -249,10 +258,11 @@ static int compare_changes(const void *left, const void *right)
 	return a->row < b->row ? -1 : a->row > b->row;
 }
 
-static int append_changes(struct mr_model *model, struct mr_run *run, struct mr_stream_state *stream, size_t *capacity,
-                          struct mr_error *err)
+static int append_changes(struct mr_model *model, struct mr_run *run, struct mr_stream_state *stream,
+                          size_t *capacity, struct mr_error *err)
 {
-	if (mr_grow(&run->changes, capacity, run->change_count + stream->changes.count, sizeof(*run->changes)) < 0)
+	if (mr_grow(&run->changes, capacity, run->change_count + stream->changes.count,
+	            sizeof(*run->changes)) < 0)
 		return no_memory(err);
 	for (size_t i = 0; i < stream->changes.count; i++) {
 		struct mr_change change = stream->changes.items[i].change;
@@ -280,7 +290,8 @@ static void apply_changes(struct mr_run *run)
 		if (change->class_index != 0)
 			objects->class_index[change->row] = change->class_index;
 		if (change->level != MR_INDEX_NONE)
-			objects->level[change->row] = change->level < UINT8_MAX ? (uint8_t)change->level : UINT8_MAX;
+			objects->level[change->row] =
+				change->level < UINT8_MAX ? (uint8_t)change->level : UINT8_MAX;
 	}
 }
 

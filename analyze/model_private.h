@@ -13,9 +13,9 @@
 #include "log_reader.h"
 #include "model.h"
 
-#define MR_LOAD__SUMMARY 0x100u   /* definitions and summaries: at opening */
-#define MR_STRING_LOST 1          /* the string "?" */
-#define MR_ID_LOST UINT32_MAX     /* an id that no definition can have */
+#define MR_LOAD__SUMMARY 0x100u /* definitions and summaries: at opening */
+#define MR_STRING_LOST 1        /* the string "?" */
+#define MR_ID_LOST UINT32_MAX   /* an id that no definition can have */
 
 /* ---- Ids ------------------------------------------------------------------ */
 
@@ -24,14 +24,14 @@
 /* From ids, any 64-bit numbers but mostly rising ones, to 32-bit values other
  * than 0.  Takes memory for what is in it, whatever the ids are. */
 struct mr_id_map {
-	uint64_t *keys;     /* page number + 1, open addressing; 0: free */
-	uint32_t *slots;    /* index of the page */
-	size_t slot_count;  /* a power of two */
+	uint64_t *keys;    /* page number + 1, open addressing; 0: free */
+	uint32_t *slots;   /* index of the page */
+	size_t slot_count; /* a power of two */
 	uint32_t (*pages)[MR_ID_PAGE];
 	uint64_t *page_keys; /* a page each */
 	size_t page_count;
 	size_t page_capacity;
-	uint64_t last_key;  /* the page that was looked at last */
+	uint64_t last_key; /* the page that was looked at last */
 	uint32_t last_page;
 };
 
@@ -63,14 +63,14 @@ static inline uint32_t mr_id_map_get(struct mr_id_map *map, uint64_t id)
 /* ---- Streams --------------------------------------------------------------- */
 
 enum mr_defined { /* what has ids of its own in a stream */
-	MR_DEFINED_STRING,
-	MR_DEFINED_CLASS,
-	MR_DEFINED_MODULE,
-	MR_DEFINED_CODE,
-	MR_DEFINED_STACK,
-	MR_DEFINED_PATH,
-	MR_DEFINED_THREAD,
-	MR_DEFINED_COUNT
+	          MR_DEFINED_STRING,
+	          MR_DEFINED_CLASS,
+	          MR_DEFINED_MODULE,
+	          MR_DEFINED_CODE,
+	          MR_DEFINED_STACK,
+	          MR_DEFINED_PATH,
+	          MR_DEFINED_THREAD,
+	          MR_DEFINED_COUNT
 };
 
 struct mr_raw_symbol {
@@ -100,9 +100,9 @@ struct mr_stream_state {
 	uint32_t log;     /* index in the model's files */
 	uint32_t segment; /* index in the model's segments */
 	uint64_t id;
-	bool described;   /* there was a STREAM block */
-	bool repeated;    /* its rows are left out: the very same stream was read before, or it is late */
-	bool late;        /* all that defines it is lost, so it is of no run: its rows count as dropped */
+	bool described; /* there was a STREAM block */
+	bool repeated;  /* its rows are left out: the very same stream was read before, or it is late */
+	bool late;      /* all that defines it is lost, so it is of no run: its rows count as dropped */
 	uint64_t boot_id[2];
 	uint64_t pid;
 	uint64_t start_ticks;
@@ -113,8 +113,8 @@ struct mr_stream_state {
 	uint64_t time_last_ns;
 	uint64_t string_id_max;
 
-	uint32_t run;     /* index in the model's runs */
-	uint32_t index;   /* in the run's streams */
+	uint32_t run;   /* index in the model's runs */
+	uint32_t index; /* in the run's streams */
 	uint64_t shift_ns;
 	struct mr_id_map ids[MR_DEFINED_COUNT]; /* to index + 1 in the lists (strings: to the string) */
 	uint32_t base[MR_DEFINED_COUNT];        /* index in the run of the list's first item */
@@ -139,7 +139,7 @@ struct mr_stream_state {
 
 	struct mr_objects objects; /* until they are the run's */
 	size_t object_capacity;
-	struct mr_id_map object_rows; /* object id to row + 1, of this stream */
+	struct mr_id_map object_rows;        /* object id to row + 1, of this stream */
 	MR_LIST(struct mr_raw_death) deaths; /* of objects that are not known yet */
 	MR_LIST(struct mr_raw_change) changes;
 	MR_LIST(struct mr_numbered) numbered; /* its snapshots, by number */
@@ -156,19 +156,19 @@ struct mr_budget {
 struct mr_model_state {
 	size_t log_count;
 	struct mr_log *logs;
-	struct mr_budget *budgets;   /* a log each */
-	uint32_t *segment_first;     /* a log each: index of its first segment in the model */
-	bool runs_built;             /* streams that are met from now on are of no run */
+	struct mr_budget *budgets; /* a log each */
+	uint32_t *segment_first;   /* a log each: index of its first segment in the model */
+	bool runs_built;           /* streams that are met from now on are of no run */
 	MR_LIST(struct mr_stream_state *) streams;
 	struct mr_id_map *stream_ids; /* a segment each: stream id to index + 1 in streams */
-	size_t *notes_taken;         /* a log each: notes that are warnings already */
-	bool built;                  /* the runs are put together */
-	MR_LIST(char *) warnings;    /* borrowed from the notes */
+	size_t *notes_taken;          /* a log each: notes that are warnings already */
+	bool built;                   /* the runs are put together */
+	MR_LIST(char *) warnings;     /* borrowed from the notes */
 
-	char *text;                  /* strings, each with a zero byte behind it */
+	char *text; /* strings, each with a zero byte behind it */
 	size_t text_len;
 	size_t text_capacity;
-	MR_LIST(size_t) strings;     /* offsets in text */
+	MR_LIST(size_t) strings; /* offsets in text */
 };
 
 /* ---- Loading --------------------------------------------------------------- */
@@ -193,8 +193,8 @@ mr_block_reader mr_model__read_strings, mr_model__read_classes, mr_model__read_m
 	mr_model__read_samples, mr_model__read_marks;
 
 /* Gathers the lists of the streams (STREAMS, COUNT of them) into RUN and resolves what is in them. */
-int mr_model__merge(struct mr_model *model, struct mr_run *run, struct mr_stream_state *const *streams, size_t count,
-                    struct mr_error *err) MR_MUST_CHECK;
+int mr_model__merge(struct mr_model *model, struct mr_run *run, struct mr_stream_state *const *streams,
+                    size_t count, struct mr_error *err) MR_MUST_CHECK;
 /* The part of it that joins the totals of snapshots. */
 int mr_model__merge_totals(struct mr_model *model, struct mr_run *run, struct mr_stream_state *const *streams,
                            size_t count, struct mr_error *err) MR_MUST_CHECK;
@@ -208,7 +208,8 @@ uint32_t mr_stream_row(const struct mr_run *run, struct mr_stream_state *stream,
 int mr_model__spend_rows(struct mr_loading *loading, uint32_t rows, struct mr_error *err) MR_MUST_CHECK;
 
 /* Opens the log of SOURCE (taken, also on failure) as a model. */
-int mr_model__open_take(struct mr_source *source, struct mr_model **model, struct mr_error *err) MR_MUST_CHECK;
+int mr_model__open_take(struct mr_source *source, struct mr_model **model, struct mr_error *err)
+	MR_MUST_CHECK;
 
 /* Puts the runs together after the definitions and summaries are read. */
 int mr_model__build_runs(struct mr_model *model, struct mr_error *err) MR_MUST_CHECK;
@@ -227,7 +228,8 @@ static inline uint32_t mr_raw_id(uint64_t id)
 
 /* The run's index (the model's, for strings) that ID of STREAM means; 0 for 0.  One whose
  * definition is lost is counted, and is MR_STRING_LOST for strings, else 0. */
-uint32_t mr_model__resolve(struct mr_model *model, struct mr_stream_state *stream, enum mr_defined what, uint64_t id);
+uint32_t mr_model__resolve(struct mr_model *model, struct mr_stream_state *stream, enum mr_defined what,
+                           uint64_t id);
 
 /* TIME of STREAM in its run's time. */
 static inline uint64_t mr_run_time(const struct mr_stream_state *stream, uint64_t time_ns)
@@ -242,10 +244,12 @@ static inline uint64_t mr_run_time(const struct mr_stream_state *stream, uint64_
 struct mr_frame_walk {
 	uint64_t kinds;
 	bool (*wanted)(void *context, const struct mr_frame *frame); /* may be NULL */
-	int (*block)(void *context, struct mr_loading *loading, const struct mr_block *block, struct mr_error *err);
+	int (*block)(void *context, struct mr_loading *loading, const struct mr_block *block,
+	             struct mr_error *err);
 	void *context;
 };
-int mr_model__walk(struct mr_model *model, size_t log, const struct mr_frame_walk *walk, struct mr_error *err) MR_MUST_CHECK;
+int mr_model__walk(struct mr_model *model, size_t log, const struct mr_frame_walk *walk, struct mr_error *err)
+	MR_MUST_CHECK;
 
 /* Brings the model's warnings and figures of health up to date with the logs'. */
 int mr_model__take_notes(struct mr_model *model, struct mr_error *err) MR_MUST_CHECK;

@@ -191,7 +191,8 @@ static int read_sizes(struct mr_replay *replay, const struct mr_block *block, st
 			const uint64_t number = rows.values[MR_SIZES_SNAPSHOT][first];
 			enum row_use use;
 
-			for (end = first + 1; end < count && rows.values[MR_SIZES_SNAPSHOT][end] == number; end++)
+			for (end = first + 1; end < count && rows.values[MR_SIZES_SNAPSHOT][end] == number;
+			     end++)
 				;
 			MR_TRY(use_of(replay, number, &use, err));
 			if (use == ROW_DONE)
@@ -270,7 +271,8 @@ static int read_labels(struct mr_replay *replay, const struct mr_block *block, s
 	return count;
 }
 
-static int read_block(void *context, struct mr_loading *loading, const struct mr_block *block, struct mr_error *err)
+static int read_block(void *context, struct mr_loading *loading, const struct mr_block *block,
+                      struct mr_error *err)
 {
 	struct mr_replay *const replay = context;
 
@@ -279,10 +281,14 @@ static int read_block(void *context, struct mr_loading *loading, const struct mr
 	if (loading->stream != replay->stream)
 		return 0;
 	switch (block->kind) {
-	case MR_KIND_SIZES: return read_sizes(replay, block, err);
-	case MR_KIND_REFERENTS: return read_referents(replay, block, err);
-	case MR_KIND_LABELS: return read_labels(replay, block, err);
-	default: return 0;
+	case MR_KIND_SIZES:
+		return read_sizes(replay, block, err);
+	case MR_KIND_REFERENTS:
+		return read_referents(replay, block, err);
+	case MR_KIND_LABELS:
+		return read_labels(replay, block, err);
+	default:
+		return 0;
 	}
 }
 
@@ -322,8 +328,10 @@ static int prepare(struct mr_replay *replay, struct mr_error *err)
 		return 0;
 
 	replay->classes_now = mr_realloc(NULL, run->objects.count * sizeof(*replay->classes_now));
-	MR_FAIL_IF(replay->classes_now == NULL, err, MR_ERR_NOMEM, "out of memory for the classes of objects");
-	memcpy(replay->classes_now, run->objects.class_index, run->objects.count * sizeof(*replay->classes_now));
+	MR_FAIL_IF(replay->classes_now == NULL, err, MR_ERR_NOMEM,
+	           "out of memory for the classes of objects");
+	memcpy(replay->classes_now, run->objects.class_index,
+	       run->objects.count * sizeof(*replay->classes_now));
 	for (size_t i = 0; i < run->change_count; i++)
 		replay->classes_now[run->changes[i].row] = run->changes[i].class_born;
 	replay->class_index = replay->classes_now;
@@ -345,8 +353,9 @@ int mr_replay_run(struct mr_replay *replay, struct mr_error *err)
 	if (replay->stream->numbered.count == 0)
 		return 0;
 	/* A key snapshot says all: nothing before the nearest one matters. */
-	while (replay->first > 0 && (replay->run->snapshots[replay->stream->numbered.items[replay->first].index].flags &
-	                             MR_SNAPSHOT_KEY) == 0)
+	while (replay->first > 0 &&
+	       (replay->run->snapshots[replay->stream->numbered.items[replay->first].index].flags &
+	        MR_SNAPSHOT_KEY) == 0)
 		replay->first--;
 
 	int code = prepare(replay, err);
@@ -360,7 +369,8 @@ int mr_replay_run(struct mr_replay *replay, struct mr_error *err)
 		if (code == 0)
 			code = call_end(replay, &why);
 		if (code == MR_ERR_LIMIT)
-			code = mr_notes_add(&log->notes, err, "%s: is read only in part: %s", log->source.path, why.message);
+			code = mr_notes_add(&log->notes, err, "%s: is read only in part: %s",
+			                    log->source.path, why.message);
 		else if (code < 0)
 			code = mr_fail(err, code, "%s", why.message);
 	}

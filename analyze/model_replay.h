@@ -22,8 +22,8 @@ struct mr_replay_hooks {
 	int (*sizes)(struct mr_replay *replay, bool freed, const uint32_t *rows, const uint64_t *sizes,
 	             const uint64_t *flats, size_t count, struct mr_error *err);
 	/* A referent of the object in ROW. */
-	int (*referent)(struct mr_replay *replay, bool freed, uint32_t row, const struct mr_state_referent *referent,
-	                struct mr_error *err);
+	int (*referent)(struct mr_replay *replay, bool freed, uint32_t row,
+	                const struct mr_state_referent *referent, struct mr_error *err);
 	int (*label)(struct mr_replay *replay, bool freed, uint32_t row, uint32_t text, struct mr_error *err);
 	/* All that the log says of the snapshot was said. */
 	int (*end)(struct mr_replay *replay, struct mr_error *err);
@@ -37,22 +37,22 @@ struct mr_replay {
 	void *context;
 	size_t row_first; /* rows of the stream */
 	size_t row_end;
-	uint32_t snapshot; /* index in the run's; MR_INDEX_NONE before the first */
-	uint64_t time_ns;  /* its time */
+	uint32_t snapshot;       /* index in the run's; MR_INDEX_NONE before the first */
+	uint64_t time_ns;        /* its time */
 	uint64_t time_before_ns; /* the time of the one before; MR_NONE: there is none */
 	/* The classes of objects at this time, by row; the run's column where none ever changes. */
 	const uint32_t *class_index;
 
 	uint32_t *classes_now; /* owned, or NULL */
 	size_t change_next;
-	size_t first;      /* positions in stream->numbered: where to begin */
-	size_t last;       /* and the last one of interest */
-	size_t position;   /* of `snapshot` */
-	bool open;         /* its end was not told yet */
-	bool done;         /* past the last, or told to end */
+	size_t first;    /* positions in stream->numbered: where to begin */
+	size_t last;     /* and the last one of interest */
+	size_t position; /* of `snapshot` */
+	bool open;       /* its end was not told yet */
+	bool done;       /* past the last, or told to end */
 	uint64_t work_left;
-	size_t row_next;   /* the row that is expected next */
-	bool filtered;     /* only objects in `filter` matter, and some others */
+	size_t row_next; /* the row that is expected next */
+	bool filtered;   /* only objects in `filter` matter, and some others */
 	uint64_t filter[MR_REPLAY_FILTER_WORDS];
 };
 
@@ -65,7 +65,8 @@ static inline void mr_replay_want(struct mr_replay *replay, uint64_t object)
 
 static inline bool mr_replay_wants(const struct mr_replay *replay, uint64_t object)
 {
-	return !replay->filtered || (replay->filter[object / 64 % MR_REPLAY_FILTER_WORDS] >> object % 64 & 1) != 0;
+	return !replay->filtered ||
+	       (replay->filter[object / 64 % MR_REPLAY_FILTER_WORDS] >> object % 64 & 1) != 0;
 }
 
 /* Runs HOOKS over the snapshots of STREAM at positions [first, last] of its

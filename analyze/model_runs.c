@@ -13,9 +13,9 @@ static int no_memory(struct mr_error *err)
 	return mr_fail(err, MR_ERR_NOMEM, "out of memory for the runs of a log");
 }
 
-#define COMPARE(a, b)                     \
-	do {                              \
-		if ((a) != (b))           \
+#define COMPARE(a, b)                              \
+	do {                                       \
+		if ((a) != (b))                    \
 			return (a) < (b) ? -1 : 1; \
 	} while (0)
 
@@ -96,14 +96,15 @@ static void last_times(struct mr_model *model)
 
 			for (size_t k = 0; k < log->segments[j].frame_count; k++) {
 				const struct mr_frame *const frame = &log->segments[j].frames[k];
-				const uint32_t known =
-					mr_id_map_get(&state->stream_ids[state->segment_first[i] + j], frame->stream);
+				const uint32_t known = mr_id_map_get(
+					&state->stream_ids[state->segment_first[i] + j], frame->stream);
 
 				if (frame->damaged)
 					continue;
 				if (frame->time_last > segment->time_last_ns)
 					segment->time_last_ns = frame->time_last;
-				if (known != 0 && state->streams.items[known - 1]->time_last_ns < frame->time_last)
+				if (known != 0 &&
+				    state->streams.items[known - 1]->time_last_ns < frame->time_last)
 					state->streams.items[known - 1]->time_last_ns = frame->time_last;
 			}
 		}
@@ -117,12 +118,15 @@ static void set_clocks(struct mr_run *run, struct mr_stream_state *const *stream
 	const struct mr_stream_state *first = streams[0];
 
 	for (size_t i = 1; i < count; i++)
-		if (streams[i]->described && (!first->described || streams[i]->clock_monotonic_ns < first->clock_monotonic_ns))
+		if (streams[i]->described &&
+		    (!first->described || streams[i]->clock_monotonic_ns < first->clock_monotonic_ns))
 			first = streams[i];
 	run->start_monotonic_ns = first->clock_monotonic_ns;
 	run->start_realtime_ns = first->clock_realtime_ns;
 	for (size_t i = 0; i < count; i++)
-		streams[i]->shift_ns = streams[i]->described ? streams[i]->clock_monotonic_ns - first->clock_monotonic_ns : 0;
+		streams[i]->shift_ns = streams[i]->described
+		                               ? streams[i]->clock_monotonic_ns - first->clock_monotonic_ns
+		                               : 0;
 }
 
 static void set_exit(struct mr_run *run, struct mr_stream_state *const *streams, size_t count)
@@ -155,8 +159,8 @@ static void set_end(struct mr_run *run)
 		run->end_ns = run->exit_time_ns;
 }
 
-static int build_run(struct mr_model *model, struct mr_run *run, struct mr_stream_state **streams, size_t count,
-                     struct mr_error *err)
+static int build_run(struct mr_model *model, struct mr_run *run, struct mr_stream_state **streams,
+                     size_t count, struct mr_error *err)
 {
 	const struct mr_stream_state *main_stream = streams[0];
 
@@ -207,7 +211,8 @@ static int drop_repeated(struct mr_model *model, struct mr_stream_state **stream
 			struct mr_log *const log = &model->state->logs[streams[i]->log];
 
 			streams[i]->repeated = true;
-			MR_TRY(mr_notes_add(&log->notes, err, "%s: repeats the account of process %llu: it is used once",
+			MR_TRY(mr_notes_add(&log->notes, err,
+			                    "%s: repeats the account of process %llu: it is used once",
 			                    log->source.path, (unsigned long long)streams[i]->pid));
 			continue;
 		}
@@ -259,7 +264,9 @@ static int find_parents(struct mr_model *model, struct mr_error *err)
 	for (size_t i = 0; i < model->run_count; i++) {
 		const struct mr_run *const run = &model->runs[i];
 
-		known[i] = (struct identity){ { run->boot_id[0], run->boot_id[1] }, run->start_ticks, run->pid, (uint32_t)i };
+		known[i] = (struct identity){
+			{ run->boot_id[0], run->boot_id[1] }, run->start_ticks, run->pid, (uint32_t)i
+		};
 	}
 	qsort(known, model->run_count, sizeof(*known), compare_identities);
 	for (size_t i = 0; i < model->run_count; i++) {
@@ -284,7 +291,8 @@ static int find_parents(struct mr_model *model, struct mr_error *err)
 }
 
 /* Numbers the streams' runs after these were sorted. */
-static int sort_runs(struct mr_model *model, struct mr_stream_state **streams, size_t count, struct mr_error *err)
+static int sort_runs(struct mr_model *model, struct mr_stream_state **streams, size_t count,
+                     struct mr_error *err)
 {
 	uint32_t *const places = mr_alloc((model->run_count + 1) * sizeof(*places));
 
@@ -324,7 +332,8 @@ int mr_model__build_runs(struct mr_model *model, struct mr_error *err)
 	for (size_t first = 0, end; first < count && code == 0; first = end) {
 		size_t kept = 0;
 
-		for (end = first + 1; end < count && compare_identity(streams[first], streams[end]) == 0; end++)
+		for (end = first + 1; end < count && compare_identity(streams[first], streams[end]) == 0;
+		     end++)
 			;
 		for (size_t i = first; i < end; i++)
 			streams[i]->run = (uint32_t)model->run_count;
@@ -332,7 +341,7 @@ int mr_model__build_runs(struct mr_model *model, struct mr_error *err)
 			code = no_memory(err);
 			break;
 		}
-		/* Copies go to the back of a list of their own, which nobody needs; all streams stay in the state's. */
+		/* Copies fall off the list here; the state's list keeps all streams. */
 		code = drop_repeated(model, streams + first, end - first, &kept, err);
 		if (code == 0)
 			code = build_run(model, &model->runs[model->run_count++], streams + first, kept, err);

@@ -67,7 +67,8 @@ int mr_model__read_samples(struct mr_loading *loading, const struct mr_block *bl
 				out[i] = rows.values[id][i] - less;
 		}
 		for (int i = 0; i < count; i++) {
-			samples->time_ns[at + (size_t)i] = mr_run_time(stream, samples->time_ns[at + (size_t)i]);
+			samples->time_ns[at + (size_t)i] =
+				mr_run_time(stream, samples->time_ns[at + (size_t)i]);
 			extend_run(run, samples->time_ns[at + (size_t)i]);
 		}
 		samples->count += (size_t)count;
@@ -85,7 +86,8 @@ int mr_model__read_marks(struct mr_loading *loading, const struct mr_block *bloc
 	MR_TRY(mr_model__spend_rows(loading, block->rows, err));
 	MR_TRY(mr_rows_open(&rows, block, MR_MARKS_THREAD, err));
 	while ((count = mr_rows_next(&rows, err)) > 0) {
-		if (mr_grow(&run->marks, &run->mark_capacity, run->mark_count + (size_t)count, sizeof(*run->marks)) < 0)
+		if (mr_grow(&run->marks, &run->mark_capacity, run->mark_count + (size_t)count,
+		            sizeof(*run->marks)) < 0)
 			return no_memory(err);
 		for (int i = 0; i < count; i++) {
 			struct mr_mark *const mark = &run->marks[run->mark_count++];

@@ -9,11 +9,11 @@
 struct sizes {
 	uint64_t *size;
 	uint64_t *flat;
-	uint64_t *max;        /* NULL: not wanted */
-	uint32_t *label;      /* likewise */
-	uint8_t *final;       /* by row: its size when it was freed is known; made when there is one */
-	bool born;            /* the columns hold something */
-	bool key;             /* the snapshot under way is a key snapshot */
+	uint64_t *max;   /* NULL: not wanted */
+	uint32_t *label; /* likewise */
+	uint8_t *final;  /* by row: its size when it was freed is known; made when there is one */
+	bool born;       /* the columns hold something */
+	bool key;        /* the snapshot under way is a key snapshot */
 	/* of mr_model_replay() */
 	mr_snapshot_visit *visit;
 	void *visit_context;
@@ -36,7 +36,8 @@ static void raise_max(struct sizes *sizes, size_t row)
 /* Whether the size that ROW has now was its size in a snapshot before this one. */
 static bool was_seen(const struct mr_replay *replay, size_t row)
 {
-	return replay->time_before_ns != MR_NONE && replay->run->objects.birth_ns[row] <= replay->time_before_ns;
+	return replay->time_before_ns != MR_NONE &&
+	       replay->run->objects.birth_ns[row] <= replay->time_before_ns;
 }
 
 /* Sets all rows of the stream to the size of their class at birth, once. */
@@ -79,8 +80,8 @@ static int begin(struct mr_replay *replay, bool key, struct mr_error *err)
 }
 
 /* Sizes at their death: the last of all, also where rows of snapshots come behind them. */
-static int set_final(struct mr_replay *replay, const uint32_t *rows, const uint64_t *values, const uint64_t *flats,
-                     size_t count, struct mr_error *err)
+static int set_final(struct mr_replay *replay, const uint32_t *rows, const uint64_t *values,
+                     const uint64_t *flats, size_t count, struct mr_error *err)
 {
 	struct sizes *const sizes = replay->context;
 	const struct mr_objects *const objects = &replay->run->objects;
@@ -157,7 +158,9 @@ static int make_columns(struct mr_objects *objects, struct mr_error *err)
 
 static int load_stream(struct mr_model *model, struct mr_stream_state *stream, struct mr_error *err)
 {
-	static const struct mr_replay_hooks hooks = { .begin = begin, .sizes = set_sizes, .label = set_label };
+	static const struct mr_replay_hooks hooks = { .begin = begin,
+		                                      .sizes = set_sizes,
+		                                      .label = set_label };
 	struct mr_run *const run = &model->runs[stream->run];
 	struct mr_objects *const objects = &run->objects;
 	struct sizes sizes = {
@@ -182,7 +185,8 @@ static int load_stream(struct mr_model *model, struct mr_stream_state *stream, s
 	const int code = mr_replay_run(&replay, err);
 	if (stream->numbered.count == 0)
 		for (size_t row = row_first; row < row_end; row++)
-			sizes.size[row] = sizes.flat[row] = run->classes[objects->class_index[row]].size_bytes;
+			sizes.size[row] = sizes.flat[row] =
+				run->classes[objects->class_index[row]].size_bytes;
 	for (size_t row = row_first; row < row_end && code == 0; row++)
 		raise_max(&sizes, row);
 	mr_free(sizes.final);
@@ -255,8 +259,8 @@ static int replay_stream(struct mr_model *model, struct mr_stream_state *stream,
 	return mr_replay_run(&replay, err);
 }
 
-int mr_model_replay(struct mr_model *model, size_t run_index, uint32_t first, uint32_t last, mr_snapshot_visit *visit,
-                    void *context, struct mr_error *err)
+int mr_model_replay(struct mr_model *model, size_t run_index, uint32_t first, uint32_t last,
+                    mr_snapshot_visit *visit, void *context, struct mr_error *err)
 {
 	const struct mr_model_state *const state = model->state;
 	struct sizes sizes = {

@@ -53,7 +53,8 @@ int mr_model__read_snapshots(struct mr_loading *loading, const struct mr_block *
 	return count;
 }
 
-int mr_model__read_class_totals(struct mr_loading *loading, const struct mr_block *block, struct mr_error *err)
+int mr_model__read_class_totals(struct mr_loading *loading, const struct mr_block *block,
+                                struct mr_error *err)
 {
 	struct mr_stream_state *const stream = loading->stream;
 	struct mr_rows rows;
@@ -78,7 +79,8 @@ int mr_model__read_class_totals(struct mr_loading *loading, const struct mr_bloc
 	return count;
 }
 
-int mr_model__read_referent_totals(struct mr_loading *loading, const struct mr_block *block, struct mr_error *err)
+int mr_model__read_referent_totals(struct mr_loading *loading, const struct mr_block *block,
+                                   struct mr_error *err)
 {
 	struct mr_stream_state *const stream = loading->stream;
 	struct mr_rows rows;
@@ -90,14 +92,15 @@ int mr_model__read_referent_totals(struct mr_loading *loading, const struct mr_b
 		if (MR_LIST_RESERVE(&stream->referent_totals, (size_t)count) < 0)
 			return no_memory(err);
 		for (int i = 0; i < count; i++)
-			stream->referent_totals.items[stream->referent_totals.count++] = (struct mr_referent_total){
-				.snapshot = mr_raw_id(rows.values[MR_REFERENT_TOTALS_SNAPSHOT][i]),
-				.class_index = mr_raw_id(rows.values[MR_REFERENT_TOTALS_CLASS][i]),
-				.path = mr_raw_id(rows.values[MR_REFERENT_TOTALS_PATH][i]),
-				.count = rows.values[MR_REFERENT_TOTALS_COUNT][i],
-				.size_bytes = rows.values[MR_REFERENT_TOTALS_SIZE][i],
-				.flat_bytes = rows.values[MR_REFERENT_TOTALS_FLAT][i],
-			};
+			stream->referent_totals.items[stream->referent_totals.count++] =
+				(struct mr_referent_total){
+					.snapshot = mr_raw_id(rows.values[MR_REFERENT_TOTALS_SNAPSHOT][i]),
+					.class_index = mr_raw_id(rows.values[MR_REFERENT_TOTALS_CLASS][i]),
+					.path = mr_raw_id(rows.values[MR_REFERENT_TOTALS_PATH][i]),
+					.count = rows.values[MR_REFERENT_TOTALS_COUNT][i],
+					.size_bytes = rows.values[MR_REFERENT_TOTALS_SIZE][i],
+					.flat_bytes = rows.values[MR_REFERENT_TOTALS_FLAT][i],
+				};
 	}
 	return count;
 }

@@ -12,9 +12,9 @@ static int no_memory(struct mr_error *err)
 	return mr_fail(err, MR_ERR_NOMEM, "out of memory for the totals of a log");
 }
 
-#define COMPARE(a, b)                     \
-	do {                              \
-		if ((a) != (b))           \
+#define COMPARE(a, b)                              \
+	do {                                       \
+		if ((a) != (b))                    \
 			return (a) < (b) ? -1 : 1; \
 	} while (0)
 

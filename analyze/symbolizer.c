@@ -65,8 +65,8 @@ static uint32_t file_crc(int fd)
 }
 
 /* Opens DIRECTORY/LINK when it is the file that was meant. */
-static int open_link(const char *root, const char *directory, size_t directory_len, const char *middle, const char *link,
-                     GElf_Word crc, char **name)
+static int open_link(const char *root, const char *directory, size_t directory_len, const char *middle,
+                     const char *link, GElf_Word crc, char **name)
 {
 	struct mr_buffer path = { 0 };
 	int fd = -1;
@@ -88,7 +88,8 @@ static int open_link(const char *root, const char *directory, size_t directory_l
 static int find_debuginfo(Dwfl_Module *module, void **userdata, const char *module_name, Dwarf_Addr base,
                           const char *file_name, const char *link, GElf_Word crc, char **debuginfo_name)
 {
-	int fd = dwfl_build_id_find_debuginfo(module, userdata, module_name, base, file_name, link, crc, debuginfo_name);
+	int fd = dwfl_build_id_find_debuginfo(module, userdata, module_name, base, file_name, link, crc,
+	                                      debuginfo_name);
 
 	if (fd >= 0 || link == NULL || link[0] == '\0')
 		return fd;
@@ -108,8 +109,8 @@ static int find_debuginfo(Dwfl_Module *module, void **userdata, const char *modu
 }
 
 /* Never asked: modules are reported as files. */
-static int find_elf(Dwfl_Module *module, void **userdata, const char *module_name, Dwarf_Addr base, char **file_name,
-                    Elf **elf)
+static int find_elf(Dwfl_Module *module, void **userdata, const char *module_name, Dwarf_Addr base,
+                    char **file_name, Elf **elf)
 {
 	(void)module;
 	(void)userdata;
@@ -177,7 +178,8 @@ static Dwfl_Module *report_by_build_id(struct mr_symbolizer *symbolizer, const c
 	return module != NULL && is_build(module, build_id) ? module : NULL;
 }
 
-static int find_module(struct mr_symbolizer *symbolizer, const char *path, const char *build_id, struct mr_error *err)
+static int find_module(struct mr_symbolizer *symbolizer, const char *path, const char *build_id,
+                       struct mr_error *err)
 {
 	char *const full = expand_home(path);
 
@@ -194,7 +196,8 @@ static int find_module(struct mr_symbolizer *symbolizer, const char *path, const
 	return 0;
 }
 
-int mr_symbolizer_open(struct mr_symbolizer **symbolizer, const char *path, const char *build_id, struct mr_error *err)
+int mr_symbolizer_open(struct mr_symbolizer **symbolizer, const char *path, const char *build_id,
+                       struct mr_error *err)
 {
 	static const Dwfl_Callbacks callbacks = {
 		.find_elf = find_elf,
@@ -239,7 +242,7 @@ bool mr_symbolizer_has_lines(struct mr_symbolizer *symbolizer)
 
 /* A position in the source while frames are told from the inside out. */
 struct position {
-	const char *file; /* NULL: unknown */
+	const char *file;      /* NULL: unknown */
 	const char *directory; /* what a relative FILE counts from; may be NULL */
 	int line;
 };
@@ -261,16 +264,17 @@ static void show_file(struct mr_buffer *text, const struct position *position)
 		mr_buffer_append(text, file, strlen(file));
 	}
 	mr_buffer_put_u8(text, 0);
-	if (!text->failed && home_len > 1 && text->len > home_len && memcmp(text->data, home, home_len) == 0 &&
-	    text->data[home_len] == '/') {
+	if (!text->failed && home_len > 1 && text->len > home_len &&
+	    memcmp(text->data, home, home_len) == 0 && text->data[home_len] == '/') {
 		memmove(text->data + 1, text->data + home_len, text->len - home_len);
 		text->data[0] = '~';
 		text->len -= home_len - 1;
 	}
 }
 
-static int tell(struct mr_symbolizer *symbolizer, uint32_t depth, const char *function, const struct position *position,
-                mr_symbolizer_visit *visit, void *context, struct mr_error *err)
+static int tell(struct mr_symbolizer *symbolizer, uint32_t depth, const char *function,
+                const struct position *position, mr_symbolizer_visit *visit, void *context,
+                struct mr_error *err)
 {
 	mr_buffer_clear(&symbolizer->function);
 	if (function != NULL)
@@ -319,8 +323,9 @@ static struct position call_position(Dwarf_Die *unit, Dwarf_Die *die, const char
 }
 
 /* Tells the frames that the scopes around ADDRESS make; gives their number. */
-static int name_scopes(struct mr_symbolizer *symbolizer, Dwarf_Die *unit, Dwarf_Addr address, struct position position,
-                       mr_symbolizer_visit *visit, void *context, struct mr_error *err)
+static int name_scopes(struct mr_symbolizer *symbolizer, Dwarf_Die *unit, Dwarf_Addr address,
+                       struct position position, mr_symbolizer_visit *visit, void *context,
+                       struct mr_error *err)
 {
 	Dwarf_Attribute attribute;
 	Dwarf_Die *innermost = NULL;
@@ -335,7 +340,8 @@ static int name_scopes(struct mr_symbolizer *symbolizer, Dwarf_Die *unit, Dwarf_
 
 		if (tag != DW_TAG_inlined_subroutine && tag != DW_TAG_subprogram)
 			continue;
-		const int code = tell(symbolizer, (uint32_t)told, function_name(&scopes[i]), &position, visit, context, err);
+		const int code = tell(symbolizer, (uint32_t)told, function_name(&scopes[i]), &position, visit,
+		                      context, err);
 		told = code < 0 ? code : told + 1;
 		if (tag == DW_TAG_subprogram)
 			break;
@@ -346,8 +352,8 @@ static int name_scopes(struct mr_symbolizer *symbolizer, Dwarf_Die *unit, Dwarf_
 	return told;
 }
 
-int mr_symbolizer_name(struct mr_symbolizer *symbolizer, uint64_t offset, mr_symbolizer_visit *visit, void *context,
-                       struct mr_error *err)
+int mr_symbolizer_name(struct mr_symbolizer *symbolizer, uint64_t offset, mr_symbolizer_visit *visit,
+                       void *context, struct mr_error *err)
 {
 	const Dwarf_Addr address = offset + symbolizer->bias;
 	struct position position = { 0 };

@@ -17,7 +17,8 @@ struct mr_symbolize_report {
 	uint64_t codes_named;      /* have a function now */
 	uint64_t codes_positioned; /* have a file and a line as well */
 	uint64_t modules;
-	/* A sentence for each module that could not be used: gone, another build, no debugging information. */
+	/* A sentence for each module that could not be used: gone, another build, no
+	 * debugging information. */
 	size_t problem_count;
 	char **problems;
 };

@@ -33,12 +33,12 @@ struct symbolize {
 	struct mr_rewrite rewrite;
 	struct mr_symbolize_report *report;
 	struct mr_notes notes;
-	struct place *places;     /* by stream, then module */
+	struct place *places; /* by stream, then module */
 	size_t place_count;
 	const struct place *place; /* at hand */
 	bool named;
 	bool positioned;
-	void *names;              /* of the stream, a tree of struct name */
+	void *names; /* of the stream, a tree of struct name */
 	struct mr_buffer strings;
 	MR_LIST(uint64_t) string_ids;
 	MR_LIST(uint64_t) string_lens;
@@ -109,8 +109,11 @@ static int add_symbol(void *context, uint32_t depth, const struct mr_named *name
 	MR_TRY(string_id(symbolize, named->function, &function, err));
 	MR_TRY(string_id(symbolize, named->file, &file, err));
 	const uint64_t values[] = {
-		[MR_SYMBOLS_CODE] = symbolize->place->code->id, [MR_SYMBOLS_DEPTH] = depth,
-		[MR_SYMBOLS_FUNCTION] = function, [MR_SYMBOLS_FILE] = file, [MR_SYMBOLS_LINE] = named->line,
+		[MR_SYMBOLS_CODE] = symbolize->place->code->id,
+		[MR_SYMBOLS_DEPTH] = depth,
+		[MR_SYMBOLS_FUNCTION] = function,
+		[MR_SYMBOLS_FILE] = file,
+		[MR_SYMBOLS_LINE] = named->line,
 	};
 	for (unsigned id = MR_SYMBOLS_CODE; id <= MR_SYMBOLS_LINE; id++)
 		if (PUSH(&symbolize->rows[id], values[id]) < 0)
@@ -143,8 +146,9 @@ static int flush_rows(struct symbolize *symbolize, struct mr_error *err)
 
 	int code = mr_buffer_status(&blocks, err);
 	if (code == 0)
-		code = mr_rewrite_blocks(&symbolize->rewrite, symbolize->place->stream->id, blocks.data, blocks.len,
-		                         UINT64_C(1) << MR_KIND_STRINGS | UINT64_C(1) << MR_KIND_SYMBOLS, err);
+		code = mr_rewrite_blocks(
+			&symbolize->rewrite, symbolize->place->stream->id, blocks.data, blocks.len,
+			UINT64_C(1) << MR_KIND_STRINGS | UINT64_C(1) << MR_KIND_SYMBOLS, err);
 	mr_buffer_release(&blocks);
 	mr_buffer_clear(&symbolize->strings);
 	symbolize->string_ids.count = symbolize->string_lens.count = 0;
@@ -218,21 +222,24 @@ static int name_module(struct symbolize *symbolize, size_t first, size_t end, st
 	int code;
 
 	symbolize->report->modules++;
-	code = mr_symbolizer_open(&symbolizer, path, mr_model_string(symbolize->model, module->build_id), &why);
+	code = mr_symbolizer_open(&symbolizer, path, mr_model_string(symbolize->model, module->build_id),
+	                          &why);
 	if (code == MR_ERR_READ)
 		return mr_notes_add(&symbolize->notes, err, "%s", why.message);
 	if (code < 0)
 		return mr_fail(err, code, "%s", why.message);
 	if (!mr_symbolizer_has_lines(symbolizer))
-		code = mr_notes_add(&symbolize->notes, err,
-		                    "%s: has no debugging information on this machine: functions are named, lines are not",
-		                    path);
+		code = mr_notes_add(
+			&symbolize->notes, err,
+			"%s: has no debugging information here: functions are named, lines are not",
+			path);
 	for (size_t i = first; i < end && code >= 0; i++) {
 		const size_t rows_before = symbolize->rows[MR_SYMBOLS_CODE].count;
 
 		symbolize->place = &symbolize->places[i];
 		symbolize->named = symbolize->positioned = false;
-		code = mr_symbolizer_name(symbolizer, symbolize->place->code->offset, add_symbol, symbolize, err);
+		code = mr_symbolizer_name(symbolizer, symbolize->place->code->offset, add_symbol, symbolize,
+		                          err);
 		/* A name is no news where there was one. */
 		if (!symbolize->positioned && symbolize->place->code->symbol_count > 0)
 			for (unsigned id = MR_SYMBOLS_CODE; id <= MR_SYMBOLS_LINE; id++)
@@ -292,14 +299,16 @@ static int write_log(struct symbolize *symbolize, const char *out_path, struct m
 		const struct mr_log_segment *const segment = &log->segments[i];
 
 		if (next >= symbolize->place_count || symbolize->places[next].stream->segment != i) {
-			MR_TRY(mr_rewrite_copy(&symbolize->rewrite, segment->offset, segment->size_bytes, err));
+			MR_TRY(mr_rewrite_copy(&symbolize->rewrite, segment->offset, segment->size_bytes,
+			                       err));
 			continue;
 		}
 		MR_TRY(mr_rewrite_begin(&symbolize->rewrite, segment, err));
 		for (size_t j = 0; j < segment->frame_count; j++)
 			MR_TRY(mr_rewrite_frame(&symbolize->rewrite, &segment->frames[j], err));
 		MR_TRY(name_segment(symbolize, (uint32_t)i, &next, err));
-		MR_TRY(mr_rewrite_end(&symbolize->rewrite, segment->end_time, (enum mr_end_reason)segment->end_reason, err));
+		MR_TRY(mr_rewrite_end(&symbolize->rewrite, segment->end_time,
+		                      (enum mr_end_reason)segment->end_reason, err));
 	}
 	return mr_rewrite_commit(&symbolize->rewrite, err);
 }
@@ -317,7 +326,8 @@ static void release(struct symbolize *symbolize)
 	mr_model_close(symbolize->model);
 }
 
-int mr_log_symbolize(const char *path, const char *out_path, struct mr_symbolize_report *report, struct mr_error *err)
+int mr_log_symbolize(const char *path, const char *out_path, struct mr_symbolize_report *report,
+                     struct mr_error *err)
 {
 	struct mr_symbolize_report found = { 0 };
 	struct symbolize symbolize = { .report = &found };

@@ -22,19 +22,20 @@ void mr_symbolizer_close(struct mr_symbolizer *symbolizer); /* NULL is fine */
 /* Whether there is debugging information, not names of functions alone. */
 bool mr_symbolizer_has_lines(struct mr_symbolizer *symbolizer);
 
-struct mr_named { /* a frame; strings are borrowed for the call, "" when unknown */
+struct mr_named {             /* a frame; strings are borrowed for the call, "" when unknown */
 	const char *function; /* demangled */
 	const char *file;     /* the home folder as ~ */
 	uint32_t line;
 };
 
 /* Called for each frame at a place, innermost first, with its DEPTH 0.. . */
-typedef int mr_symbolizer_visit(void *context, uint32_t depth, const struct mr_named *named, struct mr_error *err);
+typedef int mr_symbolizer_visit(void *context, uint32_t depth, const struct mr_named *named,
+                                struct mr_error *err);
 
 /* Names OFFSET, an address in the module's own terms.  Gives the number of
  * frames, 0 when nothing is known, or the error that VISIT gave. */
-int mr_symbolizer_name(struct mr_symbolizer *symbolizer, uint64_t offset, mr_symbolizer_visit *visit, void *context,
-                       struct mr_error *err) MR_MUST_CHECK;
+int mr_symbolizer_name(struct mr_symbolizer *symbolizer, uint64_t offset, mr_symbolizer_visit *visit,
+                       void *context, struct mr_error *err) MR_MUST_CHECK;
 
 /* Appends NAME as a programmer writes it (C++ and Rust), or as it is. */
 void mr_demangle(struct mr_buffer *out, const char *name);

@@ -37,7 +37,8 @@ static void check_definitions(const struct mr_model *model, const struct mr_run 
 	for (uint32_t i = 0; i < run->path_count; i++)
 		must(run->paths[i].parent < run->path_count && run->paths[i].level <= MR_LOG_PATH_DEPTH_MAX);
 	for (uint32_t i = 0; i < run->stack_count && i < 50; i++)
-		must(mr_run_trace(model, run, i, positions, MR_ARRAY_LEN(positions)) <= MR_ARRAY_LEN(positions));
+		must(mr_run_trace(model, run, i, positions, MR_ARRAY_LEN(positions)) <=
+		     MR_ARRAY_LEN(positions));
 }
 
 static void check_run(const struct mr_model *model, const struct mr_run *run)
@@ -51,7 +52,8 @@ static void check_run(const struct mr_model *model, const struct mr_run *run)
 
 		must(i == 0 || run->snapshots[i - 1].time_ns <= snapshot->time_ns);
 		must(snapshot->class_total_first + snapshot->class_total_count <= run->class_total_count);
-		must(snapshot->referent_total_first + snapshot->referent_total_count <= run->referent_total_count);
+		must(snapshot->referent_total_first + snapshot->referent_total_count <=
+		     run->referent_total_count);
 	}
 	for (size_t i = 0; i < run->class_total_count; i++)
 		must(run->class_totals[i].class_index < run->class_count);
@@ -91,7 +93,8 @@ static void look_closer(struct mr_model *model)
 		for (size_t i = 0; i < count; i++)
 			for (size_t j = 0; j < details[i].count; j++)
 				for (size_t k = 0; k < details[i].states[j].referent_count; k++)
-					must(details[i].states[j].referents[k].path < model->runs[run].path_count);
+					must(details[i].states[j].referents[k].path <
+					     model->runs[run].path_count);
 		mr_details_free(details);
 	}
 }
@@ -118,7 +121,9 @@ static int check_log(const uint8_t *data, size_t size)
 /* A log of frames with the given contents, as a killed program leaves it. */
 static void compress_frames(struct mr_buffer *log, const uint8_t *data, size_t size)
 {
-	const struct mr_log_header header = { .version_major = MR_LOG_VERSION_MAJOR, .pid = 1, .start_ticks = 1 };
+	const struct mr_log_header header = { .version_major = MR_LOG_VERSION_MAJOR,
+		                              .pid = 1,
+		                              .start_ticks = 1 };
 	ZSTD_CCtx *const zstd = ZSTD_createCCtx();
 	uint8_t bytes[MR_LOG_HEADER_SIZE];
 

@@ -157,8 +157,15 @@ void log_builder_strings(struct log_builder *builder, uint64_t first, size_t cou
 void log_builder_stream(struct log_builder *builder, uint64_t pid, enum mr_stream_source source,
                         uint64_t clock_monotonic_ns)
 {
-	const uint64_t values[] = { 1, 2, pid, 7, source, clock_monotonic_ns,
-		                    UINT64_C(1700000000000000000) + clock_monotonic_ns, 1, 1 << 16 };
+	const uint64_t values[] = { 1,
+		                    2,
+		                    pid,
+		                    7,
+		                    source,
+		                    clock_monotonic_ns,
+		                    UINT64_C(1700000000000000000) + clock_monotonic_ns,
+		                    1,
+		                    1 << 16 };
 
 	log_builder_rows(builder, MR_KIND_STREAM, MR_STREAM_VERSION, 1, values);
 }
@@ -173,9 +180,25 @@ void log_builder_stream(struct log_builder *builder, uint64_t pid, enum mr_strea
  *   4: object 12 is 70; and object 11 was 20 when it was freed. */
 static void sample_definitions(struct log_builder *builder)
 {
-	static const char *const texts[] = { "libmemcapture 1.0.0", "Node", "Leaf", "root", "children", "[]", "start",
-		                             "make_node", "node.c", "/usr/bin/tree", "0123456789abcdef", "main",
-		                             "tree", "depth", "7", "flushes", "half way", "<Node>", "worker" };
+	static const char *const texts[] = { "libmemcapture 1.0.0",
+		                             "Node",
+		                             "Leaf",
+		                             "root",
+		                             "children",
+		                             "[]",
+		                             "start",
+		                             "make_node",
+		                             "node.c",
+		                             "/usr/bin/tree",
+		                             "0123456789abcdef",
+		                             "main",
+		                             "tree",
+		                             "depth",
+		                             "7",
+		                             "flushes",
+		                             "half way",
+		                             "<Node>",
+		                             "worker" };
 
 	log_builder_frame(builder, 1);
 	log_builder_stream(builder, 42, MR_SOURCE_TRACKER, 5000);
@@ -211,15 +234,15 @@ static void sample_summary(struct log_builder *builder)
 {
 	log_builder_frame(builder, 1);
 	LOG_ROWS(builder, MR_KIND_PROCESS, 6, 10, 13, 13, 10, 41, 6);
-	LOG_ROWS(builder, MR_KIND_SNAPSHOTS, 16,
-	         1, 1000, 5, 7, MR_SNAPSHOT_KEY, 2, 116, 9, 4097, 8193, 0, 0, 0, 0, 0, 0,
-	         2, 2000, 5, 0, 0, 3, 182, 9, 4097, 8193, 0, 0, 0, 0, 0, 0,
-	         3, 3000, 5, 0, MR_SNAPSHOT_KEY, 3, 112, 9, 4097, 8193, 0, 0, 0, 0, 0, 0,
-	         4, 4000, 5, 0, 0, 2, 118, 9, 4097, 8193, 0, 0, 0, 0, 0, 0);
-	LOG_ROWS(builder, MR_KIND_CLASS_TOTALS, 7, 1, 1, 1, 100, 48, 100, 100, 1, 2, 1, 16, 16, 16, 16, 2, 1, 1, 150, 48,
-	         150, 150, 2, 2, 2, 32, 32, 16, 16, 3, 1, 2, 96, 96, 48, 48, 3, 2, 1, 16, 16, 16, 16, 4, 1, 2, 118, 96,
-	         48, 70);
-	LOG_ROWS(builder, MR_KIND_REFERENT_TOTALS, 6, 1, 1, 2, 3, 36, 36, 1, 1, 1, 1, 52, 16, 2, 1, 1, 1, 102, 16);
+	LOG_ROWS(builder, MR_KIND_SNAPSHOTS, 16, 1, 1000, 5, 7, MR_SNAPSHOT_KEY, 2, 116, 9, 4097, 8193, 0, 0,
+	         0, 0, 0, 0, 2, 2000, 5, 0, 0, 3, 182, 9, 4097, 8193, 0, 0, 0, 0, 0, 0, 3, 3000, 5, 0,
+	         MR_SNAPSHOT_KEY, 3, 112, 9, 4097, 8193, 0, 0, 0, 0, 0, 0, 4, 4000, 5, 0, 0, 2, 118, 9, 4097,
+	         8193, 0, 0, 0, 0, 0, 0);
+	LOG_ROWS(builder, MR_KIND_CLASS_TOTALS, 7, 1, 1, 1, 100, 48, 100, 100, 1, 2, 1, 16, 16, 16, 16, 2, 1,
+	         1, 150, 48, 150, 150, 2, 2, 2, 32, 32, 16, 16, 3, 1, 2, 96, 96, 48, 48, 3, 2, 1, 16, 16, 16,
+	         16, 4, 1, 2, 118, 96, 48, 70);
+	LOG_ROWS(builder, MR_KIND_REFERENT_TOTALS, 6, 1, 1, 2, 3, 36, 36, 1, 1, 1, 1, 52, 16, 2, 1, 1, 1, 102,
+	         16);
 	LOG_ROWS(builder, MR_KIND_SETTINGS, 2, 14, 15);
 	LOG_ROWS(builder, MR_KIND_COUNTERS, 2, 16, 3, 16, 4);
 	LOG_ROWS(builder, MR_KIND_EXIT, 3, 4500, MR_EXIT_EXITED, 3);
@@ -239,8 +262,8 @@ void log_builder_sample(struct log_builder *builder)
 	sample_detail(builder);
 	sample_summary(builder);
 	log_builder_frame(builder, 1);
-	LOG_ROWS(builder, MR_KIND_SAMPLES, 11, 50, 4096, 8192, 0, 0, 1, 10, 1, 5, 6, 1, 60, 4100, 8192, 3001, 2001, 1, 11, 1,
-	         7, 8, 2);
+	LOG_ROWS(builder, MR_KIND_SAMPLES, 11, 50, 4096, 8192, 0, 0, 1, 10, 1, 5, 6, 1, 60, 4100, 8192, 3001,
+	         2001, 1, 11, 1, 7, 8, 2);
 	LOG_ROWS(builder, MR_KIND_MARKS, 3, 55, 17, 1);
 	log_builder_frame_end(builder, 0, 0);
 	log_builder_end(builder, 4600, MR_END_CLOSED);

@@ -36,10 +36,11 @@ void log_builder_end(struct log_builder *builder, uint64_t time_ns, enum mr_end_
 /* A block of ROWS rows; VALUES hold COLUMNS values a row, for the column ids 1 .. COLUMNS. */
 void log_builder_rows(struct log_builder *builder, enum mr_kind kind, unsigned columns, uint32_t rows,
                       const uint64_t *values);
-#define LOG_ROWS(builder, kind, columns, ...)                                                              \
-	log_builder_rows((builder), (kind), (columns),                                                     \
-	                 (uint32_t)(sizeof((const uint64_t[]){ __VA_ARGS__ }) / sizeof(uint64_t) / (columns)), \
-	                 (const uint64_t[]){ __VA_ARGS__ })
+#define LOG_ROWS(builder, kind, columns, ...)                                                         \
+	log_builder_rows(                                                                             \
+		(builder), (kind), (columns),                                                         \
+		(uint32_t)(sizeof((const uint64_t[]){ __VA_ARGS__ }) / sizeof(uint64_t) / (columns)), \
+		(const uint64_t[]){ __VA_ARGS__ })
 /* Strings with the ids FIRST, FIRST + 1, ... */
 void log_builder_strings(struct log_builder *builder, uint64_t first, size_t count, const char *const *texts);
 /* A STREAM block of process PID, ticks 7, with zero at CLOCK_MONOTONIC ns. */

@@ -50,7 +50,8 @@ static uint64_t load_all(const void *data, size_t len)
 	}
 	cr_assert(eq(int, mr_model_load(model, MR_LOAD_ALL, &err), 0), "%s", err.message);
 	for (size_t i = 0; i < model->run_count; i++)
-		sum += model->runs[i].objects.count + model->runs[i].snapshot_count + model->runs[i].samples.count;
+		sum += model->runs[i].objects.count + model->runs[i].snapshot_count +
+		       model->runs[i].samples.count;
 	mr_model_close(model);
 	return sum;
 }
@@ -97,8 +98,12 @@ Test(log_reader, cut_log__says_where_and_why, .init = make_sample)
 	cr_assert(eq(int, open_log(&log, builder.bytes.data, last->offset + last->size - 3, &err), 0));
 	cr_assert(eq(sz, log.notes.count, 2));
 	cr_expect(ne(ptr, strstr(log.notes.items[0], "ends within a frame"), NULL), "%s", log.notes.items[0]);
-	cr_expect(ne(ptr, strstr(log.notes.items[1], "ends at t=4.5 us without an end record: the program was killed "
-	                                             "or is still running"), NULL), "%s", log.notes.items[1]);
+	cr_expect(ne(ptr,
+	             strstr(log.notes.items[1],
+	                    "ends at t=4.5 us without an end record: the program was killed "
+	                    "or is still running"),
+	             NULL),
+	          "%s", log.notes.items[1]);
 	mr_log_release(&log);
 }
 
@@ -138,7 +143,8 @@ Test(log_reader, flipped_byte__costs_at_most_its_frame, .init = make_sample)
 		}
 		/* All frames but the end frame, less the one that was hit. */
 		const size_t frames = b->entry_count - 1;
-		cr_expect(ge(sz, readable, at >= MR_LOG_HEADER_SIZE && hit < frames ? frames - 1 : frames), "byte %zu", at);
+		cr_expect(ge(sz, readable, at >= MR_LOG_HEADER_SIZE && hit < frames ? frames - 1 : frames),
+		          "byte %zu", at);
 		mr_log_release(&log);
 		load_all(copy, b->bytes.len);
 	}
@@ -152,13 +158,16 @@ Test(log_reader, damaged_frame__is_named_with_its_place, .init = make_sample)
 	char expected[64];
 
 	builder.bytes.data[builder.entries[1].offset + builder.entries[1].size / 2] ^= 0x10;
-	cr_assert(eq(int, mr_model_open_memory(builder.bytes.data, builder.bytes.len, "made.dat", &model, &err), 0));
+	cr_assert(eq(int,
+	             mr_model_open_memory(builder.bytes.data, builder.bytes.len, "made.dat", &model, &err),
+	             0));
 	cr_expect(eq(sz, model->warning_count, 0), "events are not looked at before they are asked for");
 	cr_assert(eq(int, mr_model_load(model, MR_LOAD_OBJECTS, &err), 0));
 	cr_assert(eq(sz, model->warning_count, 1));
-	snprintf(expected, sizeof(expected), "made.dat: damaged at byte %llu: ",
-	         (unsigned long long)builder.entries[1].offset);
-	cr_expect(eq(int, strncmp(model->warnings[0], expected, strlen(expected)), 0), "%s", model->warnings[0]);
+	snprintf(expected, sizeof(expected),
+	         "made.dat: damaged at byte %llu: ", (unsigned long long)builder.entries[1].offset);
+	cr_expect(eq(int, strncmp(model->warnings[0], expected, strlen(expected)), 0), "%s",
+	          model->warnings[0]);
 	cr_expect(eq(u64, model->segments[0].frames_damaged, 1));
 	cr_expect(eq(u64, model->segments[0].bytes_lost, builder.entries[1].size));
 	mr_model_close(model);
@@ -171,7 +180,8 @@ Test(log_reader, missing_frame__is_counted, .init = make_sample)
 	const struct mr_index_entry *gone = &builder.entries[2];
 	uint8_t *const data = builder.bytes.data;
 
-	memmove(data + gone->offset, data + gone->offset + gone->size, builder.bytes.len - gone->offset - gone->size);
+	memmove(data + gone->offset, data + gone->offset + gone->size,
+	        builder.bytes.len - gone->offset - gone->size);
 	cr_assert(eq(int, open_log(&log, data, builder.bytes.len - gone->size, &err), 0));
 	cr_expect(eq(u64, log.segments[0].frames_missing, 1));
 	cr_expect(eq(int, (int)log.segments[0].end, MR_SEGMENT_UNINDEXED));
@@ -193,10 +203,14 @@ Test(log_reader, joined_logs__are_segments_in_order, .init = make_sample)
 		size_t lens[3];
 		enum mr_segment_end ends[3];
 	} cases[] = {
-		{ { builder.bytes.len, builder.bytes.len, builder.bytes.len }, { MR_SEGMENT_WHOLE, MR_SEGMENT_WHOLE, MR_SEGMENT_WHOLE } },
-		{ { cut, builder.bytes.len, builder.bytes.len }, { MR_SEGMENT_CUT, MR_SEGMENT_WHOLE, MR_SEGMENT_WHOLE } },
-		{ { builder.bytes.len, cut, builder.bytes.len }, { MR_SEGMENT_UNINDEXED, MR_SEGMENT_CUT, MR_SEGMENT_WHOLE } },
-		{ { builder.bytes.len, builder.bytes.len, cut }, { MR_SEGMENT_UNINDEXED, MR_SEGMENT_UNINDEXED, MR_SEGMENT_CUT } },
+		{ { builder.bytes.len, builder.bytes.len, builder.bytes.len },
+		  { MR_SEGMENT_WHOLE, MR_SEGMENT_WHOLE, MR_SEGMENT_WHOLE } },
+		{ { cut, builder.bytes.len, builder.bytes.len },
+		  { MR_SEGMENT_CUT, MR_SEGMENT_WHOLE, MR_SEGMENT_WHOLE } },
+		{ { builder.bytes.len, cut, builder.bytes.len },
+		  { MR_SEGMENT_UNINDEXED, MR_SEGMENT_CUT, MR_SEGMENT_WHOLE } },
+		{ { builder.bytes.len, builder.bytes.len, cut },
+		  { MR_SEGMENT_UNINDEXED, MR_SEGMENT_UNINDEXED, MR_SEGMENT_CUT } },
 	};
 
 	for (size_t i = 0; i < MR_ARRAY_LEN(cases); i++) {
@@ -210,7 +224,8 @@ Test(log_reader, joined_logs__are_segments_in_order, .init = make_sample)
 		cr_assert(eq(int, open_log(&log, joined.data, joined.len, &err), 0));
 		cr_assert(eq(sz, log.segment_count, 3), "case %zu", i);
 		for (size_t j = 0; j < 3; j++) {
-			cr_expect(eq(int, (int)log.segments[j].end, (int)cases[i].ends[j]), "case %zu segment %zu", i, j);
+			cr_expect(eq(int, (int)log.segments[j].end, (int)cases[i].ends[j]),
+			          "case %zu segment %zu", i, j);
 			cr_expect(eq(u64, log.segments[j].offset, offset));
 			cr_expect(log.segments[j].frames[0].segment == j);
 			offset += cases[i].lens[j];
@@ -248,7 +263,8 @@ Test(log_reader, trailing_garbage__is_left_out, .init = make_sample)
 	mr_buffer_append(&builder.bytes, "\x28\xb5\x2f\xfdgarbage that is not a frame", 30);
 	cr_assert(eq(int, open_log(&log, builder.bytes.data, builder.bytes.len, &err), 0));
 	cr_assert(eq(sz, log.segment_count, 1));
-	cr_expect(eq(sz, log.segments[0].frame_count, builder.entry_count), "the end frame is one of those that were walked over");
+	cr_expect(eq(sz, log.segments[0].frame_count, builder.entry_count),
+	          "the end frame is one of those that were walked over");
 	cr_expect(eq(u64, log.segments[0].bytes_lost, 30));
 	mr_log_release(&log);
 }
@@ -277,14 +293,16 @@ Test(log_reader, no_log__is_refused)
 		struct mr_error err = { 0 };
 		struct mr_log log;
 
-		cr_expect(eq(int, open_log(&log, cases[i].bytes, cases[i].len, &err), MR_ERR_FORMAT), "case %zu", i);
+		cr_expect(eq(int, open_log(&log, cases[i].bytes, cases[i].len, &err), MR_ERR_FORMAT),
+		          "case %zu", i);
 		cr_expect(eq(str, err.message, (char *)cases[i].message), "case %zu", i);
 	}
 }
 
 Test(log_reader, versions__newer_minor_is_read_newer_major_refused)
 {
-	struct mr_log_header header = { .version_major = MR_LOG_VERSION_MAJOR, .version_minor = MR_LOG_VERSION_MINOR + 7 };
+	struct mr_log_header header = { .version_major = MR_LOG_VERSION_MAJOR,
+		                        .version_minor = MR_LOG_VERSION_MINOR + 7 };
 	struct mr_error err = { 0 };
 	struct mr_log log;
 
@@ -316,7 +334,9 @@ Test(log_reader, unknown_blocks_and_columns__are_skipped, .init = make_sample)
 	LOG_ROWS(&builder, 200, 1, 9);
 	log_builder_frame_end(&builder, 0, 0);
 	log_builder_end(&builder, 0, MR_END_CLOSED);
-	cr_assert(eq(int, mr_model_open_memory(builder.bytes.data, builder.bytes.len, "made.dat", &model, &err), 0));
+	cr_assert(eq(int,
+	             mr_model_open_memory(builder.bytes.data, builder.bytes.len, "made.dat", &model, &err),
+	             0));
 	cr_expect(eq(u64, model->segments[0].blocks_unknown, 2));
 	cr_expect(eq(sz, model->runs[0].setting_count, 1));
 	cr_expect(eq(sz, model->warning_count, 0));
@@ -361,15 +381,24 @@ struct claim {
 ParameterizedTestParameters(log_reader, many_rows_claimed__end_soon)
 {
 	static struct claim cases[] = {
-		{ MR_KIND_BIRTHS, MR_BIRTHS_LEVEL },       { MR_KIND_DEATHS, MR_DEATHS_REASON },
-		{ MR_KIND_CHANGES, MR_CHANGES_LEVEL },     { MR_KIND_CLASSES, MR_CLASSES_FLAGS },
-		{ MR_KIND_CODE, MR_CODE_LINE },            { MR_KIND_STACKS, MR_STACKS_CODE },
-		{ MR_KIND_PATHS, MR_PATHS_NAME },          { MR_KIND_SNAPSHOTS, MR_SNAPSHOTS_CODE },
-		{ MR_KIND_SAMPLES, MR_SAMPLES_THREADS },   { MR_KIND_MARKS, MR_MARKS_THREAD },
-		{ MR_KIND_STRINGS, MR_STRINGS_LENGTH },    { MR_KIND_COUNTERS, MR_COUNTERS_VALUE },
-		{ MR_KIND_SETTINGS, MR_SETTINGS_VALUE },   { MR_KIND_CLASS_TOTALS, MR_CLASS_TOTALS_MAX },
-		{ MR_KIND_SYMBOLS, MR_SYMBOLS_LINE },      { MR_KIND_PROCESS, MR_PROCESS_PARENT_START_TICKS },
-		{ MR_KIND_REFERENT_TOTALS, MR_REFERENT_TOTALS_FLAT }, { MR_KIND_SIZES, MR_SIZES_FLAT },
+		{ MR_KIND_BIRTHS, MR_BIRTHS_LEVEL },
+		{ MR_KIND_DEATHS, MR_DEATHS_REASON },
+		{ MR_KIND_CHANGES, MR_CHANGES_LEVEL },
+		{ MR_KIND_CLASSES, MR_CLASSES_FLAGS },
+		{ MR_KIND_CODE, MR_CODE_LINE },
+		{ MR_KIND_STACKS, MR_STACKS_CODE },
+		{ MR_KIND_PATHS, MR_PATHS_NAME },
+		{ MR_KIND_SNAPSHOTS, MR_SNAPSHOTS_CODE },
+		{ MR_KIND_SAMPLES, MR_SAMPLES_THREADS },
+		{ MR_KIND_MARKS, MR_MARKS_THREAD },
+		{ MR_KIND_STRINGS, MR_STRINGS_LENGTH },
+		{ MR_KIND_COUNTERS, MR_COUNTERS_VALUE },
+		{ MR_KIND_SETTINGS, MR_SETTINGS_VALUE },
+		{ MR_KIND_CLASS_TOTALS, MR_CLASS_TOTALS_MAX },
+		{ MR_KIND_SYMBOLS, MR_SYMBOLS_LINE },
+		{ MR_KIND_PROCESS, MR_PROCESS_PARENT_START_TICKS },
+		{ MR_KIND_REFERENT_TOTALS, MR_REFERENT_TOTALS_FLAT },
+		{ MR_KIND_SIZES, MR_SIZES_FLAT },
 	};
 	return cr_make_param_array(struct claim, cases, MR_ARRAY_LEN(cases));
 }
@@ -398,7 +427,9 @@ Test(log_reader, more_rows_than_allowed__are_refused)
 	log_builder_frame_end(&builder, 0, 0);
 	add_bomb(MR_KIND_BIRTHS, 7, MR_LOG_ROWS_MAX + 1, 1);
 	log_builder_end(&builder, 0, MR_END_CLOSED);
-	cr_assert(eq(int, mr_model_open_memory(builder.bytes.data, builder.bytes.len, "made.dat", &model, &err), 0));
+	cr_assert(eq(int,
+	             mr_model_open_memory(builder.bytes.data, builder.bytes.len, "made.dat", &model, &err),
+	             0));
 	cr_assert(eq(int, mr_model_load(model, MR_LOAD_OBJECTS, &err), 0));
 	cr_expect(eq(sz, model->runs[0].objects.count, 0));
 	cr_expect(eq(sz, model->warning_count, 1));
@@ -483,7 +514,8 @@ Test(log_reader, standard_input__is_spooled, .init = make_sample)
 	close(ends[0]);
 	cr_assert(eq(int, mr_source_open(&source, "-", &err), 0), "%s", err.message);
 	cr_expect(eq(u64, source.size_bytes, builder.bytes.len));
-	cr_expect(eq(i64, mr_source_read(&source, read_back, builder.bytes.len, 0, &err), (int64_t)builder.bytes.len));
+	cr_expect(eq(i64, mr_source_read(&source, read_back, builder.bytes.len, 0, &err),
+	             (int64_t)builder.bytes.len));
 	cr_expect(eq(int, memcmp(read_back, builder.bytes.data, builder.bytes.len), 0));
 	mr_source_release(&source);
 	free(read_back);
@@ -507,11 +539,23 @@ Test(log_reader, columns_by_chunks__are_those_at_once)
 
 		for (uint32_t i = 0; i < rows; i++)
 			switch (shape % 5) {
-			case 0: values[i] = (uint64_t)rand() << (rand() % 33); break;
-			case 1: values[i] = i / (1 + shape) * 7; break;
-			case 2: values[i] = UINT64_MAX - i * 3; break;
-			case 3: values[i] = (uint64_t)rand() % 3 == 0 ? (uint64_t)rand() % 200 : i > 0 ? values[i - 1] : 1; break;
-			case 4: values[i] = (i > 0 ? values[i - 1] : 0) + (uint64_t)rand() % 300; break;
+			case 0:
+				values[i] = (uint64_t)rand() << (rand() % 33);
+				break;
+			case 1:
+				values[i] = i / (1 + shape) * 7;
+				break;
+			case 2:
+				values[i] = UINT64_MAX - i * 3;
+				break;
+			case 3:
+				values[i] = (uint64_t)rand() % 3 == 0 ? (uint64_t)rand() % 200
+				            : i > 0                   ? values[i - 1]
+				                                      : 1;
+				break;
+			case 4:
+				values[i] = (i > 0 ? values[i - 1] : 0) + (uint64_t)rand() % 300;
+				break;
 			}
 		mr_block_begin(&writer, &content, MR_KIND_SIZES, rows);
 		mr_block_column(&writer, 3, values);
@@ -553,7 +597,8 @@ Test(log_reader, columns_of_wrong_length__are_refused)
 	cr_assert(eq(int, mr_cursor_open(&cursor, &block, 1, NULL), 0));
 	cr_expect(eq(int, mr_cursor_read(&cursor, values, 5, NULL), MR_ERR_FORMAT), "one value is missing");
 	cr_assert(eq(int, mr_cursor_open(&cursor, &block, 1, NULL), 0));
-	cr_expect(eq(int, mr_cursor_read(&cursor, values, 6, NULL), MR_ERR_FORMAT), "more than there are rows");
+	cr_expect(eq(int, mr_cursor_read(&cursor, values, 6, NULL), MR_ERR_FORMAT),
+	          "more than there are rows");
 	block.columns[1].encoding = MR_ENCODING_RUNS; /* 1 x 2, 3 x 4: six rows */
 	cr_assert(eq(int, mr_cursor_open(&cursor, &block, 1, NULL), 0));
 	cr_expect(eq(int, mr_cursor_read(&cursor, values, 5, NULL), MR_ERR_FORMAT));

@@ -106,7 +106,8 @@ Test(log_repair, whole_log__stays_as_it_is)
 	mr_buffer_release(&out);
 
 	cr_assert(eq(int, mr_log_verify(path_out, &verified, NULL), 0));
-	cr_expect(eq(sz, verified.problem_count, 0), "%s", verified.problem_count > 0 ? verified.problems[0] : "");
+	cr_expect(eq(sz, verified.problem_count, 0), "%s",
+	          verified.problem_count > 0 ? verified.problems[0] : "");
 	cr_expect(eq(u64, verified.runs, 1));
 	cr_expect(eq(u64, verified.frames, builder.entry_count - 1));
 	cr_expect(gt(u64, verified.rows, 40));
@@ -184,7 +185,8 @@ Test(log_repair, output__appears_whole_or_not_at_all)
 	err = (struct mr_error){ 0 };
 	cr_expect(eq(int, mr_log_repair(path_in, path_in, &report, &err), MR_ERR_ARG));
 	err = (struct mr_error){ 0 };
-	cr_expect(eq(int, mr_log_repair(path_in, "/dev/full", &report, &err), MR_ERR_WRITE), "%s", err.message);
+	cr_expect(eq(int, mr_log_repair(path_in, "/dev/full", &report, &err), MR_ERR_WRITE), "%s",
+	          err.message);
 }
 
 Test(log_repair, verify__finds_ids_without_definition)
@@ -207,7 +209,8 @@ Test(log_repair, verify__finds_ids_without_definition)
 	write_file(builder.bytes.data, builder.bytes.len);
 	cr_assert(eq(int, mr_log_verify(path_in, &report, NULL), 0));
 	cr_assert(eq(sz, report.problem_count, 1));
-	cr_expect(ne(ptr, strstr(report.problems[0], "1 ids have no definition"), NULL), "%s", report.problems[0]);
+	cr_expect(ne(ptr, strstr(report.problems[0], "1 ids have no definition"), NULL), "%s",
+	          report.problems[0]);
 	mr_verify_report_release(&report);
 }
 

@@ -30,7 +30,8 @@ static struct mr_model *open_bytes(const struct mr_buffer *bytes, unsigned parts
 	struct mr_error err = { 0 };
 	struct mr_model *model = NULL;
 
-	cr_assert(eq(int, mr_model_open_memory(bytes->data, bytes->len, "made.dat", &model, &err), 0), "%s", err.message);
+	cr_assert(eq(int, mr_model_open_memory(bytes->data, bytes->len, "made.dat", &model, &err), 0), "%s",
+	          err.message);
 	cr_assert(eq(int, mr_model_load(model, parts, &err), 0), "%s", err.message);
 	return model;
 }
@@ -203,8 +204,9 @@ static int see(void *context, const struct mr_snapshot_view *view, struct mr_err
 
 	(void)err;
 	for (size_t row = view->row_first; row < view->row_end; row++)
-		seen->sizes[seen->count][row] =
-			mr_object_is_alive(&view->run->objects, row, view->time_ns) ? view->size_bytes[row] : UINT64_MAX;
+		seen->sizes[seen->count][row] = mr_object_is_alive(&view->run->objects, row, view->time_ns)
+		                                        ? view->size_bytes[row]
+		                                        : UINT64_MAX;
 	seen->classes[seen->count] = view->class_index[2];
 	seen->snapshots[seen->count++] = view->snapshot;
 	return seen->count == seen->end_after;
@@ -225,7 +227,8 @@ Test(model, replay__shows_each_snapshot, .init = make_sample)
 	cr_assert(eq(sz, seen.count, 4));
 	for (size_t i = 0; i < 4; i++)
 		for (size_t row = 0; row < 4; row++)
-			cr_expect(eq(u64, seen.sizes[i][row], expected[i][row]), "snapshot %zu row %zu", i, row);
+			cr_expect(eq(u64, seen.sizes[i][row], expected[i][row]), "snapshot %zu row %zu", i,
+			          row);
 	cr_expect(eq(u32, seen.classes[1], 2));
 	cr_expect(eq(u32, seen.classes[2], 1));
 	mr_model_close(model);
@@ -336,7 +339,8 @@ Test(model, children__know_their_parents)
 	for (uint64_t pid = 42; pid < 45; pid++) {
 		log_builder_begin(&builder);
 		log_builder_frame(&builder, 1);
-		log_builder_stream(&builder, pid, MR_SOURCE_SAMPLER, (50 - pid) * 1000); /* the last one started first */
+		log_builder_stream(&builder, pid, MR_SOURCE_SAMPLER,
+		                   (50 - pid) * 1000); /* the last one started first */
 		LOG_ROWS(&builder, MR_KIND_PROCESS, 6, 0, 0, 0, 0, pid + 1, 7);
 		log_builder_frame_end(&builder, 0, 0);
 		log_builder_end(&builder, 0, MR_END_CLOSED);
@@ -446,7 +450,8 @@ Test(model, cycles_of_parents__are_cut)
 	log_builder_begin(&builder);
 	log_builder_frame(&builder, 1);
 	log_builder_stream(&builder, 42, MR_SOURCE_TRACKER, 0);
-	LOG_ROWS(&builder, MR_KIND_CLASSES, 6, 1, 0, 1, 8, 0, 0, 2, 0, 3, 8, 0, 0, 3, 0, 4, 8, 0, 0, 4, 0, 2, 8, 0, 0);
+	LOG_ROWS(&builder, MR_KIND_CLASSES, 6, 1, 0, 1, 8, 0, 0, 2, 0, 3, 8, 0, 0, 3, 0, 4, 8, 0, 0, 4, 0, 2,
+	         8, 0, 0);
 	LOG_ROWS(&builder, MR_KIND_CODE, 6, 1, 0, 0, 0, 0, 1);
 	LOG_ROWS(&builder, MR_KIND_STACKS, 3, 1, 2, 1, 2, 1, 1, 3, 2, 1);
 	LOG_ROWS(&builder, MR_KIND_PATHS, 3, 1, 3, 0, 2, 1, 0, 3, 2, 0, 4, 1, 0);
@@ -482,17 +487,18 @@ Test(model, rows_that_contradict__are_dropped)
 	LOG_ROWS(&builder, MR_KIND_CLASSES, 6, 1, 0, 0, 8, 0, 0);
 	log_builder_frame_end(&builder, 0, 0);
 	log_builder_frame(&builder, 1);
-	LOG_ROWS(&builder, MR_KIND_DEATHS, 3, 1, 50, 0, 77, 50, 0); /* before its birth in the log; of nobody */
+	LOG_ROWS(&builder, MR_KIND_DEATHS, 3, 1, 50, 0, 77, 50,
+	         0); /* before its birth in the log; of nobody */
 	LOG_ROWS(&builder, MR_KIND_BIRTHS, 7, 1, 10, 1, 0, 0, 0, 0, 1, 20, 1, 0, 0, 0, 0); /* born twice */
-	LOG_ROWS(&builder, MR_KIND_DEATHS, 3, 1, 60, 0); /* died twice */
+	LOG_ROWS(&builder, MR_KIND_DEATHS, 3, 1, 60, 0);                                   /* died twice */
 	log_builder_frame_end(&builder, 0, 0);
 	log_builder_frame(&builder, 1);
 	/* After its death; of nobody; too late. */
 	LOG_ROWS(&builder, MR_KIND_SIZES, 4, 2, 1, 99, 99, 2, 66, 1, 1, 1, 1, 98, 98);
 	log_builder_frame_end(&builder, 1, 2);
 	log_builder_frame(&builder, 1);
-	LOG_ROWS(&builder, MR_KIND_SNAPSHOTS, 16, 1, 20, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-	         2, 70, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+	LOG_ROWS(&builder, MR_KIND_SNAPSHOTS, 16, 1, 20, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 70, 0,
+	         0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
 	LOG_ROWS(&builder, MR_KIND_CLASS_TOTALS, 7, 9, 1, 1, 1, 1, 1, 1); /* of a snapshot that is lost */
 	log_builder_frame_end(&builder, 1, 2);
 	log_builder_end(&builder, 0, MR_END_CLOSED);
@@ -505,7 +511,8 @@ Test(model, rows_that_contradict__are_dropped)
 	cr_expect(eq(u64, run->objects.size_bytes[0], 8));
 	cr_expect(eq(sz, run->class_total_count, 0));
 	cr_expect(eq(u64, model->segments[0].rows_dropped, 5));
-	cr_expect(eq(u64, model->segments[0].ids_unknown, 3), "the dead, the sized, and the stream's creator");
+	cr_expect(eq(u64, model->segments[0].ids_unknown, 3),
+	          "the dead, the sized, and the stream's creator");
 	mr_model_close(model);
 }
 

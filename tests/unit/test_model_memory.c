@@ -62,7 +62,8 @@ static void fail_each(const uint8_t *data, size_t len)
 		memory_fail_after(n);
 		const int code = use_log(data, len, &err);
 		memory_fail_never();
-		cr_assert(eq(int, code, MR_ERR_NOMEM), "allocation %zu of %zu: %d %s", n, calls, code, err.message);
+		cr_assert(eq(int, code, MR_ERR_NOMEM), "allocation %zu of %zu: %d %s", n, calls, code,
+		          err.message);
 		cr_expect(ne(str, err.message, ""));
 		cr_assert(eq(sz, memory_blocks(), blocks), "allocation %zu", n);
 	}

@@ -59,7 +59,8 @@ static int look_at_program(struct dl_phdr_info *info, size_t size, void *context
 	for (size_t i = 0; i < info->dlpi_phnum; i++) {
 		const ElfW(Phdr) *header = &info->dlpi_phdr[i];
 
-		for (size_t at = 0; header->p_type == PT_NOTE && at + sizeof(ElfW(Nhdr)) <= header->p_memsz;) {
+		for (size_t at = 0;
+		     header->p_type == PT_NOTE && at + sizeof(ElfW(Nhdr)) <= header->p_memsz;) {
 			const ElfW(Nhdr) *note = (const ElfW(Nhdr) *)(base + header->p_vaddr + at);
 			const uint8_t *bytes = (const uint8_t *)(note + 1) + ((note->n_namesz + 3) & ~3u);
 
@@ -93,7 +94,8 @@ static void teardown(void)
 
 TestSuite(symbolizer, .init = setup, .fini = teardown);
 
-/* A log with one stack of three places: at PLACE of MODULE, one that the capture named, and one that cannot be found. */
+/* A log with places: at PLACE of MODULE, one that the capture named, and one that
+ * cannot be found. */
 static void write_log(const char *module, const char *id, uint64_t place)
 {
 	const char *const texts[] = { "libmemcapture 1.0.0", module, id, "known", "known.c" };
@@ -104,7 +106,8 @@ static void write_log(const char *module, const char *id, uint64_t place)
 	log_builder_stream(&builder, 42, MR_SOURCE_TRACKER, 0);
 	log_builder_strings(&builder, 1, MR_ARRAY_LEN(texts), texts);
 	LOG_ROWS(&builder, MR_KIND_MODULES, 4, 1, 2, 3, base);
-	LOG_ROWS(&builder, MR_KIND_CODE, 6, 1, 1, place, 0, 0, 0, 2, 0, 0, 4, 5, 6, 3, 1, 0x7fffffffffff, 0, 0, 0);
+	LOG_ROWS(&builder, MR_KIND_CODE, 6, 1, 1, place, 0, 0, 0, 2, 0, 0, 4, 5, 6, 3, 1, 0x7fffffffffff, 0,
+	         0, 0);
 	LOG_ROWS(&builder, MR_KIND_STACKS, 3, 1, 0, 1, 2, 1, 2, 3, 2, 3);
 	log_builder_frame_end(&builder, 0, 0);
 	log_builder_end(&builder, 1, MR_END_CLOSED);
@@ -204,7 +207,8 @@ Test(symbolizer, demangle__shows_what_programmers_write)
 		const char *mangled;
 		const char *shown;
 	} cases[] = {
-		{ "_ZNSt6vectorIiSaIiEE9push_backERKi", "std::vector<int, std::allocator<int> >::push_back(int const&)" },
+		{ "_ZNSt6vectorIiSaIiEE9push_backERKi",
+		  "std::vector<int, std::allocator<int> >::push_back(int const&)" },
 		{ "_RNvC7mycrate3foo", "mycrate::foo" },
 		{ "_ZN4core3fmt5Write9write_str17h0123456789abcdefE", "core::fmt::Write::write_str" },
 		{ "main", "main" },
