@@ -62,6 +62,11 @@ static inline uint32_t resolve(struct mr_loading *loading, enum mr_defined what,
 	return last->index;
 }
 
+static uint32_t resolve_class(struct mr_loading *loading, uint64_t id, struct resolved *last)
+{
+	return resolve(loading, MR_DEFINED_CLASS, id, last);
+}
+
 int mr_model__read_births(struct mr_loading *loading, const struct mr_block *block, struct mr_error *err)
 {
 	struct mr_stream_state *const stream = loading->stream;
@@ -93,7 +98,7 @@ int mr_model__read_births(struct mr_loading *loading, const struct mr_block *blo
 			objects->death_ns[at] = MR_NONE;
 			objects->address[at] = rows.values[MR_BIRTHS_ADDRESS][i];
 			objects->class_index[at] =
-				resolve(loading, MR_DEFINED_CLASS, rows.values[MR_BIRTHS_CLASS][i], &class);
+				resolve_class(loading, rows.values[MR_BIRTHS_CLASS][i], &class);
 			objects->stack[at] =
 				resolve(loading, MR_DEFINED_STACK, rows.values[MR_BIRTHS_STACK][i], &stack);
 			objects->name[at] =
@@ -174,8 +179,7 @@ int mr_model__read_changes(struct mr_loading *loading, const struct mr_block *bl
 				.object = rows.values[MR_CHANGES_OBJECT][i],
 				.change = {
 					.time_ns = mr_run_time(stream, rows.values[MR_CHANGES_TIME][i]),
-					.class_index = to == 0 ? 0 : resolve(loading, MR_DEFINED_CLASS, to - 1,
-					                                     &class),
+					.class_index = to == 0 ? 0 : resolve_class(loading, to - 1, &class),
 					.level = level != 0 ? mr_raw_id(level - 1) : MR_INDEX_NONE,
 				},
 			};

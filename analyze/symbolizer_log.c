@@ -231,8 +231,7 @@ static int name_module(struct symbolize *symbolize, size_t first, size_t end, st
 	if (!mr_symbolizer_has_lines(symbolizer))
 		code = mr_notes_add(
 			&symbolize->notes, err,
-			"%s: has no debugging information here: functions are named, lines are not",
-			path);
+			"%s: has no debugging information here: functions are named, lines are not", path);
 	for (size_t i = first; i < end && code >= 0; i++) {
 		const size_t rows_before = symbolize->rows[MR_SYMBOLS_CODE].count;
 
