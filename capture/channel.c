@@ -55,15 +55,16 @@ int mr_channel_writer_create(struct mr_channel_writer **writer, const char *fold
 	char path[PATH_MAX];
 	int code = 0;
 
-	MR_FAIL_IF(snprintf(path, sizeof(path), "%s/%s", folder, MR_CHANNEL_WRITER_NAME) >= (int)sizeof(path), err,
-	           MR_ERR_ARG, "the folder's name is too long: '%.100s...'", folder);
+	MR_FAIL_IF(snprintf(path, sizeof(path), "%s/%s", folder, MR_CHANNEL_WRITER_NAME) >= (int)sizeof(path),
+	           err, MR_ERR_ARG, "the folder's name is too long: '%.100s...'", folder);
 	const int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	MR_FAIL_IF(fd < 0, err, MR_ERR_WRITE, "cannot create '%s': %s", path, strerror(errno));
 
 	const int reserved = posix_fallocate(fd, 0, (off_t)page_round(sizeof(**writer)));
 	struct mr_channel_writer *const page = reserved == 0 ? map(fd, 0, page_round(sizeof(*page))) : NULL;
 	if (page == NULL)
-		code = mr_fail(err, MR_ERR_WRITE, "no room for '%s': %s", path, strerror(reserved != 0 ? reserved : errno));
+		code = mr_fail(err, MR_ERR_WRITE, "no room for '%s': %s", path,
+		               strerror(reserved != 0 ? reserved : errno));
 	(void)close(fd); /* the mapping stays; nothing was written through the descriptor */
 	if (code < 0)
 		return code;
@@ -230,7 +231,8 @@ static int create_private(struct mr_channel *channel, struct mr_error *err)
 {
 	channel->writer = map(-1, 0, page_round(sizeof(*channel->writer)));
 	channel->header = map(-1, 0, header_len());
-	MR_FAIL_IF(channel->writer == NULL || channel->header == NULL, err, MR_ERR_NOMEM, "out of memory for a capture");
+	MR_FAIL_IF(channel->writer == NULL || channel->header == NULL, err, MR_ERR_NOMEM,
+	           "out of memory for a capture");
 	writer_init(channel->writer);
 	header_init(channel->header);
 	return 0;
@@ -348,8 +350,9 @@ int mr_channel_attach(struct mr_channel **channel, const char *path, struct mr_e
 	else if (attached->header->version != MR_CHANNEL_VERSION ||
 	         attached->header->header_size != sizeof(*attached->header))
 		code = mr_fail(err, MR_ERR_VERSION,
-		               "'%s' is a channel of version %u, but this memrecord knows version %u: the program is linked "
-		               "with another version of libmemcapture", path, attached->header->version, MR_CHANNEL_VERSION);
+		               "'%s' is a channel of version %u, but this memrecord knows version %u: "
+		               "the program is linked with another version of libmemcapture",
+		               path, attached->header->version, MR_CHANNEL_VERSION);
 out:
 	if (code < 0) {
 		if (attached != NULL)
@@ -374,7 +377,8 @@ static struct mr_ring *ring_map(struct mr_channel *channel, uint32_t index)
 	if (channel->program || channel->fd < 0 || size < RING_SIZE_MIN || size > RING_SIZE_MAX ||
 	    (size & (size - 1)) != 0 || offset % 4096 != 0)
 		return NULL;
-	if (fstat(channel->fd, &info) < 0 || offset > (uint64_t)info.st_size || len > (uint64_t)info.st_size - offset)
+	if (fstat(channel->fd, &info) < 0 || offset > (uint64_t)info.st_size ||
+	    len > (uint64_t)info.st_size - offset)
 		return NULL;
 
 	struct mr_ring *const ring = map(channel->fd, offset, (size_t)len);
@@ -387,8 +391,8 @@ static struct mr_ring *ring_map(struct mr_channel *channel, uint32_t index)
 
 struct mr_ring *mr_channel_ring(struct mr_channel *channel, uint32_t index, uint32_t *size_bytes)
 {
-	if (index >= MR_CHANNEL_RINGS_MAX ||
-	    atomic_load_explicit(&channel->header->rings[index].state, memory_order_acquire) == MR_RING_UNUSED)
+	if (index >= MR_CHANNEL_RINGS_MAX || atomic_load_explicit(&channel->header->rings[index].state,
+	                                                          memory_order_acquire) == MR_RING_UNUSED)
 		return NULL;
 
 	struct mr_ring *ring = atomic_load_explicit(&channel->rings[index], memory_order_acquire);
@@ -426,10 +430,13 @@ uint64_t mr_channel_time_ns(const struct mr_channel_header *header, uint64_t tic
 	const uint32_t kept = count < MR_CHANNEL_CLOCK_SEGMENTS_MAX ? count : MR_CHANNEL_CLOCK_SEGMENTS_MAX;
 
 	for (uint32_t i = 1; i <= kept; i++) {
-		const struct mr_clock_segment *const segment = &header->clock[(count - i) % MR_CHANNEL_CLOCK_SEGMENTS_MAX];
+		const struct mr_clock_segment *const segment =
+			&header->clock[(count - i) % MR_CHANNEL_CLOCK_SEGMENTS_MAX];
 
 		if (ticks >= segment->ticks)
-			return segment->ns + (uint64_t)((unsigned __int128)(ticks - segment->ticks) * segment->multiplier >> 32);
+			return segment->ns +
+			       (uint64_t)((unsigned __int128)(ticks - segment->ticks) * segment->multiplier >>
+			                  32);
 	}
 	return 0; /* before the zero: a stamp that was under way while the capture was opened */
 }

@@ -95,7 +95,7 @@ struct mr_record_block { /* an encoded block of the log format follows, padded w
 	uint64_t snapshot_last;
 };
 
-#define MR_RECORD_TYPE(head) ((head) & 0xfu)
+#define MR_RECORD_TYPE(head) ((head)&0xfu)
 #define MR_RECORD_LEN(head) ((head) >> 4)
 #define MR_RECORD_OBJECT(head, low) ((uint64_t)((head) >> 12) << 32 | (low))
 #define MR_OBJECT_ID_MAX ((UINT64_C(1) << 52) - 1)
@@ -121,20 +121,20 @@ struct mr_ring {
 	uint64_t tail_seen;                 /* the program's last look at tail */
 	_Atomic uint64_t waits;             /* times that a thread found the ring full */
 	_Atomic uint64_t wait_ns;
-	_Atomic uint64_t dropped;           /* records lost because the writer had stopped */
-	_Alignas(64) _Atomic uint64_t tail; /* up to where it is emptied; the writer's */
-	_Atomic uint32_t room;              /* futex: counts up when room was made while `waiting` */
+	_Atomic uint64_t dropped;              /* records lost because the writer had stopped */
+	_Alignas(64) _Atomic uint64_t tail;    /* up to where it is emptied; the writer's */
+	_Atomic uint32_t room;                 /* futex: counts up when room was made while `waiting` */
 	_Alignas(64) _Atomic uint32_t waiting; /* a thread waits for room */
 };
 
 #define MR_RING_DATA_OFFSET 4096
 
 struct mr_channel_ring {
-	uint64_t offset;      /* of the struct mr_ring in the file */
-	uint32_t size_bytes;  /* of its data: a power of two */
-	uint32_t kind;        /* enum mr_ring_kind */
+	uint64_t offset;        /* of the struct mr_ring in the file */
+	uint32_t size_bytes;    /* of its data: a power of two */
+	uint32_t kind;          /* enum mr_ring_kind */
 	_Atomic uint32_t state; /* enum mr_ring_state; written last */
-	uint32_t tid;         /* of the thread that took it last */
+	uint32_t tid;           /* of the thread that took it last */
 	uint64_t reserved;
 };
 
@@ -160,13 +160,14 @@ struct mr_channel_header {
 	uint32_t end_reason;    /* enum mr_end_reason, once closed */
 	uint32_t clock_is_tsc;
 	uint64_t boot_id[2];
-	uint64_t start_ticks;          /* of the process */
-	uint64_t zero_monotonic_ns;    /* the stream's zero */
+	uint64_t start_ticks;       /* of the process */
+	uint64_t zero_monotonic_ns; /* the stream's zero */
 	uint64_t zero_realtime_ns;
-	_Atomic uint64_t size_bytes;   /* of the file */
-	_Atomic uint64_t end_time_ns;  /* since zero, once closed */
-	_Atomic uint32_t ring_count;   /* entries of `rings` in use */
-	_Atomic uint32_t clock_count;  /* segments ever added; the last MR_CHANNEL_CLOCK_SEGMENTS_MAX are kept */
+	_Atomic uint64_t size_bytes;  /* of the file */
+	_Atomic uint64_t end_time_ns; /* since zero, once closed */
+	_Atomic uint32_t ring_count;  /* entries of `rings` in use */
+	_Atomic uint32_t
+		clock_count; /* segments ever added; the last MR_CHANNEL_CLOCK_SEGMENTS_MAX are kept */
 	struct mr_clock_segment clock[MR_CHANNEL_CLOCK_SEGMENTS_MAX];
 	struct mr_channel_ring rings[MR_CHANNEL_RINGS_MAX];
 };
@@ -187,10 +188,10 @@ struct mr_channel_writer {
 struct mr_channel {
 	struct mr_channel_header *header;
 	struct mr_channel_writer *writer;
-	int fd;       /* -1: private memory */
-	bool program; /* this side appends */
+	int fd;                                                /* -1: private memory */
+	bool program;                                          /* this side appends */
 	_Atomic(struct mr_ring *) rings[MR_CHANNEL_RINGS_MAX]; /* as mapped here; NULL until first used */
-	uint32_t ring_sizes[MR_CHANNEL_RINGS_MAX];             /* of their data, as it was when they were mapped */
+	uint32_t ring_sizes[MR_CHANNEL_RINGS_MAX]; /* of their data, as it was when they were mapped */
 };
 
 /* The program's side.  With FOLDER (the variable's value) NULL the memory is
@@ -207,8 +208,8 @@ void mr_channel_wake(struct mr_channel *channel);
 /* The writer's side. */
 
 /* Creates the writer's page in FOLDER and maps it. */
-int mr_channel_writer_create(struct mr_channel_writer **writer, const char *folder,
-                             struct mr_error *err) MR_MUST_CHECK;
+int mr_channel_writer_create(struct mr_channel_writer **writer, const char *folder, struct mr_error *err)
+	MR_MUST_CHECK;
 void mr_channel_writer_close(struct mr_channel_writer *writer);
 void mr_channel_heartbeat(struct mr_channel_writer *writer);
 /* Its heart has beaten within MR_CHANNEL_HEARTBEAT_LIMIT_NS. */

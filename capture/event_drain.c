@@ -83,7 +83,8 @@ static struct mr_log_span span_of(const uint64_t *times, uint32_t count)
 	return span;
 }
 
-static void end_block(struct mr_drain *drain, struct mr_block_writer *block, const uint64_t *times, uint32_t count)
+static void end_block(struct mr_drain *drain, struct mr_block_writer *block, const uint64_t *times,
+                      uint32_t count)
 {
 	const struct mr_log_span span = span_of(times, count);
 
@@ -216,8 +217,8 @@ static bool take_block(struct mr_drain *drain, const uint8_t *at, uint64_t len)
 		.snapshot_last = record.snapshot_last,
 	};
 	struct mr_error err = { 0 };
-	const int code = mr_log_writer_append(drain->writer, drain->stream, at + sizeof(record), record.block_len,
-	                                      &span, &err);
+	const int code = mr_log_writer_append(drain->writer, drain->stream, at + sizeof(record),
+	                                      record.block_len, &span, &err);
 	if (code == MR_ERR_FORMAT || code == MR_ERR_LIMIT)
 		return false;
 	if (code < 0) {
@@ -295,7 +296,8 @@ static void give_up(struct mr_drain *drain, uint32_t index, uint64_t position)
 }
 
 /* Takes ring INDEX up to HEAD. */
-static void take_ring(struct mr_drain *drain, struct mr_ring *ring, uint32_t size, uint32_t index, uint64_t head)
+static void take_ring(struct mr_drain *drain, struct mr_ring *ring, uint32_t size, uint32_t index,
+                      uint64_t head)
 {
 	const uint8_t *const data = (const uint8_t *)ring + MR_RING_DATA_OFFSET;
 	const uint64_t begin = atomic_load_explicit(&ring->tail, memory_order_relaxed);
@@ -377,7 +379,8 @@ int mr_drain_run(struct mr_drain *drain, struct mr_error *err)
 
 	if (closed)
 		drain->finished = true;
-	return drain->failure.code == MR_OK ? 0 : mr_fail(err, drain->failure.code, "%s", drain->failure.message);
+	return drain->failure.code == MR_OK ? 0
+	                                    : mr_fail(err, drain->failure.code, "%s", drain->failure.message);
 }
 
 bool mr_drain_finished(const struct mr_drain *drain)
@@ -406,7 +409,8 @@ void mr_drain_counts(const struct mr_drain *drain, struct mr_drain_counts *count
 	struct mr_drain_counts sum = drain->counts;
 
 	for (uint32_t i = 0; i < MR_CHANNEL_RINGS_MAX; i++) {
-		const struct mr_ring *const ring = atomic_load_explicit(&drain->channel->rings[i], memory_order_acquire);
+		const struct mr_ring *const ring =
+			atomic_load_explicit(&drain->channel->rings[i], memory_order_acquire);
 
 		if (ring == NULL)
 			continue;

@@ -38,8 +38,8 @@ struct mr_drain_counts {
 	uint64_t deaths;
 	uint64_t changes;
 	uint64_t blocks;
-	uint64_t bytes;   /* of records */
-	uint64_t waits;   /* of the program's threads, for room */
+	uint64_t bytes; /* of records */
+	uint64_t waits; /* of the program's threads, for room */
 	uint64_t wait_ns;
 	uint64_t dropped; /* records lost because the writer had stopped */
 };

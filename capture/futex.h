@@ -48,8 +48,8 @@ static inline void mr_lock_acquire(struct mr_lock *lock)
 {
 	uint32_t expected = 0;
 
-	if (MR_UNLIKELY(!atomic_compare_exchange_strong_explicit(&lock->word, &expected, 1, memory_order_acquire,
-	                                                         memory_order_relaxed)))
+	if (MR_UNLIKELY(!atomic_compare_exchange_strong_explicit(&lock->word, &expected, 1,
+	                                                         memory_order_acquire, memory_order_relaxed)))
 		mr_lock_wait(lock);
 }
 
@@ -72,8 +72,8 @@ static inline void mr_spin_acquire(struct mr_spin *spin)
 {
 	uint32_t expected = 0;
 
-	if (MR_UNLIKELY(!atomic_compare_exchange_strong_explicit(&spin->word, &expected, 1, memory_order_acquire,
-	                                                         memory_order_relaxed)))
+	if (MR_UNLIKELY(!atomic_compare_exchange_strong_explicit(&spin->word, &expected, 1,
+	                                                         memory_order_acquire, memory_order_relaxed)))
 		mr_spin_wait(spin);
 }
 

@@ -28,12 +28,14 @@
  *
  * Nothing here prints, aborts, installs a signal handler or uses the program's
  * heap (starting a thread, which is the C library's work, apart).  All functions
- * may be called from any thread at any time, but not from a signal handler.  While a snapshot sizes an object it reads the object and
- * what its layout leads to: that memory must stay readable until the object is
- * forgotten.  memcapture_forget() waits, if it must, until the snapshot is done
- * with that one object; a thread that changes the pointers of a tracked object
- * while another takes snapshots does so between memcapture_hold() and
- * memcapture_release().  A forked child is silent unless it opens a log itself.
+ * may be called from any thread at any time, but not from a signal handler.
+ *
+ * While a snapshot sizes an object it reads the object and what its layout leads
+ * to: that memory must stay readable until the object is forgotten.
+ * memcapture_forget() waits, if it must, until the snapshot is done with that one
+ * object; a thread that changes the pointers of a tracked object while another
+ * takes snapshots does so between memcapture_hold() and memcapture_release().  A
+ * forked child is silent unless it opens a log itself.
  *
  * A program that ends without memcapture_close() leaves a whole log as well, if
  * it ends by exit() or by returning from main(); one that is killed leaves all
@@ -94,9 +96,9 @@ struct memcapture_field {
 	const char *name;
 	enum memcapture_field_kind kind;
 	size_t offset;
-	size_t size;         /* BLOCK: bytes of an element */
-	size_t count;        /* fixed count, when count_width is 0 */
-	size_t count_offset; /* where the count is */
+	size_t size;          /* BLOCK: bytes of an element */
+	size_t count;         /* fixed count, when count_width is 0 */
+	size_t count_offset;  /* where the count is */
 	unsigned count_width; /* bytes of the count: 1, 2, 4 or 8; 0: fixed */
 	size_t link_offset;
 	const struct memcapture_layout *layout; /* NULL with POINTERS: strings */
@@ -121,6 +123,7 @@ struct memcapture_layout {
 	memcapture_walk *walk;       /* NULL: fields are all; both are followed when both are given */
 };
 
+/* clang-format off */
 #define MEMCAPTURE_STRING(type, member) \
 	{ #member, MEMCAPTURE_FIELD_STRING, offsetof(type, member), 0, 0, 0, 0, 0, 0 }
 #define MEMCAPTURE_BLOCK(type, member, bytes) \
@@ -131,16 +134,19 @@ struct memcapture_layout {
 #define MEMCAPTURE_OBJECT(type, member, layout_pointer) \
 	{ #member, MEMCAPTURE_FIELD_OBJECT, offsetof(type, member), 0, 0, 0, 0, 0, (layout_pointer) }
 #define MEMCAPTURE_ARRAY(type, member, element_count, layout_pointer) \
-	{ #member, MEMCAPTURE_FIELD_ARRAY, offsetof(type, member), 0, (element_count), 0, 0, 0, (layout_pointer) }
+	{ #member, MEMCAPTURE_FIELD_ARRAY, offsetof(type, member), 0, (element_count), 0, 0, 0, \
+	  (layout_pointer) }
 #define MEMCAPTURE_COUNTED_ARRAY(type, member, count_member, layout_pointer)                \
 	{ #member, MEMCAPTURE_FIELD_ARRAY, offsetof(type, member), 0, 0,                    \
 	  offsetof(type, count_member), (unsigned)sizeof(((type *)0)->count_member), 0, (layout_pointer) }
 #define MEMCAPTURE_POINTERS(type, member, element_count, layout_pointer) \
-	{ #member, MEMCAPTURE_FIELD_POINTERS, offsetof(type, member), 0, (element_count), 0, 0, 0, (layout_pointer) }
+	{ #member, MEMCAPTURE_FIELD_POINTERS, offsetof(type, member), 0, (element_count), 0, 0, 0, \
+	  (layout_pointer) }
 #define MEMCAPTURE_COUNTED_POINTERS(type, member, count_member, layout_pointer)             \
 	{ #member, MEMCAPTURE_FIELD_POINTERS, offsetof(type, member), 0, 0,                 \
 	  offsetof(type, count_member), (unsigned)sizeof(((type *)0)->count_member), 0, (layout_pointer) }
-/* NEXT_MEMBER is of the list's own type: MEMCAPTURE_LIST(struct parent, children, struct node, next, &node_layout) */
+/* NEXT_MEMBER is of the list's own type:
+ * MEMCAPTURE_LIST(struct parent, children, struct node, next, &node_layout) */
 #define MEMCAPTURE_LIST(type, member, node_type, next_member, layout_pointer)               \
 	{ #member, MEMCAPTURE_FIELD_LIST, offsetof(type, member), 0, 0, 0, 0,               \
 	  offsetof(node_type, next_member), (layout_pointer) }
@@ -152,6 +158,7 @@ struct memcapture_layout {
 	{ #type, sizeof(type), (field_array), sizeof(field_array) / sizeof((field_array)[0]), NULL, NULL }
 #define MEMCAPTURE_FLAT(type) \
 	{ #type, sizeof(type), NULL, 0, NULL, NULL }
+/* clang-format on */
 
 /* ---- Classes and objects ------------------------------------------------- */
 
@@ -181,7 +188,8 @@ struct memcapture_position {
 /* To be called from a memcapture_walk: one referent each.  NAME is borrowed for
  * the call; the same name in the same place merges.  A NULL POINTER is skipped,
  * memory that was counted before, or is itself tracked, is not counted again. */
-void memcapture_visit(struct memcapture_visitor *visitor, const char *name, const void *pointer, size_t size_bytes);
+void memcapture_visit(struct memcapture_visitor *visitor, const char *name, const void *pointer,
+                      size_t size_bytes);
 void memcapture_visit_string(struct memcapture_visitor *visitor, const char *name, const char *text);
 void memcapture_visit_object(struct memcapture_visitor *visitor, const char *name, const void *pointer,
                              const struct memcapture_layout *layout);
@@ -205,20 +213,24 @@ struct memcapture_class *memcapture_track_class(struct memcapture *capture,
  * again with a class derived from its own makes it one of that class (so
  * constructors of a base and of a derived class may both announce it), with
  * any other it stays what it is. */
-int memcapture_track_at(struct memcapture_class *klass, const void *object, struct memcapture_position position);
+int memcapture_track_at(struct memcapture_class *klass, const void *object,
+                        struct memcapture_position position);
 /* Tracks a single object: as an instance of the class that OPTIONS names, which is made when it is new.
  * The resolution level is the object's own, whatever that of the class. */
 int memcapture_track_object_at(struct memcapture *capture, const void *object,
-                               const struct memcapture_class_options *options, struct memcapture_position position);
+                               const struct memcapture_class_options *options,
+                               struct memcapture_position position);
 /* Changes the resolution level of one object, from the next snapshot on.  MEMCAPTURE_ERR_ARG: not tracked. */
 int memcapture_track_change(struct memcapture *capture, const void *object, unsigned resolution_level);
-/* The object is now an instance of KLASS; it keeps its identity, birth and trace. MEMCAPTURE_ERR_ARG: not tracked. */
+/* The object is now an instance of KLASS; it keeps its identity, birth and trace.
+ * MEMCAPTURE_ERR_ARG: not tracked. */
 int memcapture_morph(struct memcapture_class *klass, const void *object);
 /* The object moved to another address, as realloc() moves it. */
 int memcapture_move(struct memcapture *capture, const void *from, const void *to);
 /* The object is about to be freed.  Unknown objects are fine: not every instance needs to be tracked. */
 void memcapture_forget(struct memcapture *capture, const void *object);
-/* Keeps snapshots off one tracked object while its pointers change; do not hold two at once, nor snapshot inside. */
+/* Keeps snapshots off one tracked object while its pointers change; do not hold
+ * two at once, nor let the other thread's snapshot wait for long. */
 void memcapture_hold(struct memcapture *capture, const void *object);
 void memcapture_release(struct memcapture *capture, const void *object);
 
@@ -243,7 +255,8 @@ int memcapture_mark(struct memcapture *capture, const char *text);
 uint64_t memcapture_count(struct memcapture *capture, const struct memcapture_class *klass);
 
 #define MEMCAPTURE_HERE memcapture_here(__FILE__, __func__, __LINE__)
-static inline struct memcapture_position memcapture_here(const char *file, const char *function, unsigned line)
+static inline struct memcapture_position memcapture_here(const char *file, const char *function,
+                                                         unsigned line)
 {
 	struct memcapture_position position;
 	position.file = file;
@@ -288,17 +301,19 @@ static inline int memcapture_open(struct memcapture **capture, const char *path 
 	*capture = NULL;
 	return memcapture_succeed(error);
 }
-static inline int memcapture_close(struct memcapture *capture MEMCAPTURE_UNUSED, struct memcapture_error *error)
+static inline int memcapture_close(struct memcapture *capture MEMCAPTURE_UNUSED,
+                                   struct memcapture_error *error)
 {
 	return memcapture_succeed(error);
 }
-static inline int memcapture_status(struct memcapture *capture MEMCAPTURE_UNUSED, struct memcapture_error *error)
+static inline int memcapture_status(struct memcapture *capture MEMCAPTURE_UNUSED,
+                                    struct memcapture_error *error)
 {
 	return memcapture_succeed(error);
 }
-static inline struct memcapture_class *
-memcapture_track_class(struct memcapture *capture MEMCAPTURE_UNUSED,
-                       const struct memcapture_class_options *options MEMCAPTURE_UNUSED)
+static inline struct memcapture_class *memcapture_track_class(struct memcapture *capture MEMCAPTURE_UNUSED,
+                                                              const struct memcapture_class_options *options
+                                                                      MEMCAPTURE_UNUSED)
 {
 	return NULL;
 }
@@ -337,8 +352,8 @@ static inline int memcapture_morph(struct memcapture_class *klass MEMCAPTURE_UNU
 {
 	return MEMCAPTURE_OK;
 }
-static inline int memcapture_move(struct memcapture *capture MEMCAPTURE_UNUSED, const void *from MEMCAPTURE_UNUSED,
-                                  const void *to MEMCAPTURE_UNUSED)
+static inline int memcapture_move(struct memcapture *capture MEMCAPTURE_UNUSED,
+                                  const void *from MEMCAPTURE_UNUSED, const void *to MEMCAPTURE_UNUSED)
 {
 	return MEMCAPTURE_OK;
 }
@@ -363,7 +378,8 @@ static inline void memcapture_detach_all_classes(struct memcapture *capture MEMC
 static inline void memcapture_detach_all(struct memcapture *capture MEMCAPTURE_UNUSED)
 {
 }
-static inline int memcapture_clear(struct memcapture *capture MEMCAPTURE_UNUSED, struct memcapture_error *error)
+static inline int memcapture_clear(struct memcapture *capture MEMCAPTURE_UNUSED,
+                                   struct memcapture_error *error)
 {
 	return memcapture_succeed(error);
 }
@@ -380,7 +396,8 @@ static inline int memcapture_start_periodic_snapshots(struct memcapture *capture
 static inline void memcapture_stop_periodic_snapshots(struct memcapture *capture MEMCAPTURE_UNUSED)
 {
 }
-static inline int memcapture_mark(struct memcapture *capture MEMCAPTURE_UNUSED, const char *text MEMCAPTURE_UNUSED)
+static inline int memcapture_mark(struct memcapture *capture MEMCAPTURE_UNUSED,
+                                  const char *text MEMCAPTURE_UNUSED)
 {
 	return MEMCAPTURE_OK;
 }

@@ -19,8 +19,8 @@
 
 #define HEADER_SIZE 16u
 #define CHUNK_SIZE (64u << 10)
-#define SMALL_MAX (8u << 10)     /* bytes of a block with its header; larger ones are mapped alone */
-#define CLASS_COUNT 18           /* 32, 48, 64, 96 ... 8192 */
+#define SMALL_MAX (8u << 10) /* bytes of a block with its header; larger ones are mapped alone */
+#define CLASS_COUNT 18       /* 32, 48, 64, 96 ... 8192 */
 #define PAGE_SIZE_MIN 4096u
 
 /* Before each block.  A mapping's size is at least PAGE_SIZE_MIN and larger
@@ -109,7 +109,8 @@ void *mr_pages_map_huge(size_t size_bytes)
 
 	if (__builtin_add_overflow(size_bytes, (size_t)MR_PAGE_HUGE, &with_slack))
 		return NULL;
-	uint8_t *const pages = mmap(NULL, with_slack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint8_t *const pages =
+		mmap(NULL, with_slack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (pages == MAP_FAILED)
 		return NULL;
 
@@ -151,7 +152,7 @@ static size_t class_of(size_t size_bytes)
 	size_t class = 0;
 
 	while (class_size(class) < size_bytes)
-		class++;
+		class ++;
 	return class;
 }
 
@@ -264,7 +265,8 @@ void *mr_realloc(void *memory, size_t size_bytes)
 	void *const moved = mr_alloc(size_bytes);
 	if (moved == NULL)
 		return NULL;
-	const size_t kept = block->size_bytes - HEADER_SIZE < size_bytes ? block->size_bytes - HEADER_SIZE : size_bytes;
+	const size_t kept =
+		block->size_bytes - HEADER_SIZE < size_bytes ? block->size_bytes - HEADER_SIZE : size_bytes;
 	memcpy(moved, memory, kept);
 	mr_free(memory);
 	return moved;

@@ -15,7 +15,8 @@
 #include "object_rows.h"
 
 #define MR_MAP_SHARDS 256u
-#define MR_MAP_ADDRESS_BITS 48 /* what user space has on x86-64 and aarch64; tags above are no part of an address */
+#define MR_MAP_ADDRESS_BITS \
+	48 /* what user space has on x86-64 and aarch64; tags above are no part of an address */
 #define MR_MAP_ADDRESS_MASK ((UINT64_C(1) << MR_MAP_ADDRESS_BITS) - 1)
 
 struct mr_map_slot {
@@ -79,7 +80,8 @@ static inline uint32_t mr_map_distance(const struct mr_map_shard *shard, uint32_
 /* Looks for ADDRESS: true, and its place; or false, and the place where it
  * belongs.  The shard's lock must be held, as for all that follows; it must have
  * slots. */
-static inline bool mr_map_find(const struct mr_map_shard *shard, uint64_t hash, uint64_t address, uint32_t *place)
+static inline bool mr_map_find(const struct mr_map_shard *shard, uint64_t hash, uint64_t address,
+                               uint32_t *place)
 {
 	uint32_t at = mr_map_home(shard, hash);
 
@@ -114,8 +116,8 @@ static inline uint32_t mr_map_id_low(const struct mr_map_shard *shard, uint32_t 
 
 static inline void mr_map_set_class(struct mr_map_shard *shard, uint32_t at, uint32_t class_id)
 {
-	shard->slots[at].key = (shard->slots[at].key & MR_MAP_ADDRESS_MASK) |
-	                       (uint64_t)class_id << MR_MAP_ADDRESS_BITS;
+	shard->slots[at].key = (shard->slots[at].key & MR_MAP_ADDRESS_MASK) | (uint64_t)class_id
+	                                                                              << MR_MAP_ADDRESS_BITS;
 }
 
 /* Whether a row can be inserted without growing beyond seven eighths. */

@@ -8,11 +8,11 @@
 #include "memory_mapped.h"
 
 #define SLAB_BYTES (MR_ROW_SLAB * sizeof(struct mr_row))
-/* The first slabs are mapped one by one; when there are that many, the following come together, in huge pages. */
+/* The first slabs are mapped one by one; those that follow come together, in huge pages. */
 #define SLABS_SINGLE 16u
 #define SLABS_TOGETHER 32u
 
-_Static_assert(SLABS_TOGETHER * SLAB_BYTES % MR_PAGE_HUGE == 0, "huge pages are filled");
+_Static_assert(SLABS_TOGETHER *SLAB_BYTES % MR_PAGE_HUGE == 0, "huge pages are filled");
 
 /* Whether SLAB begins a mapping, and of how many slabs; 0: it does not. */
 static uint32_t slabs_mapped_at(uint32_t slab)
@@ -83,7 +83,7 @@ uint32_t mr_rows_refill(struct mr_rows *rows, struct mr_row_cache *cache)
 
 	mr_lock_acquire(&rows->lock);
 	if (rows->batches != 0) {
-		/* The first row of a batch links the batches through `birth`, and holds the count in `size`. */
+		/* A batch's first row links batches through `birth`, and has their count in `size`. */
 		const struct mr_row *const row = mr_rows_at(rows, rows->batches - 1);
 
 		index = rows->batches - 1;
@@ -150,7 +150,8 @@ void mr_rows_spill(struct mr_rows *rows, struct mr_row_cache *cache, uint32_t ke
 	/* The rows given back last stay: they are still in the caches. */
 	struct mr_row *edge = mr_rows_at(rows, cache->first - 1);
 	for (uint32_t i = 1; i < keep; i++)
-		edge = mr_rows_at(rows, (uint32_t)atomic_load_explicit(&edge->address, memory_order_relaxed) - 1);
+		edge = mr_rows_at(rows,
+		                  (uint32_t)atomic_load_explicit(&edge->address, memory_order_relaxed) - 1);
 	const uint32_t rest = (uint32_t)atomic_load_explicit(&edge->address, memory_order_relaxed);
 	atomic_store_explicit(&edge->address, 0, memory_order_relaxed);
 	batch_put(rows, rest, cache->count - keep);

@@ -28,9 +28,10 @@ enum mr_row_control {
 	MR_ROW_DEAD = 3,
 	MR_ROW_HOLD = 4,
 	MR_ROW_WAITERS = 8,
-	MR_ROW_FORCED = 16, /* its class changed: the next snapshot writes its size in any case */
-	MR_ROW_LEVEL_SHIFT = 8,     /* 8 bits */
-	MR_ROW_SNAPSHOT_SHIFT = 16, /* 8 bits: the snapshot (number mod 255, + 1) for which class_before counts */
+	MR_ROW_FORCED = 16,     /* its class changed: the next snapshot writes its size in any case */
+	MR_ROW_LEVEL_SHIFT = 8, /* 8 bits */
+	MR_ROW_SNAPSHOT_SHIFT =
+		16, /* 8 bits: the snapshot (number mod 255, + 1) for which class_before counts */
 };
 
 struct mr_row {
@@ -94,7 +95,8 @@ static inline uint32_t mr_rows_take(struct mr_rows *rows, struct mr_row_cache *c
 	if (MR_LIKELY(cache->first != 0)) {
 		const uint32_t index = cache->first - 1;
 
-		cache->first = (uint32_t)atomic_load_explicit(&mr_rows_at(rows, index)->address, memory_order_relaxed);
+		cache->first = (uint32_t)atomic_load_explicit(&mr_rows_at(rows, index)->address,
+		                                              memory_order_relaxed);
 		cache->count--;
 		return index;
 	}
@@ -104,7 +106,8 @@ static inline uint32_t mr_rows_take(struct mr_rows *rows, struct mr_row_cache *c
 }
 
 /* Gives a row back; only while no snapshot is under way. */
-static inline void mr_rows_give(struct mr_rows *rows, struct mr_row_cache *cache, uint32_t index, struct mr_row *row)
+static inline void mr_rows_give(struct mr_rows *rows, struct mr_row_cache *cache, uint32_t index,
+                                struct mr_row *row)
 {
 	atomic_store_explicit(&row->address, cache->first, memory_order_relaxed);
 	atomic_store_explicit(&row->control, MR_ROW_FREE, memory_order_release);

@@ -26,7 +26,8 @@ static bool writer_stopped(const struct mr_channel *channel)
 	if (channel->fd >= 0)
 		return !mr_channel_writer_is_alive(channel->writer);
 
-	const uint64_t heartbeat_ns = atomic_load_explicit(&channel->writer->heartbeat_ns, memory_order_relaxed);
+	const uint64_t heartbeat_ns =
+		atomic_load_explicit(&channel->writer->heartbeat_ns, memory_order_relaxed);
 	const uint64_t now_ns = mr_clock_monotonic_ns();
 	return now_ns > heartbeat_ns && now_ns - heartbeat_ns > PRIVATE_LIMIT_NS;
 }
@@ -87,7 +88,8 @@ void mr_ring_half_full(struct mr_ring_writer *writer)
 	mr_channel_wake(writer->channel);
 }
 
-bool mr_ring_append_block(struct mr_ring_writer *writer, const void *block, size_t len, const uint64_t span[4])
+bool mr_ring_append_block(struct mr_ring_writer *writer, const void *block, size_t len,
+                          const uint64_t span[4])
 {
 	struct mr_record_block record = {
 		.block_len = (uint32_t)len,

@@ -18,9 +18,9 @@
 struct mr_ring_writer {
 	struct mr_ring *ring;
 	uint8_t *data;
-	uint64_t mask;          /* size - 1 */
+	uint64_t mask; /* size - 1 */
 	struct mr_channel *channel;
-	uint32_t index;         /* of the ring in the channel */
+	uint32_t index; /* of the ring in the channel */
 };
 
 void mr_ring_writer_init(struct mr_ring_writer *writer, struct mr_channel *channel, struct mr_ring *ring,
@@ -67,6 +67,7 @@ static inline void mr_ring_commit(struct mr_ring_writer *writer, size_t len)
 
 /* Appends a block of the log format; at most MR_CHANNEL_BLOCK_MAX bytes.  SPAN:
  * first and last time, first and last snapshot.  False as in mr_ring_make_room(). */
-bool mr_ring_append_block(struct mr_ring_writer *writer, const void *block, size_t len, const uint64_t span[4]);
+bool mr_ring_append_block(struct mr_ring_writer *writer, const void *block, size_t len,
+                          const uint64_t span[4]);
 
 #endif

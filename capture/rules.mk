@@ -47,6 +47,7 @@ all: $(B)/libmemcapture.a $(B)/libmemcapture.so
 # Tests of what needs pages of its own.
 UNIT_MEMORY_test_object_map := $(B)/obj/capture/memory_mapped.o
 UNIT_MEMORY_test_tracker := $(B)/obj/capture/memory_mapped.o
+UNIT_MEMORY_test_tracker_stream := $(B)/obj/capture/memory_mapped.o
 UNIT_MEMORY_test_tracker_failing := $(B)/obj/tests/unit/memory_failing_pages.o
 
 # The command memrecord: process sampler, and the writing side of the channel from libmemcapture.

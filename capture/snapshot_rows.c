@@ -38,7 +38,8 @@ static bool find_order(const uint64_t *keys, uint32_t count, uint64_t *order)
 			for (; at >= gap; at -= gap) {
 				const uint64_t other = order[at - gap];
 
-				if (keys[other] < keys[moved] || (keys[other] == keys[moved] && other < moved))
+				if (keys[other] < keys[moved] ||
+				    (keys[other] == keys[moved] && other < moved))
 					break;
 				order[at] = other;
 			}
@@ -78,7 +79,8 @@ static void send(struct mr_snapshot_rows *rows)
 
 static void flush_sizes(struct mr_snapshot_rows *rows)
 {
-	const uint64_t *const order = find_order(rows->object, rows->size_count, rows->order) ? rows->order : NULL;
+	const uint64_t *const order =
+		find_order(rows->object, rows->size_count, rows->order) ? rows->order : NULL;
 	struct mr_block_writer block;
 
 	mr_block_begin(&block, &rows->buffer, MR_KIND_SIZES, rows->size_count);

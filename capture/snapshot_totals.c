@@ -13,15 +13,18 @@ bool mr_snapshot_totals_begin(struct mr_snapshot_totals *totals, struct memcaptu
 {
 	const uint32_t count = atomic_load_explicit(&capture->class_count, memory_order_acquire);
 
-	if (mr_grow(&totals->classes, &totals->class_capacity, (size_t)count + 1, sizeof(*totals->classes)) < 0)
+	if (mr_grow(&totals->classes, &totals->class_capacity, (size_t)count + 1, sizeof(*totals->classes)) <
+	    0)
 		return false;
 	totals->class_count = count;
 	for (uint32_t id = 1; id <= count; id++) {
 		const struct memcapture_class *const klass = mr_tracker_class(capture, id);
-		const struct memcapture_layout *const layout = atomic_load_explicit(&klass->layout, memory_order_acquire);
+		const struct memcapture_layout *const layout =
+			atomic_load_explicit(&klass->layout, memory_order_acquire);
 
 		totals->classes[id] = (struct mr_class_sum){
-			.walked = (atomic_load_explicit(&klass->state, memory_order_acquire) & MR_CLASS_STATE_WALKED) != 0,
+			.walked = (atomic_load_explicit(&klass->state, memory_order_acquire) &
+			           MR_CLASS_STATE_WALKED) != 0,
 			.size_flat = layout != NULL ? layout->size : 0,
 			.size_logged = klass->size_logged,
 			.min = UINT64_MAX,
@@ -141,22 +144,22 @@ static void send(struct output *output, struct mr_block_writer *block)
 	mr_buffer_clear(&output->buffer);
 }
 
-static void write_classes(struct output *output, const struct mr_class_sum *sums, uint32_t first, uint32_t count,
-                          uint64_t snapshot)
+static void write_classes(struct output *output, const struct mr_class_sum *sums, uint32_t first,
+                          uint32_t count, uint64_t snapshot)
 {
 	struct mr_block_writer block;
 	uint64_t *const column = output->column;
 
 /* One column: VALUE is written for each class, as `sum` and `id`. */
-#define COLUMN(column_id, value)                                      \
-	do {                                                          \
-		for (uint32_t i = 0; i < count; i++) {                \
-			const uint64_t id = first + i;                \
+#define COLUMN(column_id, value)                                          \
+	do {                                                              \
+		for (uint32_t i = 0; i < count; i++) {                    \
+			const uint64_t id = first + i;                    \
 			const struct mr_class_sum *const sum = &sums[id]; \
-			(void)sum;                                    \
-			column[i] = (value);                          \
-		}                                                     \
-		mr_block_column(&block, (column_id), column);         \
+			(void)sum;                                        \
+			column[i] = (value);                              \
+		}                                                         \
+		mr_block_column(&block, (column_id), column);             \
 	} while (0)
 
 	mr_block_begin(&block, &output->buffer, MR_KIND_CLASS_TOTALS, count);
@@ -178,11 +181,11 @@ static void write_referents(struct output *output, const struct mr_referent_sum 
 	struct mr_block_writer block;
 	uint64_t *const column = output->column;
 
-#define COLUMN(column_id, value)                                              \
-	do {                                                                  \
-		for (uint32_t i = 0; i < count; i++)                          \
-			column[i] = (value);                                  \
-		mr_block_column(&block, (column_id), column);                 \
+#define COLUMN(column_id, value)                              \
+	do {                                                  \
+		for (uint32_t i = 0; i < count; i++)          \
+			column[i] = (value);                  \
+		mr_block_column(&block, (column_id), column); \
 	} while (0)
 
 	mr_block_begin(&block, &output->buffer, MR_KIND_REFERENT_TOTALS, count);
@@ -214,15 +217,16 @@ static void gather_referents(struct mr_snapshot_totals *totals)
 
 			for (; at >= gap && (sums[at - gap].class_id > moved.class_id ||
 			                     (sums[at - gap].class_id == moved.class_id &&
-			                      sums[at - gap].path > moved.path)); at -= gap)
+			                      sums[at - gap].path > moved.path));
+			     at -= gap)
 				sums[at] = sums[at - gap];
 			sums[at] = moved;
 		}
 	}
 }
 
-void mr_snapshot_totals_write(struct mr_snapshot_totals *totals, struct memcapture *capture, uint64_t snapshot,
-                              uint64_t time_ns)
+void mr_snapshot_totals_write(struct mr_snapshot_totals *totals, struct memcapture *capture,
+                              uint64_t snapshot, uint64_t time_ns)
 {
 	struct output *const output = mr_alloc(sizeof(*output));
 
@@ -236,7 +240,8 @@ void mr_snapshot_totals_write(struct mr_snapshot_totals *totals, struct memcaptu
 	for (uint32_t first = 1; first <= totals->class_count; first += ROWS_AT_ONCE) {
 		const uint32_t left = totals->class_count - first + 1;
 
-		write_classes(output, totals->classes, first, left < ROWS_AT_ONCE ? left : ROWS_AT_ONCE, snapshot);
+		write_classes(output, totals->classes, first, left < ROWS_AT_ONCE ? left : ROWS_AT_ONCE,
+		              snapshot);
 	}
 	if (totals->referent_count > 0)
 		gather_referents(totals);

@@ -49,12 +49,12 @@ struct mr_traces {
 	struct module *modules;
 	size_t module_count;
 	size_t module_capacity;
-	uint64_t unloads;    /* that the linker had counted when we looked last */
+	uint64_t unloads; /* that the linker had counted when we looked last */
 	bool looked;
-	struct code *codes;  /* by id - 1 */
+	struct code *codes; /* by id - 1 */
 	size_t code_count;
 	size_t code_capacity;
-	size_t code_first;   /* those before are of modules that may be gone: not found again */
+	size_t code_first;    /* those before are of modules that may be gone: not found again */
 	uint32_t *code_index; /* open addressing of ids, at most half full */
 	size_t code_index_capacity;
 	struct stack *stacks; /* by id - 1 */
@@ -104,10 +104,11 @@ uint64_t mr_trace_memory(struct memcapture *capture)
 	if (traces == NULL)
 		return 0;
 	mr_lock_acquire(&traces->lock);
-	const uint64_t size_bytes = sizeof(*traces) + traces->module_capacity * sizeof(*traces->modules) +
-	                            traces->code_capacity * sizeof(*traces->codes) +
-	                            traces->stack_capacity * sizeof(*traces->stacks) +
-	                            (traces->code_index_capacity + traces->stack_index_capacity) * sizeof(uint32_t);
+	const uint64_t size_bytes =
+		sizeof(*traces) + traces->module_capacity * sizeof(*traces->modules) +
+		traces->code_capacity * sizeof(*traces->codes) +
+		traces->stack_capacity * sizeof(*traces->stacks) +
+		(traces->code_index_capacity + traces->stack_index_capacity) * sizeof(uint32_t);
 	mr_lock_release(&traces->lock);
 	return size_bytes;
 }
@@ -210,8 +211,8 @@ static uint32_t find_build_id(struct memcapture *capture, const uint8_t *data, s
 
 		if (next > len || next < at)
 			return 0;
-		if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == 4 && memcmp(data + name_at, "GNU", 4) == 0 &&
-		    note.n_descsz <= BUILD_ID_MAX) {
+		if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == 4 &&
+		    memcmp(data + name_at, "GNU", 4) == 0 && note.n_descsz <= BUILD_ID_MAX) {
 			for (size_t i = 0; i < note.n_descsz; i++) {
 				text[2 * i] = digits[data[value_at + i] >> 4];
 				text[2 * i + 1] = digits[data[value_at + i] & 15];
@@ -238,7 +239,8 @@ static uint32_t path_id(struct memcapture *capture, const char *name)
 		executable[len] = '\0';
 		name = executable;
 	}
-	return mr_names_string(capture, shown, mr_proc_path_show(name, strlen(name), home, shown, sizeof(shown)));
+	return mr_names_string(capture, shown,
+	                       mr_proc_path_show(name, strlen(name), home, shown, sizeof(shown)));
 }
 
 static int add_module(struct dl_phdr_info *info, size_t size, void *context)
@@ -258,7 +260,8 @@ static int add_module(struct dl_phdr_info *info, size_t size, void *context)
 			if (begin + header->p_memsz > module.end)
 				module.end = begin + header->p_memsz;
 		} else if (header->p_type == PT_NOTE && module.build_id == 0) {
-			module.build_id = find_build_id(list->capture, (const uint8_t *)(uintptr_t)begin, header->p_memsz);
+			module.build_id = find_build_id(list->capture, (const uint8_t *)(uintptr_t)begin,
+			                                header->p_memsz);
 		}
 	}
 	if (module.begin >= module.end)
@@ -281,7 +284,8 @@ static void merge_modules(struct mr_traces *traces, struct module_list *list)
 		for (size_t k = 0; k < traces->module_count; k++) {
 			const struct module *const known = &traces->modules[k];
 
-			if (known->base == module->base && known->path == module->path && known->build_id == module->build_id)
+			if (known->base == module->base && known->path == module->path &&
+			    known->build_id == module->build_id)
 				module->id = known->id;
 		}
 	}
@@ -289,7 +293,8 @@ static void merge_modules(struct mr_traces *traces, struct module_list *list)
 	if (traces->looked && traces->unloads != list->unloads) {
 		traces->code_first = traces->code_count;
 		if (traces->code_index != NULL)
-			memset(traces->code_index, 0, traces->code_index_capacity * sizeof(*traces->code_index));
+			memset(traces->code_index, 0,
+			       traces->code_index_capacity * sizeof(*traces->code_index));
 	}
 	traces->looked = true;
 	traces->unloads = list->unloads;
@@ -326,7 +331,8 @@ static uint64_t hash_code(const struct code *code)
 
 static bool same_code(const struct code *a, const struct code *b)
 {
-	return a->address == b->address && a->file == b->file && a->function == b->function && a->line == b->line;
+	return a->address == b->address && a->file == b->file && a->function == b->function &&
+	       a->line == b->line;
 }
 
 /* Makes room in an index of COUNT ids for one more; HASHES gives the hash of an id. */
@@ -379,11 +385,13 @@ static uint32_t *code_place(const struct mr_traces *traces, const struct code *c
 }
 
 /* Gives CODE a number; under the lock.  0: no memory. */
-static uint32_t add_code(struct memcapture *capture, struct mr_traces *traces, struct code *code, uint32_t *place)
+static uint32_t add_code(struct memcapture *capture, struct mr_traces *traces, struct code *code,
+                         uint32_t *place)
 {
 	struct module *const module = find_module(traces, code->address);
 
-	if (mr_grow(&traces->codes, &traces->code_capacity, traces->code_count + 1, sizeof(*traces->codes)) < 0)
+	if (mr_grow(&traces->codes, &traces->code_capacity, traces->code_count + 1, sizeof(*traces->codes)) <
+	    0)
 		return 0;
 	code->offset = code->address;
 	if (module != NULL) {
@@ -407,8 +415,8 @@ static uint32_t intern_code(struct memcapture *capture, struct mr_traces *traces
 	uint32_t id = 0;
 
 	mr_lock_acquire(&traces->lock);
-	if (!index_grow(&traces->code_index, &traces->code_index_capacity, traces->code_count, traces->code_first,
-	                hash_code_at, traces))
+	if (!index_grow(&traces->code_index, &traces->code_index_capacity, traces->code_count,
+	                traces->code_first, hash_code_at, traces))
 		goto out;
 	uint32_t *place = code_place(traces, code);
 	if (*place == 0 && find_module(traces, code->address) == NULL) {
@@ -436,8 +444,8 @@ static uint32_t intern_stack(struct memcapture *capture, struct mr_traces *trace
 	uint32_t id = 0;
 
 	mr_lock_acquire(&traces->lock);
-	if (index_grow(&traces->stack_index, &traces->stack_index_capacity, traces->stack_count, 0, hash_stack_at,
-	               traces)) {
+	if (index_grow(&traces->stack_index, &traces->stack_index_capacity, traces->stack_count, 0,
+	               hash_stack_at, traces)) {
 		size_t at = hash_stack(stack) & (traces->stack_index_capacity - 1);
 
 		while (traces->stack_index[at] != 0) {

@@ -61,7 +61,8 @@ static bool word_holds(const struct word *word)
 static bool still_there(const struct entry *entry, unsigned first)
 {
 	for (unsigned i = first; i < entry->depth; i++) {
-		if (!word_holds(&entry->frames[i].return_word) || !word_holds(&entry->frames[i].frame_pointer))
+		if (!word_holds(&entry->frames[i].return_word) ||
+		    !word_holds(&entry->frames[i].frame_pointer))
 			return false;
 	}
 	return true;
@@ -73,7 +74,7 @@ struct walk {
 	struct entry *entry;
 	const struct entry *before; /* whose outer frames may be the same; NULL: none */
 	unsigned before_at;
-	uint64_t skip_until; /* frames of the tracker come first: the return address at which they end, 0: past */
+	uint64_t skip_until; /* the return address at which the tracker's own frames end; 0: past them */
 	uint32_t outer;      /* number of the stack that goes on where the walk ended, 0: none */
 	bool certain;        /* every return address was found where it should be */
 };
@@ -170,7 +171,8 @@ static uint32_t unwind(struct memcapture *capture, struct mr_trace_memo *memo, s
 }
 
 uint32_t mr_trace_stack(struct memcapture *capture, struct mr_thread *thread,
-                        const struct memcapture_position *position, const void *return_address, const void *frame)
+                        const struct memcapture_position *position, const void *return_address,
+                        const void *frame)
 {
 	if (thread->traces == NULL)
 		thread->traces = mr_alloc(sizeof(*thread->traces));
@@ -187,9 +189,9 @@ uint32_t mr_trace_stack(struct memcapture *capture, struct mr_thread *thread,
 	const uint64_t hash = (address ^ (uint64_t)(uintptr_t)frame << 7) * UINT64_C(0x9e3779b97f4a7c15);
 	struct entry *const entry = &memo->entries[hash >> 58];
 	_Static_assert(MEMO_ENTRIES == 64, "six bits choose the entry");
-	if (entry->frame == frame && entry->return_address == address && entry->frame_pointer == frame_pointer &&
-	    entry->file == position->file && entry->line == position->line && entry->depth > 0 &&
-	    still_there(entry, 0)) {
+	if (entry->frame == frame && entry->return_address == address &&
+	    entry->frame_pointer == frame_pointer && entry->file == position->file &&
+	    entry->line == position->line && entry->depth > 0 && still_there(entry, 0)) {
 		memo->last = entry;
 		return entry->stack;
 	}

@@ -25,7 +25,8 @@
 #define PATIENCE_NS UINT64_C(2000000000)
 
 _Static_assert((int)MEMCAPTURE_ERR_ARG == (int)MR_ERR_ARG && (int)MEMCAPTURE_ERR_WRITE == (int)MR_ERR_WRITE &&
-               sizeof(struct memcapture_error) == sizeof(struct mr_error), "the public errors are ours");
+                       sizeof(struct memcapture_error) == sizeof(struct mr_error),
+               "the public errors are ours");
 
 /* ---- The registry ------------------------------------------------------------------ */
 
@@ -79,7 +80,8 @@ static bool registry_remove(struct registry *registry, const struct memcapture *
 	return found;
 }
 
-void mr_tracker_with(uint64_t serial, void (*function)(struct memcapture *capture, void *context), void *context)
+void mr_tracker_with(uint64_t serial, void (*function)(struct memcapture *capture, void *context),
+                     void *context)
 {
 	struct registry *const registry = atomic_load_explicit(&registry_page, memory_order_acquire);
 
@@ -139,7 +141,8 @@ static int expand_path(const char *pattern, char path[PATH_MAX], struct mr_error
 		} else {
 			len = PATH_MAX;
 		}
-		MR_FAIL_IF(len >= PATH_MAX, err, MR_ERR_ARG, "the log's name is too long: '%.100s...'", pattern);
+		MR_FAIL_IF(len >= PATH_MAX, err, MR_ERR_ARG, "the log's name is too long: '%.100s...'",
+		           pattern);
 	}
 	path[len] = '\0';
 	MR_FAIL_IF(len == 0, err, MR_ERR_ARG, "the log's name is empty");
@@ -155,7 +158,8 @@ static int choose_path(const char *asked, char path[PATH_MAX], struct mr_error *
 		return expand_path(environment, path, err);
 	if (asked != NULL)
 		return expand_path(asked, path, err);
-	MR_FAIL_IF(snprintf(pattern, sizeof(pattern), "%s.%%p.dat", program_invocation_short_name) >= (int)sizeof(pattern),
+	MR_FAIL_IF(snprintf(pattern, sizeof(pattern), "%s.%%p.dat", program_invocation_short_name) >=
+	                   (int)sizeof(pattern),
 	           err, MR_ERR_ARG, "the program's name is too long for a log");
 	return expand_path(pattern, path, err);
 }
@@ -228,7 +232,8 @@ static void release(struct memcapture *capture)
 	mr_thread_free_all(capture);
 	if (capture->classes != NULL) {
 		mr_class_free_all(capture);
-		mr_pages_unmap((void *)capture->classes, (MR_TRACKER_CLASSES_MAX + 1) * sizeof(*capture->classes));
+		mr_pages_unmap((void *)capture->classes,
+		               (MR_TRACKER_CLASSES_MAX + 1) * sizeof(*capture->classes));
 	}
 	mr_trace_free(capture);
 	mr_snapshot_free(capture->snapshotter);
@@ -315,7 +320,8 @@ int memcapture_close(struct memcapture *capture, struct memcapture_error *error)
 	if (error != NULL)
 		memset(error, 0, sizeof(*error));
 	/* In a forked child there is nothing to close: log and thread are the parent's. */
-	if (capture == NULL || registry == NULL || !mr_tracker_alive(capture) || !registry_remove(registry, capture))
+	if (capture == NULL || registry == NULL || !mr_tracker_alive(capture) ||
+	    !registry_remove(registry, capture))
 		return 0;
 
 	mr_periodic_stop(capture);
@@ -356,7 +362,8 @@ __attribute__((destructor)) static void library_end(void)
 void mr_tracker_detail(struct memcapture *capture, const struct mr_buffer *buffer, const uint64_t span[4])
 {
 	if (buffer->failed) {
-		const struct mr_error err = { .code = MR_ERR_NOMEM, .message = "out of memory for the log's blocks" };
+		const struct mr_error err = { .code = MR_ERR_NOMEM,
+			                      .message = "out of memory for the log's blocks" };
 
 		mr_tracker_fail(capture, &err);
 		return;

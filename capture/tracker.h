@@ -47,7 +47,7 @@ struct memcapture_class {
 	_Atomic uint32_t level;
 	uint32_t id;
 	uint32_t name_string;
-	uint64_t size_logged; /* what the log says of an instance without sizes; fixed when the class is made */
+	uint64_t size_logged; /* what the log says of an instance without sizes; never changes */
 	_Atomic(const struct memcapture_layout *) layout;
 	_Atomic(struct memcapture_class *) parent;
 	_Atomic(memcapture_describe *) describe;
@@ -64,8 +64,8 @@ struct mr_thread {
 	_Atomic int64_t *counts; /* by class id: objects made minus objects gone, here */
 	uint32_t counts_capacity;
 	struct mr_spin rows_lock; /* over `rows`, while a snapshot is under way */
-	uint32_t held_row; /* index + 1 of the row that memcapture_hold() holds */
-	uint32_t *deferred; /* rows that died during a snapshot */
+	uint32_t held_row;        /* index + 1 of the row that memcapture_hold() holds */
+	uint32_t *deferred;       /* rows that died during a snapshot */
 	size_t deferred_count;
 	size_t deferred_capacity;
 	_Atomic uint64_t retracked; /* announced again with its own class */
@@ -73,8 +73,8 @@ struct mr_thread {
 	struct mr_trace_memo *traces; /* trace_unwind.c; NULL until first used */
 	struct memcapture *capture;
 	struct mr_thread *next;
-	bool owned; /* under thread_lock */
-	bool defined; /* its THREADS row is in the log */
+	bool owned;      /* under thread_lock */
+	bool defined;    /* its THREADS row is in the log */
 	uint32_t number; /* 1.. */
 	uint32_t tid;
 	void *allocation; /* what to free */
@@ -84,20 +84,20 @@ struct mr_thread {
 
 enum mr_snapshot_state { MR_SNAPSHOT_IDLE = 0, MR_SNAPSHOT_STAMPING = 1, MR_SNAPSHOT_ACTIVE = 2 };
 
-struct mr_names;     /* tracker_names.c: strings and paths */
-struct mr_traces;    /* trace_tables.c: modules, code and stacks */
+struct mr_names;       /* tracker_names.c: strings and paths */
+struct mr_traces;      /* trace_tables.c: modules, code and stacks */
 struct mr_snapshotter; /* tracker_snapshot.c: what is kept from one snapshot to the next */
-struct mr_flusher;   /* tracker_flush.c: the thread that empties the rings */
-struct mr_periodic;  /* tracker_periodic.c: the thread that takes snapshots */
+struct mr_flusher;     /* tracker_flush.c: the thread that empties the rings */
+struct mr_periodic;    /* tracker_periodic.c: the thread that takes snapshots */
 
 struct memcapture {
 	/* Read by every operation, and not written. */
-	uint64_t serial;            /* tells captures apart that had the same address */
+	uint64_t serial; /* tells captures apart that had the same address */
 	/* The first serial that is open in this process; in a page that a forked child
 	 * sees as zeros, where it does not become smaller than ours again. */
 	_Atomic uint64_t *first_serial;
 	bool clock_is_tsc;
-	bool needs_fence;           /* no membarrier(2) */
+	bool needs_fence; /* no membarrier(2) */
 	struct mr_channel *channel;
 	_Atomic(struct memcapture_class *) *classes; /* by id; MR_TRACKER_CLASSES_MAX + 1 of address space */
 
@@ -153,7 +153,8 @@ struct memcapture {
 static inline bool mr_tracker_alive(const struct memcapture *capture)
 {
 	/* 0 stands for none: it wraps around to the largest. */
-	return MR_LIKELY(atomic_load_explicit(capture->first_serial, memory_order_relaxed) - 1 < capture->serial);
+	return MR_LIKELY(atomic_load_explicit(capture->first_serial, memory_order_relaxed) - 1 <
+	                 capture->serial);
 }
 
 static inline uint64_t mr_tracker_ticks(const struct memcapture *capture)
@@ -181,7 +182,8 @@ struct mr_thread_cache {
 	uint64_t serial;
 	struct mr_thread *thread;
 };
-extern __thread struct mr_thread_cache mr_thread_cache __attribute__((tls_model("initial-exec"), visibility("hidden")));
+extern __thread struct mr_thread_cache mr_thread_cache
+	__attribute__((tls_model("initial-exec"), visibility("hidden")));
 
 struct mr_thread *mr_thread_find(struct memcapture *capture);
 
@@ -206,7 +208,8 @@ static inline void mr_thread_count(struct mr_thread *thread, uint32_t class_id, 
 	if (MR_UNLIKELY(class_id >= thread->counts_capacity) && !mr_thread_grow_counts(thread, class_id))
 		return;
 	_Atomic int64_t *const count = &thread->counts[class_id];
-	atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + step, memory_order_relaxed);
+	atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + step,
+	                      memory_order_relaxed);
 }
 
 /* ---- The registry of open captures: tracker.c --------------------------------------- */
@@ -214,7 +217,8 @@ static inline void mr_thread_count(struct mr_thread *thread, uint32_t class_id, 
 /* Remembers the first failure of CAPTURE for memcapture_status(). */
 void mr_tracker_fail(struct memcapture *capture, const struct mr_error *err);
 /* Calls FUNCTION for the capture of SERIAL, if it is still open, under the registry's lock. */
-void mr_tracker_with(uint64_t serial, void (*function)(struct memcapture *capture, void *context), void *context);
+void mr_tracker_with(uint64_t serial, void (*function)(struct memcapture *capture, void *context),
+                     void *context);
 
 /* ---- Classes: tracker_class.c --------------------------------------------------------- */
 
@@ -258,17 +262,18 @@ void mr_tracker_detail(struct memcapture *capture, const struct mr_buffer *buffe
 
 /* ---- Facts about the stream: tracker_facts.c ------------------------------------------------ */
 
-void mr_facts_begin(struct memcapture *capture); /* STREAM, PROCESS, SETTINGS */
+void mr_facts_begin(struct memcapture *capture);                           /* STREAM, PROCESS, SETTINGS */
 void mr_facts_counters(struct memcapture *capture, struct mr_buffer *out); /* a COUNTERS block */
 /* Bytes that the tracker itself holds; not for the flush thread. */
 uint64_t mr_facts_overhead(struct memcapture *capture);
 
-/* ---- Traces: trace_unwind.c, trace_tables.c ------------------------------------------------------------------ */
+/* ---- Traces: trace_unwind.c, trace_tables.c ----------------------------------------------------- */
 
 /* The id of the stack at which a tracking function was called; 0: none.
  * RETURN_ADDRESS and FRAME are those of that function. */
 uint32_t mr_trace_stack(struct memcapture *capture, struct mr_thread *thread,
-                        const struct memcapture_position *position, const void *return_address, const void *frame);
+                        const struct memcapture_position *position, const void *return_address,
+                        const void *frame);
 void mr_trace_symbols(struct memcapture *capture); /* names what can be named, at the end */
 void mr_trace_define_all(struct memcapture *capture);
 void mr_trace_free(struct memcapture *capture);

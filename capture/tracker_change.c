@@ -12,7 +12,8 @@ static void wait_for_stamp(const struct memcapture *capture)
 		mr_cpu_relax();
 }
 
-static void append_change(struct mr_thread *thread, uint64_t id, uint64_t ticks, uint32_t class_id, uint32_t level)
+static void append_change(struct mr_thread *thread, uint64_t id, uint64_t ticks, uint32_t class_id,
+                          uint32_t level)
 {
 	const struct mr_record_change change = {
 		.head = MR_RECORD_CHANGE | (uint32_t)(id >> 32) << 12,
@@ -121,7 +122,8 @@ int memcapture_track_change(struct memcapture *capture, const void *object, unsi
 		return 0;
 
 	struct mr_thread *const thread = mr_thread_of(capture);
-	const uint32_t level = resolution_level < MR_TRACKER_LEVEL_MAX ? resolution_level : MR_TRACKER_LEVEL_MAX;
+	const uint32_t level =
+		resolution_level < MR_TRACKER_LEVEL_MAX ? resolution_level : MR_TRACKER_LEVEL_MAX;
 	const uint32_t level_bits = UINT32_C(0xff) << MR_ROW_LEVEL_SHIFT;
 	struct mr_operation operation;
 
@@ -203,7 +205,7 @@ int memcapture_move(struct memcapture *capture, const void *from, const void *to
 	if (index == MR_ROW_NONE) {
 		code = MEMCAPTURE_ERR_ARG;
 	} else {
-		/* Without room under the new address, it goes back to where it was: there is room, it came from there. */
+		/* Without room under the new address it goes back to where it was: there it had some. */
 		if (!put_in(capture, thread, to, index)) {
 			code = MEMCAPTURE_ERR_NOMEM;
 			(void)(put_in(capture, thread, from, index) == false);

@@ -34,7 +34,8 @@ bool mr_class_derives(const struct memcapture_class *klass, uint32_t base_id)
 static void define(const struct memcapture_class *klass)
 {
 	const uint32_t state = atomic_load_explicit(&klass->state, memory_order_relaxed);
-	const struct memcapture_class *const parent = atomic_load_explicit(&klass->parent, memory_order_acquire);
+	const struct memcapture_class *const parent =
+		atomic_load_explicit(&klass->parent, memory_order_acquire);
 	const uint64_t flags = ((state & MR_CLASS_STATE_KEEP) != 0 ? MR_CLASS_KEEP : 0u) |
 	                       ((state & MR_CLASS_STATE_TRACE) != 0 ? MR_CLASS_TRACE : 0u) |
 	                       ((state & MR_CLASS_STATE_DETACHED) != 0 ? MR_CLASS_DETACHED : 0u) |
@@ -69,7 +70,8 @@ static void configure(struct memcapture_class *klass, const struct memcapture_cl
 		state |= MR_CLASS_STATE_WALKED;
 
 	/* A class that were its own ancestor would have no most specialised one: such a parent is ignored. */
-	if (parent == NULL || (parent != klass && parent->capture == klass->capture && !mr_class_derives(parent, klass->id)))
+	if (parent == NULL ||
+	    (parent != klass && parent->capture == klass->capture && !mr_class_derives(parent, klass->id)))
 		atomic_store_explicit(&klass->parent, parent, memory_order_release);
 	atomic_store_explicit(&klass->layout, options->layout, memory_order_release);
 	atomic_store_explicit(&klass->describe, options->describe, memory_order_release);

@@ -50,7 +50,8 @@ static bool counter_is_clock(void)
 	return true; /* the architecture's own clock */
 #elif defined(__x86_64__)
 	char name[16] = "";
-	const int fd = open("/sys/devices/system/clocksource/clocksource0/current_clocksource", O_RDONLY | O_CLOEXEC);
+	const int fd = open("/sys/devices/system/clocksource/clocksource0/current_clocksource",
+	                    O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0)
 		return false;
@@ -90,7 +91,8 @@ void mr_clock_begin(struct mr_channel_header *header)
 		;
 	const struct pair end = read_pair();
 	const uint64_t factor = multiplier(end.ticks - begin.ticks, end.ns - begin.ns);
-	const uint64_t since_zero = (uint64_t)(((unsigned __int128)(begin.ns - header->zero_monotonic_ns) << 32) / factor);
+	const uint64_t since_zero =
+		(uint64_t)(((unsigned __int128)(begin.ns - header->zero_monotonic_ns) << 32) / factor);
 	add_segment(header, begin.ticks - since_zero, 0, factor);
 }
 
@@ -100,7 +102,8 @@ void mr_clock_adjust(struct mr_channel_header *header)
 		return;
 
 	const uint32_t count = atomic_load_explicit(&header->clock_count, memory_order_relaxed);
-	const struct mr_clock_segment *const last = &header->clock[(count - 1) % MR_CHANNEL_CLOCK_SEGMENTS_MAX];
+	const struct mr_clock_segment *const last =
+		&header->clock[(count - 1) % MR_CHANNEL_CLOCK_SEGMENTS_MAX];
 	const struct mr_clock_segment *const first = &header->clock[0];
 	const uint64_t now_ns = mr_clock_monotonic_ns() - header->zero_monotonic_ns;
 	uint64_t interval_ns = FIRST_INTERVAL_NS << (count - 1 < 12 ? count - 1 : 12);
@@ -113,14 +116,15 @@ void mr_clock_adjust(struct mr_channel_header *header)
 	/* The rate so far, from the zero; where the pieces have led us; and the rate that
 	 * meets the clock again after the coming interval. */
 	const struct pair now = read_pair();
-	const uint64_t rate = multiplier(now.ticks - (count <= MR_CHANNEL_CLOCK_SEGMENTS_MAX ? first->ticks : last->ticks),
-	                                 now.ns - header->zero_monotonic_ns -
-	                                         (count <= MR_CHANNEL_CLOCK_SEGMENTS_MAX ? 0 : last->ns));
+	const uint64_t rate = multiplier(
+		now.ticks - (count <= MR_CHANNEL_CLOCK_SEGMENTS_MAX ? first->ticks : last->ticks),
+		now.ns - header->zero_monotonic_ns - (count <= MR_CHANNEL_CLOCK_SEGMENTS_MAX ? 0 : last->ns));
 	const uint64_t ahead_ticks = (uint64_t)(((unsigned __int128)AHEAD_NS << 32) / rate);
 	const uint64_t begin_ticks = now.ticks + ahead_ticks;
 	const uint64_t begin_ns = mr_channel_time_ns(header, begin_ticks);
 	const int64_t behind_ns = (int64_t)(now.ns - header->zero_monotonic_ns + AHEAD_NS - begin_ns);
-	const int64_t next_ns = (int64_t)(interval_ns * 2 < LAST_INTERVAL_NS ? interval_ns * 2 : LAST_INTERVAL_NS);
+	const int64_t next_ns =
+		(int64_t)(interval_ns * 2 < LAST_INTERVAL_NS ? interval_ns * 2 : LAST_INTERVAL_NS);
 	int64_t correction = (int64_t)((__int128)(int64_t)rate * behind_ns / next_ns);
 	const int64_t limit = (int64_t)(rate / DRIFT_PART);
 

@@ -79,7 +79,8 @@ static void put_settings(struct memcapture *capture)
 		const char *value;
 	} settings[] = {
 		{ "tracker.version", MR_VERSION_STRING },
-		{ "tracker.clock", channel->header->clock_is_tsc != 0 ? "processor's counter" : "CLOCK_MONOTONIC" },
+		{ "tracker.clock",
+		  channel->header->clock_is_tsc != 0 ? "processor's counter" : "CLOCK_MONOTONIC" },
 		{ "tracker.writer", channel->fd >= 0 ? "memrecord" : "a thread of the program" },
 	};
 	uint64_t keys[MR_ARRAY_LEN(settings)];
@@ -119,18 +120,12 @@ enum counter {
 };
 
 static const char *const counter_keys[COUNTER_COUNT] = {
-	[COUNTER_SNAPSHOTS] = "tracker.snapshots",
-	[COUNTER_WAITS] = "tracker.waits",
-	[COUNTER_WAIT_NS] = "tracker.wait_ns",
-	[COUNTER_DROPPED] = "tracker.dropped",
-	[COUNTER_RETRACKED] = "tracker.retracked",
-	[COUNTER_STACK_FAILURES] = "tracker.stack_failures",
-	[COUNTER_THREADS] = "tracker.threads",
-	[COUNTER_OVERHEAD] = "tracker.memory_bytes",
-	[COUNTER_WRITER_CPU_NS] = "writer.cpu_ns",
-	[COUNTER_WRITER_BYTES] = "writer.event_bytes",
-	[COUNTER_BIRTHS] = "writer.births",
-	[COUNTER_DEATHS] = "writer.deaths",
+	[COUNTER_SNAPSHOTS] = "tracker.snapshots", [COUNTER_WAITS] = "tracker.waits",
+	[COUNTER_WAIT_NS] = "tracker.wait_ns",     [COUNTER_DROPPED] = "tracker.dropped",
+	[COUNTER_RETRACKED] = "tracker.retracked", [COUNTER_STACK_FAILURES] = "tracker.stack_failures",
+	[COUNTER_THREADS] = "tracker.threads",     [COUNTER_OVERHEAD] = "tracker.memory_bytes",
+	[COUNTER_WRITER_CPU_NS] = "writer.cpu_ns", [COUNTER_WRITER_BYTES] = "writer.event_bytes",
+	[COUNTER_BIRTHS] = "writer.births",        [COUNTER_DEATHS] = "writer.deaths",
 	[COUNTER_CHANGES] = "writer.changes",
 };
 
@@ -199,10 +194,11 @@ void mr_facts_begin(struct memcapture *capture)
 
 uint64_t mr_facts_overhead(struct memcapture *capture)
 {
-	uint64_t size_bytes = sizeof(*capture) + mr_rows_memory(&capture->rows) + mr_map_memory(&capture->map) +
-	                      mr_names_memory(capture) + mr_trace_memory(capture) +
-	                      mr_snapshot_memory(capture->snapshotter) + mr_flusher_memory(capture) +
-	                      atomic_load_explicit(&capture->channel->header->size_bytes, memory_order_relaxed);
+	uint64_t size_bytes =
+		sizeof(*capture) + mr_rows_memory(&capture->rows) + mr_map_memory(&capture->map) +
+		mr_names_memory(capture) + mr_trace_memory(capture) +
+		mr_snapshot_memory(capture->snapshotter) + mr_flusher_memory(capture) +
+		atomic_load_explicit(&capture->channel->header->size_bytes, memory_order_relaxed);
 
 	for (const struct mr_thread *thread = atomic_load_explicit(&capture->threads, memory_order_acquire);
 	     thread != NULL; thread = thread->next)

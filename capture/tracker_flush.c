@@ -17,7 +17,8 @@
 
 #define PERIOD_NS UINT64_C(1000000000)
 #define COUNTERS_PERIOD_NS UINT64_C(10000000000)
-/* pss, uss and swap walk the page tables under a lock of the program's: the part of time that this may take. */
+/* pss, uss and swap walk the page tables under a lock of the program's: that may
+ * take one part in so many of its time. */
 #define ROLLUP_PART 333
 #define STACK_BYTES (256u << 10)
 
@@ -87,8 +88,10 @@ static void put_counters(struct mr_flusher *flusher)
 	mr_buffer_clear(&flusher->buffer);
 	mr_facts_counters(capture, &flusher->buffer);
 	if (!flusher->buffer.failed)
-		note_failure(capture, mr_log_writer_append(capture->log, flusher->stream, flusher->buffer.data,
-		                                           flusher->buffer.len, NULL, &err), &err);
+		note_failure(capture,
+		             mr_log_writer_append(capture->log, flusher->stream, flusher->buffer.data,
+		                                  flusher->buffer.len, NULL, &err),
+		             &err);
 }
 
 /* ---- The loop ---------------------------------------------------------------------------- */
@@ -144,7 +147,8 @@ static void *run(void *context)
 			complete(flusher);
 			due_ns = now_ns + PERIOD_NS;
 		}
-		atomic_store_explicit(&flusher->log_bytes, mr_log_writer_memory(capture->log), memory_order_relaxed);
+		atomic_store_explicit(&flusher->log_bytes, mr_log_writer_memory(capture->log),
+		                      memory_order_relaxed);
 		mr_lock_release(&capture->drain_lock);
 		atomic_store_explicit(&flusher->cpu_ns, thread_cpu_ns(), memory_order_relaxed);
 	}

@@ -48,8 +48,8 @@ bool mr_row_hold(struct mr_row *row)
 
 void mr_row_unhold(struct mr_row *row)
 {
-	const uint32_t before = atomic_fetch_and_explicit(&row->control, ~(uint32_t)(MR_ROW_HOLD | MR_ROW_WAITERS),
-	                                                  memory_order_release);
+	const uint32_t before = atomic_fetch_and_explicit(
+		&row->control, ~(uint32_t)(MR_ROW_HOLD | MR_ROW_WAITERS), memory_order_release);
 
 	if ((before & MR_ROW_WAITERS) != 0)
 		mr_futex_wake(&row->control);

@@ -116,8 +116,8 @@ static bool table_make_room(struct table *table)
 }
 
 /* The name's entry, made with the number *NEXT when it is new (*IS_NEW); NULL: no memory. */
-static struct name *table_intern(struct table *table, uint32_t *next, uint32_t parent, const char *text, size_t len,
-                                 bool *is_new)
+static struct name *table_intern(struct table *table, uint32_t *next, uint32_t parent, const char *text,
+                                 size_t len, bool *is_new)
 {
 	const uint64_t hash = hash_text(parent, text, len);
 
@@ -134,7 +134,9 @@ static struct name *table_intern(struct table *table, uint32_t *next, uint32_t p
 		return NULL;
 	}
 	memcpy(copy, text, len);
-	*name = (struct name){ .hash = hash, .text = copy, .len = (uint32_t)len, .parent = parent, .id = (*next)++ };
+	*name = (struct name){
+		.hash = hash, .text = copy, .len = (uint32_t)len, .parent = parent, .id = (*next)++
+	};
 	table->count++;
 	table->text_bytes += len + 1;
 	return name;
@@ -148,7 +150,8 @@ static void append(struct memcapture *capture, const struct mr_buffer *buffer)
 
 	/* A block that is lost because the writer has stopped is counted by the ring. */
 	if (!buffer->failed)
-		(void)(mr_ring_append_block(&capture->definitions, buffer->data, buffer->len, no_span) == false);
+		(void)(mr_ring_append_block(&capture->definitions, buffer->data, buffer->len, no_span) ==
+		       false);
 }
 
 void mr_tracker_define(struct memcapture *capture, const struct mr_buffer *buffer)
@@ -195,7 +198,8 @@ static uint32_t string_intern(struct memcapture *capture, const char *text, size
 {
 	struct mr_names *const names = capture->names;
 	bool is_new = false;
-	const struct name *const name = table_intern(&names->strings, &names->string_next, 0, text, cut(len), &is_new);
+	const struct name *const name =
+		table_intern(&names->strings, &names->string_next, 0, text, cut(len), &is_new);
 
 	if (name != NULL && is_new)
 		define_string(capture, name->id, name->text, name->len);
@@ -244,7 +248,8 @@ uint32_t mr_names_path(void *context, uint32_t parent, const char *text)
 	bool is_new = false;
 
 	mr_lock_acquire(&capture->definition_lock);
-	const struct name *const name = table_intern(&names->paths, &names->path_next, parent, text, len, &is_new);
+	const struct name *const name =
+		table_intern(&names->paths, &names->path_next, parent, text, len, &is_new);
 	if (name != NULL && is_new)
 		define_path(capture, name->id, parent, string_intern(capture, text, len));
 	mr_lock_release(&capture->definition_lock);
@@ -267,7 +272,8 @@ void mr_names_define_all(struct memcapture *capture)
 		const struct name *const name = &names->paths.names[i];
 
 		if (name->hash != 0)
-			define_path(capture, name->id, name->parent, string_intern(capture, name->text, name->len));
+			define_path(capture, name->id, name->parent,
+			            string_intern(capture, name->text, name->len));
 	}
 	mr_lock_release(&capture->definition_lock);
 }
@@ -277,9 +283,9 @@ uint64_t mr_names_memory(struct memcapture *capture)
 	const struct mr_names *const names = capture->names;
 
 	mr_lock_acquire(&capture->definition_lock);
-	const uint64_t size_bytes = sizeof(*names) +
-	                            (names->strings.capacity + names->paths.capacity) * sizeof(struct name) +
-	                            names->strings.text_bytes + names->paths.text_bytes + names->block.capacity;
+	const uint64_t size_bytes =
+		sizeof(*names) + (names->strings.capacity + names->paths.capacity) * sizeof(struct name) +
+		names->strings.text_bytes + names->paths.text_bytes + names->block.capacity;
 	mr_lock_release(&capture->definition_lock);
 	return size_bytes;
 }

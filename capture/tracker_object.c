@@ -23,17 +23,19 @@ static inline uint32_t take_row(struct memcapture *capture, struct mr_thread *th
 
 /* Records are written a word at a time: put together on the stack and copied,
  * they would wait there until the row's memory has arrived. */
-static inline void append_birth(const struct mr_operation *operation, uint64_t id, uint32_t class_id, uint32_t level,
-                                uint32_t stack)
+static inline void append_birth(const struct mr_operation *operation, uint64_t id, uint32_t class_id,
+                                uint32_t level, uint32_t stack)
 {
 	struct mr_ring_writer *const ring = &operation->thread->ring;
 	uint64_t *const record = mr_ring_at_head(ring);
 
-	record[0] = (MR_RECORD_BIRTH | level << 4 | (uint32_t)(id >> 32) << 12) | (uint64_t)(uint32_t)id << 32;
+	record[0] = (MR_RECORD_BIRTH | level << 4 | (uint32_t)(id >> 32) << 12) | (uint64_t)(uint32_t)id
+	                                                                                  << 32;
 	record[1] = operation->ticks;
 	record[2] = operation->address;
 	record[3] = class_id | (uint64_t)stack << 32;
-	_Static_assert(sizeof(struct mr_record_birth) == 32 && offsetof(struct mr_record_birth, class_id) == 24,
+	_Static_assert(sizeof(struct mr_record_birth) == 32 &&
+	                       offsetof(struct mr_record_birth, class_id) == 24,
 	               "the words are the struct");
 	mr_ring_commit(ring, sizeof(struct mr_record_birth));
 }
@@ -42,7 +44,8 @@ static inline void append_death(struct mr_thread *thread, uint64_t id, uint64_t 
 {
 	uint64_t *const record = mr_ring_at_head(&thread->ring);
 
-	record[0] = (MR_RECORD_DEATH | reason << 4 | (uint32_t)(id >> 32) << 12) | (uint64_t)(uint32_t)id << 32;
+	record[0] = (MR_RECORD_DEATH | reason << 4 | (uint32_t)(id >> 32) << 12) | (uint64_t)(uint32_t)id
+	                                                                                   << 32;
 	record[1] = ticks;
 	_Static_assert(sizeof(struct mr_record_death) == 16, "the words are the struct");
 	mr_ring_commit(&thread->ring, sizeof(struct mr_record_death));
@@ -120,14 +123,15 @@ static MR_COLD bool track_again(struct mr_operation *operation, const struct mem
 
 /* The stack that a birth is recorded with, when its class wants one. */
 static MR_COLD uint32_t trace(struct memcapture *capture, struct mr_thread *thread,
-                           const struct memcapture_position *position, const void *return_address,
-                           const void *frame)
+                              const struct memcapture_position *position, const void *return_address,
+                              const void *frame)
 {
 	return mr_trace_stack(capture, thread, position, return_address, frame);
 }
 
 static inline int track(struct memcapture_class *klass, const void *object, uint32_t level, bool traced,
-                        const struct memcapture_position *position, const void *return_address, const void *frame)
+                        const struct memcapture_position *position, const void *return_address,
+                        const void *frame)
 {
 	struct memcapture *const capture = klass->capture;
 	struct mr_thread *const thread = mr_thread_of(capture);
@@ -150,7 +154,8 @@ static inline int track(struct memcapture_class *klass, const void *object, uint
 	}
 }
 
-int memcapture_track_at(struct memcapture_class *klass, const void *object, struct memcapture_position position)
+int memcapture_track_at(struct memcapture_class *klass, const void *object,
+                        struct memcapture_position position)
 {
 	if (klass == NULL || object == NULL || !mr_tracker_alive(klass->capture))
 		return 0;
@@ -164,7 +169,8 @@ int memcapture_track_at(struct memcapture_class *klass, const void *object, stru
 }
 
 int memcapture_track_object_at(struct memcapture *capture, const void *object,
-                               const struct memcapture_class_options *options, struct memcapture_position position)
+                               const struct memcapture_class_options *options,
+                               struct memcapture_position position)
 {
 	if (capture == NULL || object == NULL || !mr_tracker_alive(capture))
 		return 0;
@@ -175,8 +181,8 @@ int memcapture_track_object_at(struct memcapture *capture, const void *object,
 	struct memcapture_class *const klass = mr_class_for_object(capture, options);
 	if (klass == NULL)
 		return MEMCAPTURE_ERR_NOMEM;
-	return track(klass, object, level < MR_TRACKER_LEVEL_MAX ? level : MR_TRACKER_LEVEL_MAX, options->trace != 0,
-	             &position, __builtin_return_address(0), __builtin_frame_address(0));
+	return track(klass, object, level < MR_TRACKER_LEVEL_MAX ? level : MR_TRACKER_LEVEL_MAX,
+	             options->trace != 0, &position, __builtin_return_address(0), __builtin_frame_address(0));
 }
 
 /* ---- Forgetting ---------------------------------------------------------------------- */
@@ -209,7 +215,8 @@ static bool die_during_snapshot(struct mr_operation *operation, struct mr_row *r
 	return true;
 }
 
-/* The object's row is free from here on, or as soon as a snapshot allows.  False: somebody holds the object. */
+/* The object's row is free from here on, or as soon as a snapshot allows.
+ * False: somebody holds the object. */
 static bool die(struct mr_operation *operation, struct mr_row *row, uint32_t index)
 {
 	struct mr_thread *const thread = operation->thread;
@@ -254,8 +261,8 @@ static inline bool slot_suffices(const struct memcapture *capture, uint32_t stat
 enum forget_result { FORGOTTEN, FORGET_AGAIN };
 
 /* The rest of forget(), for when the row must be looked at. */
-static MR_COLD enum forget_result forget_row(struct mr_operation *operation, uint32_t class_id, uint32_t state,
-                                          uint32_t reason, bool recorded, bool *kept)
+static MR_COLD enum forget_result forget_row(struct mr_operation *operation, uint32_t class_id,
+                                             uint32_t state, uint32_t reason, bool recorded, bool *kept)
 {
 	struct mr_thread *const thread = operation->thread;
 	const uint32_t index = mr_operation_row(operation);
@@ -283,7 +290,8 @@ static MR_COLD enum forget_result forget_row(struct mr_operation *operation, uin
 	return FORGOTTEN;
 }
 
-static inline void forget(struct memcapture *capture, struct mr_thread *thread, const void *object, uint32_t reason)
+static inline void forget(struct memcapture *capture, struct mr_thread *thread, const void *object,
+                          uint32_t reason)
 {
 	struct mr_operation operation;
 	bool kept = reason != MR_DEATH_FREED;
@@ -318,7 +326,8 @@ static inline void forget(struct memcapture *capture, struct mr_thread *thread, 
 	mr_operation_end(&operation);
 }
 
-void mr_object_forget(struct memcapture *capture, struct mr_thread *thread, const void *object, uint32_t reason)
+void mr_object_forget(struct memcapture *capture, struct mr_thread *thread, const void *object,
+                      uint32_t reason)
 {
 	forget(capture, thread, object, reason);
 }
@@ -349,4 +358,3 @@ void mr_object_detach_all(struct memcapture *capture)
 			                 MR_DEATH_DETACHED);
 	}
 }
-

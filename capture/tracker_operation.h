@@ -24,7 +24,7 @@ struct mr_operation {
 };
 
 static inline void mr_operation_begin(struct mr_operation *operation, struct memcapture *capture,
-                                   struct mr_thread *thread, const void *object)
+                                      struct mr_thread *thread, const void *object)
 {
 	operation->capture = capture;
 	operation->thread = thread;
@@ -80,6 +80,7 @@ bool mr_change_class_and_end(struct mr_operation *operation, const struct memcap
 
 /* ---- tracker_object.c ---- */
 
-void mr_object_forget(struct memcapture *capture, struct mr_thread *thread, const void *object, uint32_t reason);
+void mr_object_forget(struct memcapture *capture, struct mr_thread *thread, const void *object,
+                      uint32_t reason);
 
 #endif

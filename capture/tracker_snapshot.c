@@ -17,7 +17,7 @@
 #include "proc_memory.h"
 
 struct mr_snapshotter {
-	uint64_t number; /* of the last snapshot */
+	uint64_t number;             /* of the last snapshot */
 	struct mr_sizer *sizer;      /* NULL until something is walked */
 	struct mr_sizer *sizer_kept; /* for single objects that are forgotten; under keep_lock */
 	struct mr_lock keep_lock;
@@ -96,7 +96,8 @@ static void wait_for_busy(const struct memcapture *capture)
 {
 	for (const struct mr_thread *thread = atomic_load_explicit(&capture->threads, memory_order_acquire);
 	     thread != NULL; thread = thread->next) {
-		for (unsigned spin = 0; atomic_load_explicit(&thread->busy, memory_order_acquire) != 0; spin++) {
+		for (unsigned spin = 0; atomic_load_explicit(&thread->busy, memory_order_acquire) != 0;
+		     spin++) {
 			if (spin < 1000)
 				mr_cpu_relax();
 			else
@@ -108,8 +109,8 @@ static void wait_for_busy(const struct memcapture *capture)
 /* Rows of objects that were forgotten last still say LIVE: see struct mr_row_cache. */
 static void settle_rows(struct memcapture *capture)
 {
-	for (struct mr_thread *thread = atomic_load_explicit(&capture->threads, memory_order_acquire); thread != NULL;
-	     thread = thread->next) {
+	for (struct mr_thread *thread = atomic_load_explicit(&capture->threads, memory_order_acquire);
+	     thread != NULL; thread = thread->next) {
 		mr_spin_acquire(&thread->rows_lock);
 		mr_rows_settle(&capture->rows, &thread->rows, 0);
 		mr_spin_release(&thread->rows_lock);
@@ -157,7 +158,8 @@ static bool is_member(const struct mr_snapshotter *snapshotter, const struct mr_
 	/* The classes first: see change_class(). */
 	const uint32_t classes_early = atomic_load_explicit(&row->classes, memory_order_acquire);
 	const uint32_t control = settled_control(row);
-	const uint32_t mark = atomic_load_explicit(&snapshotter->capture->snapshot_mark, memory_order_relaxed);
+	const uint32_t mark =
+		atomic_load_explicit(&snapshotter->capture->snapshot_mark, memory_order_relaxed);
 
 	if ((control & MR_ROW_STATE) == MR_ROW_FREE || row->birth > snapshotter->ticks)
 		return false;
@@ -174,13 +176,15 @@ static bool is_member(const struct mr_snapshotter *snapshotter, const struct mr_
 /* Takes the FORCED bit off ROW, unless the class changed again after our moment. True: it was set. */
 static bool take_forced(const struct mr_snapshotter *snapshotter, struct mr_row *row)
 {
-	const uint32_t mark = atomic_load_explicit(&snapshotter->capture->snapshot_mark, memory_order_relaxed);
+	const uint32_t mark =
+		atomic_load_explicit(&snapshotter->capture->snapshot_mark, memory_order_relaxed);
 	uint32_t control = atomic_load_explicit(&row->control, memory_order_relaxed);
 
 	while ((control & MR_ROW_FORCED) != 0) {
 		if ((control >> MR_ROW_SNAPSHOT_SHIFT & 0xff) == mark)
 			return true;
-		if (atomic_compare_exchange_weak_explicit(&row->control, &control, control & ~(uint32_t)MR_ROW_FORCED,
+		if (atomic_compare_exchange_weak_explicit(&row->control, &control,
+		                                          control & ~(uint32_t)MR_ROW_FORCED,
 		                                          memory_order_relaxed, memory_order_relaxed))
 			return true;
 	}
@@ -191,10 +195,12 @@ static bool take_forced(const struct mr_snapshotter *snapshotter, struct mr_row 
 static inline void count(struct mr_snapshotter *snapshotter, struct mr_row *row, struct mr_class_sum *sum,
                          const struct mr_sized *sized, uint64_t hash)
 {
-	const bool changed = sized->size_bytes != row->size || hash >> 32 != row->hash >> 32 ||
-	                     (snapshotter->key && (sized->size_bytes != sum->size_logged || sized->referent_count > 0 ||
-	                                           sized->flat_bytes != sized->size_bytes));
-	const bool forced = MR_UNLIKELY((atomic_load_explicit(&row->control, memory_order_relaxed) & MR_ROW_FORCED) != 0) &&
+	const bool changed =
+		sized->size_bytes != row->size || hash >> 32 != row->hash >> 32 ||
+		(snapshotter->key && (sized->size_bytes != sum->size_logged || sized->referent_count > 0 ||
+	                              sized->flat_bytes != sized->size_bytes));
+	const bool forced = MR_UNLIKELY((atomic_load_explicit(&row->control, memory_order_relaxed) &
+	                                 MR_ROW_FORCED) != 0) &&
 	                    take_forced(snapshotter, row);
 
 	mr_class_sum_add(sum, sized->size_bytes, sized->flat_bytes);
@@ -261,9 +267,11 @@ static void mark_all(struct mr_snapshotter *snapshotter)
 
 		if ((atomic_load_explicit(&row->control, memory_order_acquire) & MR_ROW_STATE) != MR_ROW_LIVE)
 			continue;
-		const void *const object = (const void *)(uintptr_t)atomic_load_explicit(&row->address, memory_order_relaxed);
+		const void *const object =
+			(const void *)(uintptr_t)atomic_load_explicit(&row->address, memory_order_relaxed);
 		if (mr_sizer_mark(snapshotter->sizer, object) < 0) {
-			mr_fail(&snapshotter->failure, MR_ERR_NOMEM, "out of memory for a snapshot: shared memory may count twice");
+			mr_fail(&snapshotter->failure, MR_ERR_NOMEM,
+			        "out of memory for a snapshot: shared memory may count twice");
 			return;
 		}
 	}
@@ -294,8 +302,8 @@ static uint64_t hash_sized(const struct mr_sized *sized)
 }
 
 /* Writes how the object shows itself, when that has changed; gives the hash of the text. */
-static uint64_t describe(struct mr_snapshotter *snapshotter, const struct mr_row *row, memcapture_describe *function,
-                         const void *object)
+static uint64_t describe(struct mr_snapshotter *snapshotter, const struct mr_row *row,
+                         memcapture_describe *function, const void *object)
 {
 	char text[MR_TRACKER_LABEL_MAX] = "";
 	uint64_t hash = 1;
@@ -307,7 +315,8 @@ static uint64_t describe(struct mr_snapshotter *snapshotter, const struct mr_row
 		hash = mix(hash, (uint8_t)text[i]);
 	hash >>= 32;
 	if (len > 0 && (uint32_t)hash != (uint32_t)row->hash)
-		mr_snapshot_rows_put_label(&snapshotter->rows, row->id, mr_names_passing(snapshotter->capture, text, len));
+		mr_snapshot_rows_put_label(&snapshotter->rows, row->id,
+		                           mr_names_passing(snapshotter->capture, text, len));
 	return hash;
 }
 
@@ -315,16 +324,20 @@ static uint64_t describe(struct mr_snapshotter *snapshotter, const struct mr_row
 static void size_held(struct mr_snapshotter *snapshotter, struct mr_row *row, uint32_t class_id)
 {
 	struct memcapture *const capture = snapshotter->capture;
-	const void *const object = (const void *)(uintptr_t)atomic_load_explicit(&row->address, memory_order_relaxed);
+	const void *const object =
+		(const void *)(uintptr_t)atomic_load_explicit(&row->address, memory_order_relaxed);
 	const uint32_t class_now = atomic_load_explicit(&row->classes, memory_order_acquire) & 0xffff;
 	const struct memcapture_class *const klass = mr_tracker_class(capture, class_now);
-	const struct memcapture_layout *const layout = atomic_load_explicit(&klass->layout, memory_order_acquire);
+	const struct memcapture_layout *const layout =
+		atomic_load_explicit(&klass->layout, memory_order_acquire);
 	memcapture_describe *const function = atomic_load_explicit(&klass->describe, memory_order_acquire);
-	const unsigned level = atomic_load_explicit(&row->control, memory_order_relaxed) >> MR_ROW_LEVEL_SHIFT & 0xff;
+	const unsigned level =
+		atomic_load_explicit(&row->control, memory_order_relaxed) >> MR_ROW_LEVEL_SHIFT & 0xff;
 	struct mr_sized sized = { 0 };
 
 	if (layout != NULL && mr_sizer_size(snapshotter->sizer, object, layout, level, &sized) < 0) {
-		mr_fail(&snapshotter->failure, MR_ERR_NOMEM, "out of memory for a snapshot: not every object was sized");
+		mr_fail(&snapshotter->failure, MR_ERR_NOMEM,
+		        "out of memory for a snapshot: not every object was sized");
 		sized = (struct mr_sized){ .size_bytes = row->size, .flat_bytes = row->size };
 	}
 	uint64_t hash = hash_sized(&sized);
@@ -384,13 +397,15 @@ static void count_walked(struct mr_snapshotter *snapshotter)
 	size_t order_count = 0;
 	struct mr_order *order = NULL;
 
-	if (snapshotter->sizer == NULL && mr_sizer_new(&snapshotter->sizer, &paths, &snapshotter->failure) < 0) {
+	if (snapshotter->sizer == NULL &&
+	    mr_sizer_new(&snapshotter->sizer, &paths, &snapshotter->failure) < 0) {
 		/* Objects keep the sizes that they had, so that sums and rows agree. */
 		for (uint32_t index = 0; index < used; index++) {
 			struct mr_row *const row = mr_rows_at(&snapshotter->capture->rows, index);
 			uint32_t class_id;
 
-			if (is_member(snapshotter, row, &class_id) && class_id <= snapshotter->totals.class_count &&
+			if (is_member(snapshotter, row, &class_id) &&
+			    class_id <= snapshotter->totals.class_count &&
 			    snapshotter->totals.classes[class_id].walked)
 				count_dead(snapshotter, row, &snapshotter->totals.classes[class_id]);
 		}
@@ -399,7 +414,8 @@ static void count_walked(struct mr_snapshotter *snapshotter)
 	if (!snapshotter->walked_sorted) {
 		order = order_walked(snapshotter, &order_count);
 		if (order == NULL)
-			mr_fail(&snapshotter->failure, MR_ERR_NOMEM, "out of memory for a snapshot: not sized in order of birth");
+			mr_fail(&snapshotter->failure, MR_ERR_NOMEM,
+			        "out of memory for a snapshot: not sized in order of birth");
 	}
 	mark_all(snapshotter);
 	if (order != NULL) {
@@ -421,7 +437,8 @@ static void write_summary(struct mr_snapshotter *snapshotter, const char *descri
 	struct memcapture *const capture = snapshotter->capture;
 	const uint64_t time_ns = snapshotter->rows.time_ns;
 	const uint64_t span[4] = { time_ns, time_ns, snapshotter->number, snapshotter->number };
-	const uint32_t text = description != NULL ? mr_names_passing(capture, description, strlen(description)) : 0;
+	const uint32_t text =
+		description != NULL ? mr_names_passing(capture, description, strlen(description)) : 0;
 	const struct mr_class_sum *const sums = snapshotter->totals.classes;
 	struct mr_buffer buffer = { 0 };
 	struct mr_block_writer block;
@@ -503,7 +520,8 @@ int mr_snapshot_take(struct memcapture *capture, const char *description, unsign
 	if (capture->flusher == NULL)
 		mr_clock_adjust(capture->channel->header);
 	if (snapshotter->totals.failed)
-		mr_fail(&snapshotter->failure, MR_ERR_NOMEM, "out of memory for a snapshot: referents are not summed up");
+		mr_fail(&snapshotter->failure, MR_ERR_NOMEM,
+		        "out of memory for a snapshot: referents are not summed up");
 
 	const struct mr_error failure = snapshotter->failure;
 	mr_lock_release(&capture->snapshot_lock);
@@ -530,7 +548,8 @@ static bool is_tracked(void *context, const void *address)
 	uint32_t at;
 
 	mr_spin_acquire(&shard->lock);
-	const bool found = shard->slots != NULL && mr_map_find(shard, hash, (uint64_t)(uintptr_t)address, &at);
+	const bool found =
+		shard->slots != NULL && mr_map_find(shard, hash, (uint64_t)(uintptr_t)address, &at);
 	mr_spin_release(&shard->lock);
 	return found;
 }
@@ -553,10 +572,13 @@ static void keep(struct memcapture *capture, const struct mr_row *row, struct mr
 	struct mr_snapshot_rows *const rows = snapshotter->rows_kept;
 	const uint32_t class_id = atomic_load_explicit(&row->classes, memory_order_acquire) & 0xffff;
 	const struct memcapture_class *const klass = mr_tracker_class(capture, class_id);
-	const struct memcapture_layout *const layout = atomic_load_explicit(&klass->layout, memory_order_acquire);
+	const struct memcapture_layout *const layout =
+		atomic_load_explicit(&klass->layout, memory_order_acquire);
 	memcapture_describe *const function = atomic_load_explicit(&klass->describe, memory_order_acquire);
-	const void *const object = (const void *)(uintptr_t)atomic_load_explicit(&row->address, memory_order_relaxed);
-	const unsigned level = atomic_load_explicit(&row->control, memory_order_relaxed) >> MR_ROW_LEVEL_SHIFT & 0xff;
+	const void *const object =
+		(const void *)(uintptr_t)atomic_load_explicit(&row->address, memory_order_relaxed);
+	const unsigned level =
+		atomic_load_explicit(&row->control, memory_order_relaxed) >> MR_ROW_LEVEL_SHIFT & 0xff;
 	struct mr_sizer *const sizer = sizer_for_kept(capture, err);
 	struct mr_sized sized = { 0 };
 
@@ -575,7 +597,8 @@ static void keep(struct memcapture *capture, const struct mr_row *row, struct mr
 		function(object, text, sizeof(text));
 		text[sizeof(text) - 1] = '\0';
 		if (text[0] != '\0')
-			mr_snapshot_rows_put_label(rows, row->id, mr_names_passing(capture, text, strlen(text)));
+			mr_snapshot_rows_put_label(rows, row->id,
+			                           mr_names_passing(capture, text, strlen(text)));
 	}
 	mr_snapshot_rows_flush(rows);
 	mr_sizer_clear(sizer);

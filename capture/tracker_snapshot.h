@@ -11,7 +11,7 @@
 
 /* ---- Rows of sizes, referents and labels, gathered until they fill a block ------- */
 
-#define MR_SNAPSHOT_SIZES 4096u     /* rows whose worst encoding still fits MR_CHANNEL_BLOCK_MAX */
+#define MR_SNAPSHOT_SIZES 4096u /* rows whose worst encoding still fits MR_CHANNEL_BLOCK_MAX */
 #define MR_SNAPSHOT_REFERENTS 4096u
 #define MR_SNAPSHOT_LABELS 1024u
 
@@ -73,7 +73,8 @@ struct mr_snapshot_totals {
 	struct mr_class_sum *classes; /* by id */
 	size_t class_capacity;
 	uint32_t class_count;
-	struct mr_referent_sum *referents; /* open addressing by class and path, at most half full; 0 class: empty */
+	struct mr_referent_sum
+		*referents; /* open addressing by class and path, at most half full; 0 class: empty */
 	size_t referent_capacity;
 	size_t referent_count;
 	uint32_t guess_class; /* objects of a class mostly have the same paths in the same order */
@@ -85,8 +86,8 @@ bool mr_snapshot_totals_begin(struct mr_snapshot_totals *totals, struct memcaptu
 void mr_snapshot_totals_release(struct mr_snapshot_totals *totals);
 void mr_snapshot_totals_referents(struct mr_snapshot_totals *totals, uint32_t class_id,
                                   const struct mr_sized *sized);
-void mr_snapshot_totals_write(struct mr_snapshot_totals *totals, struct memcapture *capture, uint64_t snapshot,
-                              uint64_t time_ns);
+void mr_snapshot_totals_write(struct mr_snapshot_totals *totals, struct memcapture *capture,
+                              uint64_t snapshot, uint64_t time_ns);
 uint64_t mr_snapshot_totals_memory(const struct mr_snapshot_totals *totals);
 
 static inline void mr_class_sum_add(struct mr_class_sum *sum, uint64_t size, uint64_t flat)

@@ -94,7 +94,9 @@ static struct mr_thread *adopt(struct memcapture *capture)
 			thread->defined = false;
 			thread->held_row = 0;
 			thread->tid = (uint32_t)syscall(SYS_gettid);
-			thread->number = atomic_fetch_add_explicit(&capture->thread_count, 1, memory_order_relaxed) + 1;
+			thread->number =
+				atomic_fetch_add_explicit(&capture->thread_count, 1, memory_order_relaxed) +
+				1;
 			break;
 		}
 	}
@@ -111,7 +113,8 @@ static struct mr_thread *make(struct memcapture *capture)
 	if (memory == NULL)
 		return NULL;
 	struct mr_thread *const thread = (struct mr_thread *)(((uintptr_t)memory + 63) & ~(uintptr_t)63);
-	struct mr_ring *const ring = mr_channel_take_ring(capture->channel, MR_RING_EVENTS, RING_BYTES, &index);
+	struct mr_ring *const ring =
+		mr_channel_take_ring(capture->channel, MR_RING_EVENTS, RING_BYTES, &index);
 	if (ring == NULL) {
 		mr_free(memory);
 		return NULL;
@@ -149,8 +152,10 @@ struct mr_thread *mr_thread_find(struct memcapture *capture)
 		thread = make(capture);
 	if (thread == NULL) {
 		mr_free(membership);
-		const struct mr_error err = { .code = MR_ERR_LIMIT,
-			                      .message = "no memory for the events of another thread, or too many threads" };
+		const struct mr_error err = {
+			.code = MR_ERR_LIMIT,
+			.message = "no memory for the events of another thread, or too many threads"
+		};
 		mr_tracker_fail(capture, &err);
 		return NULL;
 	}
@@ -194,7 +199,8 @@ bool mr_thread_grow_counts(struct mr_thread *thread, uint32_t class_id)
 	/* Whoever adds the counts up holds the lock as well. */
 	mr_lock_acquire(&thread->capture->thread_lock);
 	for (uint32_t i = 0; i < thread->counts_capacity; i++)
-		atomic_store_explicit(&grown[i], atomic_load_explicit(&thread->counts[i], memory_order_relaxed),
+		atomic_store_explicit(&grown[i],
+		                      atomic_load_explicit(&thread->counts[i], memory_order_relaxed),
 		                      memory_order_relaxed);
 	mr_free((void *)thread->counts);
 	thread->counts = grown;

@@ -70,11 +70,13 @@ void log_rows_load(struct log_rows *rows, const struct log_content *content, enu
 
 	*rows = (struct log_rows){ 0 };
 	while (offset < content->len) {
-		require(mr_block_parse(content->data, content->len, &offset, &block, NULL) == 0, "a block is damaged");
+		require(mr_block_parse(content->data, content->len, &offset, &block, NULL) == 0,
+		        "a block is damaged");
 		if (block.kind != (unsigned)kind)
 			continue;
 		for (unsigned id = 1; id <= MR_BLOCK_COLUMNS_MAX; id++) {
-			rows->columns[id] = grow(rows->columns[id], (rows->count + block.rows) * sizeof(uint64_t));
+			rows->columns[id] =
+				grow(rows->columns[id], (rows->count + block.rows) * sizeof(uint64_t));
 			require(mr_block_decode(&block, id, rows->columns[id] + rows->count, NULL) == 0,
 			        "a column is damaged");
 		}
@@ -105,7 +107,8 @@ char *log_content_string(const struct log_content *content, uint64_t id)
 
 	require(text != NULL, "no memory");
 	while (offset < content->len) {
-		require(mr_block_parse(content->data, content->len, &offset, &block, NULL) == 0, "a block is damaged");
+		require(mr_block_parse(content->data, content->len, &offset, &block, NULL) == 0,
+		        "a block is damaged");
 		if (block.kind != MR_KIND_STRINGS || block.rows == 0)
 			continue;
 

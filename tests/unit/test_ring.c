@@ -37,7 +37,8 @@ static void begin(void)
 	cr_assert_not_null(memory);
 	mr_ring_writer_init(&ring, channel, memory, index);
 	cr_assert_eq(mr_log_writer_open(&log_writer, path, &header, NULL, &err), 0, "%s", err.message);
-	cr_assert_eq(mr_drain_new(&drain, channel, log_writer, mr_log_writer_add_stream(log_writer), &err), 0);
+	cr_assert_eq(mr_drain_new(&drain, channel, log_writer, mr_log_writer_add_stream(log_writer), &err),
+	             0);
 }
 
 static void end(struct log_content *content)
@@ -65,7 +66,8 @@ static bool append_birth(uint64_t object)
 {
 	if (!mr_ring_reserve_event(&ring))
 		return false;
-	const struct mr_record_birth birth = { .head = MR_RECORD_BIRTH | 3 << 4 | (uint32_t)(object >> 32) << 12,
+	const struct mr_record_birth birth = { .head = MR_RECORD_BIRTH | 3 << 4 |
+		                                       (uint32_t)(object >> 32) << 12,
 		                               .object_low = (uint32_t)object,
 		                               .ticks = object,
 		                               .address = object * 8,

@@ -74,7 +74,8 @@ static void assert_text(const struct log_content *content, uint64_t id, const ch
 }
 
 /* The one row of KIND whose columns A and B are as given. */
-static size_t row_where(const struct log_rows *rows, unsigned a, uint64_t value_a, unsigned b, uint64_t value_b)
+static size_t row_where(const struct log_rows *rows, unsigned a, uint64_t value_a, unsigned b,
+                        uint64_t value_b)
 {
 	size_t found = SIZE_MAX;
 
@@ -128,9 +129,12 @@ Test(tracker, the_most_specialised_class__wins_in_either_order)
 	struct log_content content;
 	struct node nodes[3] = { { 0 } };
 	struct memcapture_class *const base = memcapture_track_class(capture, &flat_options);
-	struct memcapture_class_options options = { .name = "Derived", .layout = &flat_layout, .parent = base };
+	struct memcapture_class_options options = { .name = "Derived",
+		                                    .layout = &flat_layout,
+		                                    .parent = base };
 	struct memcapture_class *const middle = memcapture_track_class(capture, &options);
-	options = (struct memcapture_class_options){ .name = "Leaf", .layout = &flat_layout, .parent = middle };
+	options =
+		(struct memcapture_class_options){ .name = "Leaf", .layout = &flat_layout, .parent = middle };
 	struct memcapture_class *const leaf = memcapture_track_class(capture, &options);
 	options = (struct memcapture_class_options){ .name = "Other", .layout = &flat_layout };
 	struct memcapture_class *const other = memcapture_track_class(capture, &options);
@@ -163,7 +167,9 @@ Test(tracker, the_most_specialised_class__wins_in_either_order)
 Test(tracker, a_class_that_would_be_its_own_ancestor__keeps_its_parent)
 {
 	struct memcapture_class *const base = memcapture_track_class(capture, &flat_options);
-	struct memcapture_class_options options = { .name = "Derived", .layout = &flat_layout, .parent = base };
+	struct memcapture_class_options options = { .name = "Derived",
+		                                    .layout = &flat_layout,
+		                                    .parent = base };
 	struct memcapture_class *const derived = memcapture_track_class(capture, &options);
 	struct node node = { 0 };
 
@@ -487,10 +493,14 @@ Test(tracker, sizes__are_written_when_they_change_and_in_key_snapshots)
 	struct log_rows snapshots = rows_of(&content, MR_KIND_SNAPSHOTS);
 	/* 1: both that are not of the class's size; 2 and 3: one; 17: both again. */
 	cr_assert_eq(sizes.count, 6);
-	cr_assert_neq(row_where(&sizes, MR_SIZES_SNAPSHOT, 2, MR_SIZES_SIZE, sizeof(struct node) + 200), SIZE_MAX);
-	cr_assert_neq(row_where(&sizes, MR_SIZES_SNAPSHOT, 3, MR_SIZES_SIZE, sizeof(struct node) + 300), SIZE_MAX);
-	cr_assert_neq(row_where(&sizes, MR_SIZES_SNAPSHOT, 17, MR_SIZES_SIZE, sizeof(struct node) + 300), SIZE_MAX);
-	cr_assert_neq(row_where(&sizes, MR_SIZES_SNAPSHOT, 17, MR_SIZES_SIZE, sizeof(struct node) + 10), SIZE_MAX);
+	cr_assert_neq(row_where(&sizes, MR_SIZES_SNAPSHOT, 2, MR_SIZES_SIZE, sizeof(struct node) + 200),
+	              SIZE_MAX);
+	cr_assert_neq(row_where(&sizes, MR_SIZES_SNAPSHOT, 3, MR_SIZES_SIZE, sizeof(struct node) + 300),
+	              SIZE_MAX);
+	cr_assert_neq(row_where(&sizes, MR_SIZES_SNAPSHOT, 17, MR_SIZES_SIZE, sizeof(struct node) + 300),
+	              SIZE_MAX);
+	cr_assert_neq(row_where(&sizes, MR_SIZES_SNAPSHOT, 17, MR_SIZES_SIZE, sizeof(struct node) + 10),
+	              SIZE_MAX);
 	for (size_t i = 0; i < 18; i++) {
 		const uint64_t key = snapshots.columns[MR_SNAPSHOTS_FLAGS][i] & MR_SNAPSHOT_KEY;
 
@@ -498,7 +508,8 @@ Test(tracker, sizes__are_written_when_they_change_and_in_key_snapshots)
 		cr_assert_eq(totals.columns[MR_CLASS_TOTALS_COUNT][i], 3);
 		cr_assert_eq(totals.columns[MR_CLASS_TOTALS_FLAT][i], 3 * sizeof(struct node));
 		cr_assert_eq(totals.columns[MR_CLASS_TOTALS_MIN][i], sizeof(struct node));
-		cr_assert_eq(totals.columns[MR_CLASS_TOTALS_SIZE][i], snapshots.columns[MR_SNAPSHOTS_SIZE][i]);
+		cr_assert_eq(totals.columns[MR_CLASS_TOTALS_SIZE][i],
+		             snapshots.columns[MR_SNAPSHOTS_SIZE][i]);
 	}
 	cr_assert_eq(totals.columns[MR_CLASS_TOTALS_MAX][17], sizeof(struct node) + 300);
 	log_rows_release(&sizes);
@@ -760,144 +771,4 @@ Test(tracker, marks__have_a_time_a_text_and_a_thread)
 	log_rows_release(&marks);
 	log_rows_release(&threads);
 	log_content_release(&content);
-}
-
-/* ---- The stream ------------------------------------------------------------------------------------ */
-
-Test(tracker, the_log__says_which_process_it_is_of_and_how_it_ended)
-{
-	struct log_content content;
-
-	finish(&content);
-	struct log_rows streams = rows_of(&content, MR_KIND_STREAM);
-	struct log_rows process = rows_of(&content, MR_KIND_PROCESS);
-	struct log_rows ends = rows_of(&content, MR_KIND_END);
-	struct log_rows counters = rows_of(&content, MR_KIND_COUNTERS);
-	struct log_rows samples = rows_of(&content, MR_KIND_SAMPLES);
-	cr_assert_eq(streams.count, 1);
-	cr_assert_eq(streams.columns[MR_STREAM_PID][0], (uint64_t)getpid());
-	cr_assert_eq(streams.columns[MR_STREAM_SOURCE][0], MR_SOURCE_TRACKER);
-	cr_assert_gt(streams.columns[MR_STREAM_START_TICKS][0], 0);
-	cr_assert_eq(process.count, 1);
-	cr_assert_eq(process.columns[MR_PROCESS_PARENT_PID][0], (uint64_t)getppid());
-	char *const executable = log_content_string(&content, process.columns[MR_PROCESS_EXECUTABLE][0]);
-	cr_assert_not_null(strstr(executable, "test_tracker"));
-	free(executable);
-	cr_assert_eq(ends.columns[MR_END_REASON][0], MR_END_CLOSED);
-	cr_assert_gt(counters.count, 5);
-	cr_assert_gt(samples.count, 0);
-	log_rows_release(&streams);
-	log_rows_release(&process);
-	log_rows_release(&ends);
-	log_rows_release(&counters);
-	log_rows_release(&samples);
-	log_content_release(&content);
-}
-
-Test(tracker, names_of_any_length__are_taken_and_cut)
-{
-	enum { LONG = 1 << 20 };
-	struct log_content content;
-	char *const name = malloc(LONG);
-	struct node node = { 0 };
-
-	cr_assert_not_null(name);
-	memset(name, 'n', LONG);
-	name[LONG - 1] = '\0';
-	const struct memcapture_class_options options = { .name = name, .layout = &flat_layout };
-	memcapture_track(memcapture_track_class(capture, &options), &node);
-	cr_assert_eq(memcapture_snapshot(capture, name), 0);
-	cr_assert_eq(memcapture_mark(capture, name), 0);
-	finish(&content);
-	struct log_rows marks = rows_of(&content, MR_KIND_MARKS);
-	char *const text = log_content_string(&content, marks.columns[MR_MARKS_TEXT][0]);
-	cr_assert_eq(strlen(text), 64u << 10);
-	free(text);
-	free(name);
-	log_rows_release(&marks);
-	log_content_release(&content);
-}
-
-Test(tracker, a_null_capture__is_taken_by_every_call)
-{
-	struct node node = { 0 };
-
-	cr_assert_eq(memcapture_close(capture, NULL), 0);
-	unlink(path);
-	setenv("MEMCAPTURE_LOG", "off", 1);
-	cr_assert_eq(memcapture_open(&capture, path, NULL), 0);
-	cr_assert_null(capture);
-	struct memcapture_class *const klass = memcapture_track_class(capture, &flat_options);
-	cr_assert_null(klass);
-	cr_assert_eq(memcapture_track(klass, &node), 0);
-	cr_assert_eq(memcapture_track_object(capture, &node, &flat_options), 0);
-	cr_assert_eq(memcapture_morph(klass, &node), 0);
-	cr_assert_eq(memcapture_move(capture, &node, &node + 1), 0);
-	cr_assert_eq(memcapture_track_change(capture, &node, 1), 0);
-	memcapture_forget(capture, &node);
-	memcapture_hold(capture, &node);
-	memcapture_release(capture, &node);
-	memcapture_detach_class(klass);
-	memcapture_detach_all_classes(capture);
-	memcapture_detach_all(capture);
-	cr_assert_eq(memcapture_clear(capture, NULL), 0);
-	cr_assert_eq(memcapture_snapshot(capture, "none"), 0);
-	cr_assert_eq(memcapture_mark(capture, "none"), 0);
-	cr_assert_eq(memcapture_start_periodic_snapshots(capture, 1), 0);
-	memcapture_stop_periodic_snapshots(capture);
-	cr_assert_eq(memcapture_count(capture, klass), 0);
-	cr_assert_eq(memcapture_status(capture, NULL), 0);
-	cr_assert_eq(memcapture_close(capture, NULL), 0);
-}
-
-Test(tracker, the_environment__names_another_file)
-{
-	struct memcapture_error error;
-	char pattern[64];
-	char expected[64];
-
-	cr_assert_eq(memcapture_close(capture, NULL), 0);
-	unlink(path);
-	snprintf(pattern, sizeof(pattern), "/tmp/test_tracker_%%p_env.dat");
-	snprintf(expected, sizeof(expected), "/tmp/test_tracker_%d_env.dat", (int)getpid());
-	setenv("MEMCAPTURE_LOG", pattern, 1);
-	cr_assert_eq(memcapture_open(&capture, path, &error), 0, "%s", error.message);
-	cr_assert_eq(memcapture_close(capture, NULL), 0);
-	cr_assert_eq(unlink(expected), 0);
-	cr_assert_lt(unlink(path), 0);
-}
-
-Test(tracker, a_log_that_cannot_be_created__is_an_error_with_a_sentence)
-{
-	struct memcapture *other;
-	struct memcapture_error error;
-
-	cr_assert_eq(memcapture_open(&other, "/nowhere/at/all.dat", &error), MEMCAPTURE_ERR_WRITE);
-	cr_assert_null(other);
-	cr_assert_not_null(strstr(error.message, "/nowhere/at/all.dat"));
-	cr_assert_eq(memcapture_open(NULL, path, NULL), MEMCAPTURE_ERR_ARG);
-	cr_assert_eq(memcapture_close(capture, NULL), 0);
-	unlink(path);
-}
-
-Test(tracker, a_full_disk__is_told_and_hurts_nobody)
-{
-	enum { COUNT = 50000 };
-	static struct node nodes[COUNT];
-	struct memcapture *full = NULL;
-	struct memcapture_error error;
-
-	cr_assert_eq(memcapture_close(capture, NULL), 0);
-	unlink(path);
-	/* Writing the header fails already, or the first frame does. */
-	if (memcapture_open(&full, "/dev/full", &error) == 0) {
-		struct memcapture_class *const klass = memcapture_track_class(full, &flat_options);
-
-		for (size_t i = 0; i < COUNT; i++)
-			memcapture_track(klass, &nodes[i]);
-		cr_assert_eq(memcapture_snapshot(full, NULL), 0);
-		cr_assert_eq(memcapture_close(full, &error), MEMCAPTURE_ERR_WRITE);
-	}
-	cr_assert_eq(error.code, MEMCAPTURE_ERR_WRITE);
-	cr_assert_not_null(strstr(error.message, "/dev/full"));
 }
