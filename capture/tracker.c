@@ -330,6 +330,7 @@ int memcapture_close(struct memcapture *capture, struct memcapture_error *error)
 	finish(capture, MR_END_CLOSED);
 	err = capture->failure;
 	release(capture);
+	mr_thread_forget_closed();
 	return give_error(error, &err);
 }
 

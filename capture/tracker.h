@@ -196,6 +196,8 @@ static inline struct mr_thread *mr_thread_of(struct memcapture *capture)
 }
 
 void mr_thread_free_all(struct memcapture *capture);
+/* The calling thread drops what it has of captures that are closed. */
+void mr_thread_forget_closed(void);
 /* Makes room in THREAD->counts for CLASS_ID. */
 bool mr_thread_grow_counts(struct mr_thread *thread, uint32_t class_id);
 /* Sets rows free that died during a snapshot; while IDLE and busy. */

@@ -133,12 +133,45 @@ static struct mr_thread *make(struct memcapture *capture)
 	return thread;
 }
 
+static void note_open(struct memcapture *capture, void *context)
+{
+	(void)capture;
+	*(bool *)context = true;
+}
+
+/* Lets go of memberships of captures that have been closed; what is left of the list. */
+static struct membership *prune(struct membership *first)
+{
+	struct membership **at = &first;
+
+	while (*at != NULL) {
+		struct membership *const membership = *at;
+		bool is_open = false;
+
+		mr_tracker_with(membership->serial, note_open, &is_open);
+		if (is_open) {
+			at = &membership->next;
+		} else {
+			*at = membership->next;
+			mr_free(membership);
+		}
+	}
+	return first;
+}
+
+void mr_thread_forget_closed(void)
+{
+	if (atomic_load_explicit(&key_state, memory_order_acquire) == 1 && pthread_getspecific(key) != NULL)
+		(void)pthread_setspecific(key, prune(pthread_getspecific(key)));
+	mr_thread_cache = (struct mr_thread_cache){ 0 };
+}
+
 struct mr_thread *mr_thread_find(struct memcapture *capture)
 {
 	if (!key_make())
 		return NULL;
 
-	struct membership *const first = pthread_getspecific(key);
+	struct membership *first = pthread_getspecific(key);
 	for (struct membership *membership = first; membership != NULL; membership = membership->next) {
 		if (membership->serial == capture->serial) {
 			mr_thread_cache = (struct mr_thread_cache){ capture->serial, membership->thread };
@@ -159,6 +192,7 @@ struct mr_thread *mr_thread_find(struct memcapture *capture)
 		mr_tracker_fail(capture, &err);
 		return NULL;
 	}
+	first = prune(first);
 	*membership = (struct membership){ .next = first, .serial = capture->serial, .thread = thread };
 	if (pthread_setspecific(key, membership) != 0) {
 		/* It cannot be told when this thread ends: its part is not used again. */
