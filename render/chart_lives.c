@@ -13,6 +13,7 @@
 #define TOP 4
 #define AXIS_ROW 24
 #define NAME_SHARE 0.32
+#define NAME_MAX 200
 
 double mr_lives_height(const struct mr_chart *chart)
 {
@@ -40,7 +41,7 @@ static void draw_life(const struct mr_plot *plot, struct mr_canvas *canvas, cons
 void mr_lives_draw(const struct mr_chart *chart, struct mr_canvas *canvas)
 {
 	const struct mr_lives *lives = &chart->of.lives;
-	const double left = floor(chart->width * NAME_SHARE);
+	const double left = floor(fmin(chart->width * NAME_SHARE, NAME_MAX));
 	const struct mr_plot plot = { .left = left,
 		                      .top = TOP,
 		                      .width = chart->width - left - 12,

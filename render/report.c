@@ -157,9 +157,10 @@ int mr_report_fill(struct memreport *report, size_t limit, struct mr_page **page
 	fill_page(report, root);
 	for (size_t i = 0; i < MR_ARRAY_LEN(page_sections) && status == 0; i++)
 		status = page_sections[i](&view, root, err);
-	/* Runs beyond the limit are in the overview only. */
-	for (size_t i = 0; i < report->data.run_count && i < limit && status == 0; i++)
-		status = fill_run(root, &view, &report->data.runs[i], err);
+	/* The others are rows of the overview only. */
+	for (size_t i = 0; i < report->data.run_count && status == 0; i++)
+		if (mr_section_run_is_shown(&view, &report->data.runs[i]))
+			status = fill_run(root, &view, &report->data.runs[i], err);
 	if (status == 0)
 		status = mr_page_status(made, err);
 	if (status < 0) {

@@ -25,7 +25,8 @@ static int index_grow(struct mr_report_run *run, struct mr_error *err)
 {
 	const size_t size = run->class_index_size ? run->class_index_size * 2 : 64;
 	uint32_t *index = mr_alloc(size * sizeof(*index));
-	MR_FAIL_IF(!index, err, MR_ERR_NOMEM, "no memory for %zu classes", run->class_count);
+	if (!index)
+		return mr_fail(err, MR_ERR_NOMEM, "no memory for %zu classes", run->class_count);
 	for (size_t i = 0; i < run->class_count; i++) {
 		size_t slot = hash_of(run->classes[i].name) & (size - 1);
 		while (index[slot])
@@ -403,7 +404,9 @@ int mr_report_details_read(struct mr_report_data *data, size_t run_max, size_t c
                            struct mr_error *err)
 {
 	size_t capacity = 0;
-	for (size_t r = 0; r < data->run_count && r < run_max; r++)
+	for (size_t r = 0; r < data->run_count; r++) {
+		if (data->runs[r].rank >= run_max)
+			continue;
 		for (size_t i = 0; i < data->runs[r].followed && i < class_max; i++) {
 			const struct mr_report_class *class = &data->runs[r].classes[i];
 			for (size_t k = 0; k < class->largest_count && k < object_max; k++) {
@@ -413,6 +416,7 @@ int mr_report_details_read(struct mr_report_data *data, size_t run_max, size_t c
 				data->detail_rows[data->detail_count++] = class->largest[k].row;
 			}
 		}
+	}
 	if (data->detail_count == 0)
 		return 0;
 	qsort(data->detail_rows, data->detail_count, sizeof(size_t), by_row);

@@ -7,6 +7,9 @@
 
 #include "report_classes.h"
 
+#include <stdlib.h>
+#include <time.h>
+
 /* ---- Runs -------------------------------------------------------------------- */
 
 static int read_runs(struct mr_report_data *data, struct mr_error *err)
@@ -180,6 +183,94 @@ static int read_marks(struct mr_report_data *data, struct mr_error *err)
 	return 0;
 }
 
+/* ---- What matters ------------------------------------------------------------------- */
+
+/* "2026-01-31T10:00:00.123Z" in milliseconds since 1970; 0 for what is no time. */
+static uint64_t milliseconds_of(const char *text)
+{
+	struct tm parts = { 0 };
+	unsigned milliseconds = 0;
+	if (sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d.%3u", &parts.tm_year, &parts.tm_mon, &parts.tm_mday,
+	           &parts.tm_hour, &parts.tm_min, &parts.tm_sec, &milliseconds) < 6)
+		return 0;
+	parts.tm_year -= 1900;
+	parts.tm_mon -= 1;
+	const time_t seconds = timegm(&parts);
+	return seconds < 0 ? 0 : (uint64_t)seconds * 1000 + milliseconds;
+}
+
+static void set_offsets(struct mr_report_data *data)
+{
+	uint64_t first = UINT64_MAX;
+	for (size_t i = 0; i < data->run_count; i++) {
+		const uint64_t start = milliseconds_of(data->runs[i].start);
+		first = start > 0 && start < first ? start : first;
+	}
+	for (size_t i = 0; i < data->run_count; i++) {
+		const uint64_t start = milliseconds_of(data->runs[i].start);
+		data->runs[i].offset_ns = start > first ? (start - first) * 1000000 : 0;
+	}
+}
+
+static uint64_t or_zero(uint64_t number)
+{
+	return number == MR_NO_VALUE ? 0 : number;
+}
+
+/* Runs with tracked objects, then by memory, then by time. */
+static int by_weight(const void *a, const void *b)
+{
+	const struct mr_report_run *one = *(struct mr_report_run *const *)a,
+				   *two = *(struct mr_report_run *const *)b;
+	if ((one->objects_total > 0) != (two->objects_total > 0))
+		return one->objects_total > 0 ? -1 : 1;
+	if (or_zero(one->rss_max) != or_zero(two->rss_max))
+		return or_zero(one->rss_max) > or_zero(two->rss_max) ? -1 : 1;
+	if (one->duration_ns != two->duration_ns)
+		return one->duration_ns > two->duration_ns ? -1 : 1;
+	return one->id < two->id ? -1 : 1;
+}
+
+/* A run that claims to come before the one that started it has no parent here, so that there is no cycle. */
+static void link_tree(struct mr_report_data *data)
+{
+	for (size_t i = 0; i < data->run_count; i++) {
+		struct mr_report_run *run = &data->runs[i];
+		const struct mr_report_run *parent =
+			run->parent == MR_NO_VALUE ? NULL : mr_report_run_find(data, run->parent);
+		run->parent_index = parent && parent < run ? (size_t)(parent - data->runs) : MR_NO_RUN;
+		run->first_child = run->next_sibling = MR_NO_RUN;
+	}
+	for (size_t i = data->run_count; i-- > 0;) {
+		struct mr_report_run *run = &data->runs[i];
+		if (run->parent_index == MR_NO_RUN)
+			continue;
+		run->next_sibling = data->runs[run->parent_index].first_child;
+		data->runs[run->parent_index].first_child = i;
+	}
+}
+
+/* The first run is the command itself, whatever it weighs. */
+static int rank_runs(struct mr_report_data *data, struct mr_error *err)
+{
+	struct mr_report_run **order = mr_alloc((data->run_count + 1) * sizeof(struct mr_report_run *));
+	MR_FAIL_IF(!order, err, MR_ERR_NOMEM, "no memory for %zu runs", data->run_count);
+	for (size_t i = 0; i < data->run_count; i++)
+		order[i] = &data->runs[i];
+	if (data->run_count > 2)
+		qsort(order + 1, data->run_count - 1, sizeof(struct mr_report_run *), by_weight);
+	for (size_t i = 0; i < data->run_count; i++) {
+		struct mr_report_run *run = order[i];
+		run->rank = i;
+		run->has_part = i == 0 || run->snapshot_count > 0 || run->objects_total > 0 ||
+		                run->samples.count > 1 || run->mark_count > 0;
+	}
+	mr_free(order);
+	set_offsets(data);
+	link_tree(data);
+	return 0;
+}
+
 /* ---- All of it ---------------------------------------------------------------------- */
 
 /* Tables whose rows are all looked at, and the columns of them that are.  Objects
@@ -229,7 +320,8 @@ int mr_report_data_init(struct mr_report_data *data, struct memstats_log *log, s
 	MR_TRY(read_snapshots(data, err));
 	MR_TRY(read_samples(data, err));
 	MR_TRY(read_marks(data, err));
-	return mr_report_classes_read(data, err);
+	MR_TRY(mr_report_classes_read(data, err));
+	return rank_runs(data, err);
 }
 
 static void release_run(struct mr_report_run *run)

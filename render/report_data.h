@@ -16,6 +16,8 @@
 
 #define MR_NO_VALUE UINT64_MAX /* an optional number that is not there */
 
+#define MR_NO_RUN SIZE_MAX
+
 #define MR_REPORT_CLASSES_MAX 64 /* classes of a run that are followed through time */
 #define MR_REPORT_OBJECTS_MAX 64 /* largest objects kept of each of them */
 #define MR_REPORT_INSTANCES 240  /* points of a curve of instances */
@@ -90,6 +92,11 @@ struct mr_report_run {
 	uint64_t pid, parent, duration_ns, code; /* PARENT, CODE: MR_NO_VALUE */
 	const char *name, *command, *start, *exit, *end, *file;
 	uint64_t rss_max; /* MR_NO_VALUE when unknown */
+	/* In the tree of processes; MR_NO_RUN for none. A parent comes before its children. */
+	size_t parent_index, first_child, next_sibling;
+	size_t rank;        /* 0 for the one that matters most: where not all are shown, the first are */
+	uint64_t offset_ns; /* its start, from that of the earliest run */
+	bool has_part;      /* there is more to say of it than a row of a table has */
 	struct mr_report_snapshot *snapshots;
 	size_t snapshot_count, snapshot_capacity;
 	struct mr_report_class *classes; /* by size_max, largest first; the first FOLLOWED have curves */
@@ -137,7 +144,7 @@ int mr_report_data_init(struct mr_report_data *data, struct memstats_log *log, s
 void mr_report_data_release(struct mr_report_data *data);
 
 /* Reads the details of the OBJECT_MAX largest objects of each of the CLASS_MAX
- * largest classes of the first RUN_MAX runs, in one pass over the log. */
+ * largest classes of the RUN_MAX runs that matter most, in one pass over the log. */
 int mr_report_details_read(struct mr_report_data *data, size_t run_max, size_t class_max, size_t object_max,
                            struct mr_error *err) MR_MUST_CHECK;
 /* The details of the object in that row of the objects table; NULL when they were not read. */

@@ -46,6 +46,8 @@ MR_PAGE_SECTIONS(MR_SECTION_DECLARE)
 
 /* ---- Shared by sections (section_parts.c) ----------------------------------- */
 
+/* Whether a run has a part of the page of its own. */
+bool mr_section_run_is_shown(const struct mr_view *view, const struct mr_report_run *run);
 /* Widths at which charts are drawn; a page shrinks them where it is narrower. */
 #define MR_CHART_WIDE 1040
 #define MR_CHART_NARROW 350

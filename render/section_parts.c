@@ -6,6 +6,11 @@
 
 #include <math.h>
 
+bool mr_section_run_is_shown(const struct mr_view *view, const struct mr_report_run *run)
+{
+	return run->has_part && run->rank < view->limit;
+}
+
 struct mr_chart *mr_section_chart(struct mr_scope *scope, enum mr_chart_kind kind, double width)
 {
 	struct mr_chart *chart = mr_page_alloc(mr_scope_page(scope), sizeof(*chart));
