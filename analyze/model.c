@@ -60,7 +60,8 @@ static int stream_for(struct mr_loading *loading, uint32_t segment, uint64_t id,
 		loading->budget->streams_left--;
 
 		struct mr_stream_state *const made = mr_alloc(sizeof(*made));
-		if (made == NULL || MR_LIST_RESERVE(&state->streams, 1) < 0) {
+		if (made == NULL || mr_grow(&state->streams.items, &state->streams.capacity,
+		                            state->streams.count + 1, sizeof(struct mr_stream_state *)) < 0) {
 			mr_free(made);
 			return no_memory(err);
 		}

@@ -406,10 +406,10 @@ struct mr_states { /* of one object, by time: one state a snapshot that it is in
 	const struct mr_state *states;
 };
 
-/* The states of the objects ROWS (each at most once) of RUN in one pass over the log; *DETAILS has
+/* The states of the objects ROWS (each at most once) of RUN in one pass over the log; *STATES has
  * ROW_COUNT entries.  Freed as one with mr_details_free(). */
 int mr_model_details(struct mr_model *model, size_t run, const uint32_t *rows, size_t row_count,
-                     struct mr_states **details, struct mr_error *err) MR_MUST_CHECK;
-void mr_details_free(struct mr_states *details); /* NULL is fine */
+                     struct mr_states **states, struct mr_error *err) MR_MUST_CHECK;
+void mr_details_free(struct mr_states *states); /* NULL is fine */
 
 #endif

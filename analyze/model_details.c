@@ -227,9 +227,9 @@ static int pack(const struct details *details, struct mr_states **packed, struct
 	return 0;
 }
 
-void mr_details_free(struct mr_states *details)
+void mr_details_free(struct mr_states *states)
 {
-	mr_free(details);
+	mr_free(states);
 }
 
 static int choose(struct details *details, const struct mr_run *run, const uint32_t *rows, size_t row_count,
@@ -293,7 +293,7 @@ static int gather(struct mr_model *model, size_t run_index, struct details *deta
 }
 
 int mr_model_details(struct mr_model *model, size_t run_index, const uint32_t *rows, size_t row_count,
-                     struct mr_states **packed, struct mr_error *err)
+                     struct mr_states **states, struct mr_error *err)
 {
 	struct details details = { 0 };
 
@@ -305,7 +305,7 @@ int mr_model_details(struct mr_model *model, size_t run_index, const uint32_t *r
 	if (code == 0)
 		code = mr_model__take_notes(model, err);
 	if (code == 0)
-		code = pack(&details, packed, err);
+		code = pack(&details, states, err);
 	for (size_t i = 0; i < details.count; i++) {
 		mr_free(details.chosen[i].now.referents.items);
 		mr_free(details.chosen[i].final.referents.items);

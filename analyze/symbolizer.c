@@ -298,9 +298,8 @@ static const char *function_name(Dwarf_Die *die)
 	Dwarf_Attribute attribute;
 	const char *name = NULL;
 
-	if (dwarf_attr_integrate(die, DW_AT_linkage_name, &attribute) != NULL)
-		name = dwarf_formstring(&attribute);
-	else if (dwarf_attr_integrate(die, DW_AT_MIPS_linkage_name, &attribute) != NULL)
+	if (dwarf_attr_integrate(die, DW_AT_linkage_name, &attribute) != NULL ||
+	    dwarf_attr_integrate(die, DW_AT_MIPS_linkage_name, &attribute) != NULL)
 		name = dwarf_formstring(&attribute);
 	return name != NULL ? name : dwarf_diename(die);
 }

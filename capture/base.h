@@ -55,6 +55,9 @@ struct mr_error {
 
 /* Records CODE and the sentence in ERR (which may be NULL) and gives CODE. */
 int mr_fail(struct mr_error *err, int code, const char *format, ...) MR_PRINTF(3, 4);
+#ifdef __clang_analyzer__ /* to know what it gives, which errors are never 0 */
+#define mr_fail(err, code, ...) ((void)mr_fail((err), (code), __VA_ARGS__), (code))
+#endif
 /* Puts "context: " before the sentence that ERR holds. */
 void mr_error_prepend(struct mr_error *err, const char *format, ...) MR_PRINTF(2, 3);
 /* The commands' exit status for an error code: 2, 3 or 4 (0 for MR_OK). */
