@@ -13,6 +13,7 @@
 #include <limits.h>
 #include <linux/membarrier.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -125,6 +126,39 @@ int memcapture_status(struct memcapture *capture, struct memcapture_error *error
 	return give_error(error, &err);
 }
 
+/* ---- Signals --------------------------------------------------------------------------- */
+
+/* A write that a limit on file sizes or a closed pipe forbids is an error to us,
+ * but its signal would end the program.  The flush thread takes no signals; this
+ * is for the calls in which the program's own threads write. */
+struct quiet {
+	sigset_t signals;
+	sigset_t before;
+	sigset_t pending_before;
+};
+
+static void quiet_begin(struct quiet *quiet)
+{
+	(void)sigemptyset(&quiet->signals);
+	(void)sigaddset(&quiet->signals, SIGXFSZ);
+	(void)sigaddset(&quiet->signals, SIGPIPE);
+	(void)sigpending(&quiet->pending_before);
+	(void)pthread_sigmask(SIG_BLOCK, &quiet->signals, &quiet->before);
+}
+
+static void quiet_end(const struct quiet *quiet)
+{
+	const struct timespec at_once = { 0, 0 };
+
+	/* What was there before us is the program's. */
+	if (sigismember(&quiet->pending_before, SIGXFSZ) == 0 &&
+	    sigismember(&quiet->pending_before, SIGPIPE) == 0) {
+		while (sigtimedwait(&quiet->signals, NULL, &at_once) > 0)
+			;
+	}
+	(void)pthread_sigmask(SIG_SETMASK, &quiet->before, NULL);
+}
+
 /* ---- Opening ------------------------------------------------------------------------------ */
 
 /* PATTERN with each "%p" as the pid. */
@@ -177,7 +211,12 @@ static int open_log(struct memcapture *capture, const char *path, struct mr_erro
 	};
 	const struct mr_log_writer_options options = { .compression_level = 1 };
 
-	return mr_log_writer_open(&capture->log, path, &header, &options, err);
+	struct quiet quiet;
+
+	quiet_begin(&quiet);
+	const int code = mr_log_writer_open(&capture->log, path, &header, &options, err);
+	quiet_end(&quiet);
+	return code;
 }
 
 static int control_ring(struct memcapture *capture, enum mr_ring_kind kind, struct mr_ring_writer *writer,
@@ -286,6 +325,7 @@ static void finish(struct memcapture *capture, enum mr_end_reason reason)
 	struct mr_channel_header *const header = capture->channel->header;
 	const uint64_t end_ns = mr_channel_time_ns(header, mr_tracker_ticks(capture));
 	struct mr_error err = { 0 };
+	struct quiet quiet;
 
 	mr_trace_symbols(capture);
 	(void)mr_facts_overhead(capture);
@@ -297,6 +337,7 @@ static void finish(struct memcapture *capture, enum mr_end_reason reason)
 		mr_tracker_detail(capture, &buffer, no_span);
 		mr_buffer_release(&buffer);
 	} else {
+		quiet_begin(&quiet);
 		mr_flusher_stop(capture);
 	}
 	header->end_reason = (uint32_t)reason;
@@ -310,6 +351,7 @@ static void finish(struct memcapture *capture, enum mr_end_reason reason)
 	capture->log = NULL;
 	if (mr_log_writer_close(log, end_ns, reason, &err) < 0)
 		mr_tracker_fail(capture, &err);
+	quiet_end(&quiet);
 }
 
 int memcapture_close(struct memcapture *capture, struct memcapture_error *error)
@@ -342,6 +384,8 @@ __attribute__((destructor)) static void library_end(void)
 
 	if (registry == NULL || atomic_load_explicit(&registry->first_serial, memory_order_relaxed) == 0)
 		return;
+	/* From here on every call is one of a capture that is not open. */
+	atomic_store_explicit(&registry->first_serial, 0, memory_order_relaxed);
 	mr_thread_library_end();
 	while (mr_lock_acquire_timed(&registry->lock, PATIENCE_NS)) {
 		struct memcapture *const capture = registry->first;
@@ -355,7 +399,6 @@ __attribute__((destructor)) static void library_end(void)
 		if (mr_lock_acquire_timed(&capture->snapshot_lock, PATIENCE_NS))
 			finish(capture, MR_END_EXIT);
 	}
-	atomic_store_explicit(&registry->first_serial, 0, memory_order_relaxed);
 }
 
 /* ---- What else concerns all of a capture ------------------------------------------------------- */
@@ -402,9 +445,13 @@ int memcapture_clear(struct memcapture *capture, struct memcapture_error *error)
 	mr_class_detach_all(capture);
 	mr_object_detach_all(capture);
 	if (capture->log != NULL) {
+		struct quiet quiet;
+
+		quiet_begin(&quiet);
 		mr_lock_acquire(&capture->drain_lock);
 		const int code = mr_flusher_restart(capture, &err);
 		mr_lock_release(&capture->drain_lock);
+		quiet_end(&quiet);
 		if (code < 0)
 			mr_tracker_fail(capture, &err);
 		mr_snapshot_restart(capture);
