@@ -49,9 +49,32 @@ struct column_costs {
 	bool zero; /* all values are 0 */
 };
 
+/* The costs of a column of ROWS times the same VALUE, which many columns are. */
+static struct column_costs column_measure_constant(uint64_t value, uint32_t rows)
+{
+	const size_t value_len = uvarint_len(value);
+	const size_t step_len = uvarint_len(mr_zigzag((int64_t)value));
+
+	return (struct column_costs){
+		.plain = (uint64_t)rows * value_len,
+		.delta = step_len + (rows - UINT64_C(1)),
+		.runs = value_len + uvarint_len(rows),
+		/* Once the value, then a run of steps of 0. */
+		.delta_runs = step_len + 1 + (rows > 1 ? 1 + uvarint_len(rows - 1) : 0),
+		.zero = value == 0,
+	};
+}
+
 static struct column_costs column_measure(const uint64_t *values, uint32_t rows)
 {
 	struct column_costs costs = { 0 };
+	uint32_t same = 1;
+
+	while (same < rows && values[same] == values[0])
+		same++;
+	if (same == rows)
+		return column_measure_constant(values[0], rows);
+
 	uint64_t previous = 0;
 	uint64_t step_previous = 0;
 	uint64_t any = 0;
