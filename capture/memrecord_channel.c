@@ -103,6 +103,8 @@ static void *wait_for_programs(void *argument)
 		mr_channel_wait(channels->page, WAIT_NS);
 		if (write(channels->called_fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
 			return NULL;
+		if (atomic_load(&channels->waiter_stop))
+			return NULL;
 		mr_futex_wait(&channels->runs, runs, WAIT_NS);
 	}
 	return NULL;

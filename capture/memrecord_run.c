@@ -5,6 +5,7 @@
 #include "memrecord_run.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -319,10 +320,14 @@ static int record_pid(struct run *run)
 	struct mr_error err = { 0 };
 	struct mr_proc_stat stat;
 
-	if (mr_proc_stat_read(pid, &stat) < 0) {
-		(void)mr_fail(&err, MR_ERR_READ, "no process %u", pid);
+	if (mr_proc_stat_read(pid, &stat) < 0)
+		(void)mr_fail(&err, MR_ERR_READ, "there is no process %u", pid);
+	else if (stat.state == 'Z' || stat.state == 'X')
+		(void)mr_fail(&err, MR_ERR_READ, "process %u has ended already", pid);
+	else if (mr_process_is_thread(pid))
+		(void)mr_fail(&err, MR_ERR_READ, "%u is a thread of a process, not a process", pid);
+	if (err.code)
 		return complain(run, &err, MR_EXIT_OWN_FAILURE);
-	}
 	for (char *at = stat.comm; *at; at++) /* a name such as "kworker/0:1" is to be part of a file's */
 		*at = *at == '/' ? '_' : *at;
 	run->watch.pid = (pid_t)pid;
@@ -346,6 +351,19 @@ static const char *home_folder(void)
 	return user ? user->pw_dir : NULL;
 }
 
+/* Where memrecord was started without standard streams, its own files must not
+ * take their places: what is printed would land in the log.  The command gets none either. */
+static void fill_standard_streams(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
 int mr_run_recording(const struct mr_run_options *options)
 {
 	struct run run = {
@@ -355,6 +373,7 @@ int mr_run_recording(const struct mr_run_options *options)
 	};
 	sigset_t signals;
 
+	fill_standard_streams();
 	mr_watch_signals(&signals);
 	mr_launch_prepare(&run.inherited, &signals);
 	const int status = options->pid ? record_pid(&run) : record_command(&run);

@@ -108,8 +108,7 @@ bool mr_process_tree_is_relaxed(const struct mr_process_tree *tree)
 	return tree->relaxed;
 }
 
-/* /proc/TID exists for threads too, and looks like a process but for this line. */
-static bool is_thread(uint32_t pid)
+bool mr_process_is_thread(uint32_t pid)
 {
 	char text[1024];
 	uint64_t group;
@@ -134,7 +133,7 @@ static int look_at(struct mr_process_tree *tree, uint32_t pid, bool maybe_thread
 	    stat.start_ticks < tree->start_ticks || stat.state == 'Z' || stat.state == 'X')
 		return MR_OK;
 	if (belongs(tree, &stat))
-		return maybe_thread && is_thread(pid)
+		return maybe_thread && mr_process_is_thread(pid)
 		               ? MR_OK
 		               : tree->listener.found(tree->listener.context, pid, &stat, err);
 	if (mr_grow(&tree->strangers, &tree->stranger_capacity, tree->stranger_count + 1,
@@ -160,7 +159,7 @@ static int settle_strangers(struct mr_process_tree *tree, bool maybe_threads, st
 				tree->strangers[kept++] = stranger;
 				continue;
 			}
-			if (maybe_threads && is_thread(stranger.pid))
+			if (maybe_threads && mr_process_is_thread(stranger.pid))
 				continue;
 			MR_TRY(tree->listener.found(tree->listener.context, stranger.pid, &stranger.stat,
 			                            err));

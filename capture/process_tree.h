@@ -40,6 +40,9 @@ bool mr_process_tree_is_relaxed(const struct mr_process_tree *tree);
 /* Looks for new processes.  Errors are those of `found`. */
 int mr_process_tree_look(struct mr_process_tree *tree, struct mr_error *err) MR_MUST_CHECK;
 
+/* Whether PID names a thread beside its process's first one, or nothing at all:
+ * /proc shows these like processes when asked by number. */
+bool mr_process_is_thread(uint32_t pid);
 /* The last pid in the text of /proc/loadavg.  0 or MR_ERR_FORMAT. */
 int mr_process_tree_last_pid(const char *text, size_t len, uint32_t *pid) MR_MUST_CHECK;
 

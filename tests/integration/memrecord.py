@@ -148,6 +148,20 @@ def a_sigchld_that_was_ignored_does_not_matter():
     cases.equal(result.returncode, 7)
 
 
+def closed_standard_streams_stay_closed():
+    def close_all():
+        for fd in (0, 1, 2):
+            os.close(fd)
+    result = subprocess.run([MEMRECORD, "--sample-only", "-o", "t.dat", "sh", "-c",
+                             "ls /proc/$$/fd > fds; exit 4"], preexec_fn=close_all)
+    cases.equal(result.returncode, 4)
+    with open("fds") as file:
+        shown = file.read().split()
+    cases.equal("2" in shown, False, shown)
+    is_whole()
+    cases.equal(processes()[0].exits, [(EXITED, 4)])
+
+
 def arguments_and_home():
     home = os.environ.get("HOME", "/root")
     record("sh", "-c", "sleep 0.1; : secret", f"{home}/file")
@@ -216,6 +230,7 @@ def a_limit_on_file_sizes_does_not_harm_it_either():
 cases.main(ends_as_the_command_ends, commands_that_cannot_run, a_command_that_fails_late_leaves_no_log,
            a_typing_error_keeps_the_old_log, usage_is_125, interval_values, unwritable_logs_are_125_and_nothing_runs,
            names_of_logs, the_closing_line, streams_belong_to_the_command, words_after_the_command_are_its_own,
-           the_command_sees_nothing_of_memrecord, a_sigchld_that_was_ignored_does_not_matter, arguments_and_home,
-           the_environment_is_not_recorded, max_size_leaves_the_command_alone,
-           a_full_disk_does_not_harm_the_command, a_limit_on_file_sizes_does_not_harm_it_either)
+           the_command_sees_nothing_of_memrecord, a_sigchld_that_was_ignored_does_not_matter,
+           closed_standard_streams_stay_closed, arguments_and_home, the_environment_is_not_recorded,
+           max_size_leaves_the_command_alone, a_full_disk_does_not_harm_the_command,
+           a_limit_on_file_sizes_does_not_harm_it_either)

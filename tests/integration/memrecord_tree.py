@@ -142,6 +142,23 @@ def a_process_that_runs_already():
     cases.equal(len(found[target.pid].samples) > 1, True)
 
 
+def pids_that_are_no_processes():
+    import threading
+    done = threading.Event()
+    thread = threading.Thread(target=done.wait)
+    thread.start()
+    zombie = subprocess.Popen(["true"])
+    wait_for(lambda: " Z " in open(f"/proc/{zombie.pid}/stat").read(), "a zombie")
+    for pid, part in [(thread.native_id, "is a thread"), (zombie.pid, "has ended"), (2**22 + 5, "no process")]:
+        result = cases.run(MEMRECORD, "--sample-only", "-o", "none.dat", "-p", pid)
+        cases.equal(result.returncode, 125)
+        cases.contains(result.stderr, part)
+        cases.equal(os.path.exists("none.dat"), False)
+    done.set()
+    thread.join()
+    zombie.wait()
+
+
 def a_process_that_goes_on():
     target = subprocess.Popen(["sleep", "60"])
     try:
@@ -185,5 +202,5 @@ def an_ordinary_user():
 
 cases.main(memory_is_what_proc_says, threads_are_counted, children_each_with_their_exit, a_shell_that_runs_programs,
            exec_keeps_the_run_and_changes_the_name, orphans_tell_us_how_they_end, children_that_others_reap,
-           daemons_are_left_running, many_short_processes, a_process_that_runs_already, a_process_that_goes_on,
-           a_name_with_anything_in_it, an_ordinary_user)
+           daemons_are_left_running, many_short_processes, a_process_that_runs_already, pids_that_are_no_processes,
+           a_process_that_goes_on, a_name_with_anything_in_it, an_ordinary_user)
