@@ -229,8 +229,10 @@ int memcapture_morph(struct memcapture_class *klass, const void *object);
 int memcapture_move(struct memcapture *capture, const void *from, const void *to);
 /* The object is about to be freed.  Unknown objects are fine: not every instance needs to be tracked. */
 void memcapture_forget(struct memcapture *capture, const void *object);
-/* Keeps snapshots off one tracked object while its pointers change; do not hold
- * two at once, nor let the other thread's snapshot wait for long. */
+/* Keeps snapshots off one tracked object while its pointers change.  A thread
+ * holds one at a time: holding another lets go of the first, and so does the
+ * thread's end.  A snapshot waits 2 seconds at most for what others hold; then
+ * the object keeps the size that it had before, and memcapture_status() says so. */
 void memcapture_hold(struct memcapture *capture, const void *object);
 void memcapture_release(struct memcapture *capture, const void *object);
 

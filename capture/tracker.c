@@ -422,7 +422,6 @@ void memcapture_detach_all(struct memcapture *capture)
 {
 	if (capture == NULL || !mr_tracker_alive(capture))
 		return;
-	memcapture_stop_periodic_snapshots(capture);
 	mr_lock_acquire(&capture->snapshot_lock);
 	mr_lock_acquire(&capture->class_lock);
 	mr_class_detach_all(capture);

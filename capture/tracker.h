@@ -302,6 +302,11 @@ uint64_t mr_snapshot_number(const struct memcapture *capture); /* of the last on
 bool mr_row_try_hold(struct mr_row *row);
 /* Holds a live ROW: true, or false when it is not live any more.  Waits for another holder. */
 bool mr_row_hold(struct mr_row *row);
+enum mr_hold { MR_HOLD_HELD, MR_HOLD_GONE, MR_HOLD_REFUSED };
+/* The same, but somebody else may hold it beyond END_NS of the monotonic clock. */
+enum mr_hold mr_row_hold_until(struct mr_row *row, uint64_t end_ns);
+/* Lets go of the row that the program holds by THREAD, if any. */
+void mr_thread_unhold(struct mr_thread *thread);
 void mr_row_unhold(struct mr_row *row);
 /* Sleeps until the holder of ROW may have let go. */
 void mr_row_wait(struct mr_row *row);

@@ -219,6 +219,14 @@ int memcapture_move(struct memcapture *capture, const void *from, const void *to
 
 /* ---- Holding --------------------------------------------------------------------------------- */
 
+/* Whether THREAD, which holds some object, holds this one. */
+static bool holds(const struct mr_thread *thread, const void *object)
+{
+	const struct mr_row *const row = mr_rows_at(&thread->capture->rows, thread->held_row - 1);
+
+	return atomic_load_explicit(&row->address, memory_order_relaxed) == (uint64_t)(uintptr_t)object;
+}
+
 void memcapture_hold(struct memcapture *capture, const void *object)
 {
 	if (capture == NULL || object == NULL || !mr_tracker_alive(capture))
@@ -229,6 +237,9 @@ void memcapture_hold(struct memcapture *capture, const void *object)
 
 	if (thread == NULL)
 		return;
+	/* Two threads that waited for each other's objects would do so for ever. */
+	if (thread->held_row != 0 && !holds(thread, object))
+		mr_thread_unhold(thread);
 	/* Before the row is held: whoever finds the object from now on looks at its row. */
 	atomic_fetch_add(&capture->look_at_rows, 1);
 	for (;;) {
@@ -259,10 +270,6 @@ void memcapture_release(struct memcapture *capture, const void *object)
 	struct mr_thread *const thread = mr_thread_of(capture);
 	if (thread == NULL || thread->held_row == 0)
 		return;
-	struct mr_row *const row = mr_rows_at(&capture->rows, thread->held_row - 1);
-	if (atomic_load_explicit(&row->address, memory_order_relaxed) != (uint64_t)(uintptr_t)object)
-		return;
-	thread->held_row = 0;
-	mr_row_unhold(row);
-	atomic_fetch_sub(&capture->look_at_rows, 1);
+	if (holds(thread, object))
+		mr_thread_unhold(thread);
 }

@@ -36,6 +36,30 @@ bool mr_row_try_hold(struct mr_row *row)
 	return false;
 }
 
+enum mr_hold mr_row_hold_until(struct mr_row *row, uint64_t end_ns)
+{
+	while (!mr_row_try_hold(row)) {
+		if ((atomic_load_explicit(&row->control, memory_order_acquire) & MR_ROW_STATE) != MR_ROW_LIVE)
+			return MR_HOLD_GONE;
+		if (mr_clock_monotonic_ns() >= end_ns)
+			return MR_HOLD_REFUSED;
+		mr_row_wait(row);
+	}
+	return MR_HOLD_HELD;
+}
+
+void mr_thread_unhold(struct mr_thread *thread)
+{
+	struct memcapture *const capture = thread->capture;
+	const uint32_t held = thread->held_row;
+
+	if (held == 0)
+		return;
+	thread->held_row = 0;
+	mr_row_unhold(mr_rows_at(&capture->rows, held - 1));
+	atomic_fetch_sub(&capture->look_at_rows, 1);
+}
+
 bool mr_row_hold(struct mr_row *row)
 {
 	while (!mr_row_try_hold(row)) {

@@ -16,6 +16,9 @@
 
 #include "proc_memory.h"
 
+/* That the program holds an object takes microseconds, unless it has forgotten to release it. */
+#define PATIENCE_NS UINT64_C(2000000000)
+
 struct mr_snapshotter {
 	uint64_t number;             /* of the last snapshot */
 	struct mr_sizer *sizer;      /* NULL until something is walked */
@@ -31,8 +34,9 @@ struct mr_snapshotter {
 	bool key;
 	uint32_t own_row; /* index + 1 of the row that the calling thread holds already */
 	uint64_t walked_count;
-	uint64_t walked_birth; /* of the walked object before */
-	bool walked_sorted;    /* the order of memory is the order of birth */
+	uint64_t walked_birth;    /* of the walked object before */
+	bool walked_sorted;       /* the order of memory is the order of birth */
+	uint64_t patience_end_ns; /* 0: nothing has been waited for yet */
 	struct mr_error failure;
 };
 
@@ -348,6 +352,21 @@ static void size_held(struct mr_snapshotter *snapshotter, struct mr_row *row, ui
 		mr_snapshot_totals_referents(&snapshotter->totals, class_id, &sized);
 }
 
+/* Waits for whoever holds ROW; false: the object is gone, or held for so long
+ * that the program would rather have its snapshot.  All waiting of a snapshot
+ * ends at one moment, so that many such objects cost no more than one. */
+static bool wait_for_hold(struct mr_snapshotter *snapshotter, struct mr_row *row)
+{
+	if (snapshotter->patience_end_ns == 0)
+		snapshotter->patience_end_ns = mr_clock_monotonic_ns() + PATIENCE_NS;
+
+	const enum mr_hold hold = mr_row_hold_until(row, snapshotter->patience_end_ns);
+	if (hold == MR_HOLD_REFUSED)
+		mr_fail(&snapshotter->failure, MR_ERR_LIMIT,
+		        "an object was held during all of a snapshot: it has the size that it had before");
+	return hold == MR_HOLD_HELD;
+}
+
 static void size_row(struct mr_snapshotter *snapshotter, uint32_t index)
 {
 	struct mr_row *const row = mr_rows_at(&snapshotter->capture->rows, index);
@@ -358,7 +377,9 @@ static void size_row(struct mr_snapshotter *snapshotter, uint32_t index)
 		return;
 	if (snapshotter->own_row == index + 1) {
 		size_held(snapshotter, row, class_id);
-	} else if (mr_row_hold(row)) {
+		return;
+	}
+	if (MR_LIKELY(mr_row_try_hold(row)) || wait_for_hold(snapshotter, row)) {
 		size_held(snapshotter, row, class_id);
 		mr_row_unhold(row);
 	} else {
@@ -511,6 +532,7 @@ int mr_snapshot_take(struct memcapture *capture, const char *description, unsign
 	snapshotter->key = snapshotter->number % MR_LOG_KEY_SNAPSHOT_INTERVAL == 1;
 	snapshotter->own_row = thread != NULL ? thread->held_row : 0;
 	snapshotter->failure = (struct mr_error){ 0 };
+	snapshotter->patience_end_ns = 0;
 	mr_proc_memory_clear(&memory);
 	/* What the kernel does not tell stays unknown in the log. */
 	(void)(mr_proc_memory_read(0, MR_PROC_STATM | MR_PROC_STATUS | MR_PROC_ROLLUP, &memory) < 0);

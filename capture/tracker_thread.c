@@ -33,6 +33,8 @@ static void leave(struct memcapture *capture, void *context)
 {
 	struct mr_thread *const thread = context;
 
+	/* What it held, nobody else would let go. */
+	mr_thread_unhold(thread);
 	mr_lock_acquire(&capture->thread_lock);
 	mr_tracker_enter(capture, thread);
 	mr_spin_acquire(&thread->rows_lock);
