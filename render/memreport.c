@@ -95,14 +95,13 @@ static int handle_option(void *context, int id, const char *value, struct mr_err
 static char *default_output(const char *file)
 {
 	const char *slash = strrchr(file, '/');
-	const char *dot = strrchr(slash ? slash : file, '.');
-	const bool has_ending = dot && dot != file && dot != slash + 1;
-	const size_t len = has_ending ? (size_t)(dot - file) : strlen(file);
-	char *output = mr_alloc(len + sizeof(".html"));
-	if (output) {
-		memcpy(output, file, len);
-		memcpy(output + len, ".html", sizeof(".html"));
-	}
+	const char *name = slash ? slash + 1 : file;
+	const char *dot = strrchr(name, '.');
+	const size_t len = dot && dot != name ? (size_t)(dot - file) : strlen(file);
+	const size_t size = len + sizeof(".html");
+	char *output = mr_alloc(size);
+	if (output)
+		snprintf(output, size, "%.*s.html", (int)len, file);
 	return output;
 }
 

@@ -7,6 +7,7 @@
  */
 #include "report_classes.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #define CLASSES_MET 64
@@ -27,6 +28,7 @@ static int index_grow(struct mr_report_run *run, struct mr_error *err)
 	uint32_t *index = mr_alloc(size * sizeof(*index));
 	if (!index)
 		return mr_fail(err, MR_ERR_NOMEM, "no memory for %zu classes", run->class_count);
+	assert((run->classes || run->class_count == 0) && "classes that are counted are there");
 	for (size_t i = 0; i < run->class_count; i++) {
 		size_t slot = hash_of(run->classes[i].name) & (size - 1);
 		while (index[slot])
