@@ -174,6 +174,21 @@ def compiled_out_samples_print_the_same():
             raise AssertionError(symbols)
 
 
+def archived_logs_still_say_the_same():
+    """Logs of earlier versions, with what their programs printed beside them."""
+    archive = os.path.join(cases.ROOT, "samples/archive")
+    logs = [name for name in sorted(os.listdir(archive)) if name.endswith(".dat")]
+    for name in logs:
+        log = os.path.join(archive, name)
+        with open(log.replace(".dat", ".txt")) as file:
+            agree(file.read(), log)
+        cases.equal(cases.run("memstats", "verify", log).returncode, 0, name)
+        made = cases.run("memreport", log, "-o", "archived.html")
+        cases.equal((made.returncode, made.stderr), (0, ""), name)
+    if not logs:
+        raise AssertionError("there are none")
+
+
 EVERY_MACRO = """
 #include "memcapture.h"
 struct item { char *text; struct item *next; };
@@ -254,5 +269,6 @@ cases.main(
     switched_off_samples_print_the_same,
     the_log_goes_where_the_environment_says,
     compiled_out_samples_print_the_same,
+    archived_logs_still_say_the_same,
     every_macro_and_call_is_c_and_cpp,
 )
