@@ -43,9 +43,8 @@ static const struct mr_command command = {
 	.name = "memrecord",
 	.synopsis = "memrecord --sample-only [OPTION]... [--] COMMAND [ARG]...\n"
 		    "memrecord --sample-only [OPTION]... -p PID",
-	.summary =
-		"Runs COMMAND and records the memory of it and of its descendants into a log for memstats and "
-		"memreport. SIGUSR1 makes a snapshot.",
+	.summary = "Runs COMMAND and records the memory of it and of its descendants into a log for "
+		   "memstats and memreport. SIGUSR1 makes a snapshot.",
 	.epilogue = "Exits as COMMAND exits (128 and the signal's number when one killed it); 125\n"
 		    "when memrecord itself fails before COMMAND runs, 126 when COMMAND cannot be\n"
 		    "run, 127 when it is not found. With -p: 0 when the process ends or memrecord\n"

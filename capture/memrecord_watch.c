@@ -189,7 +189,8 @@ static int on_event(void *context, const struct mr_process_event *event, struct 
 	return MR_OK;
 }
 
-/* Events are waited for again at once, so that processes are seen alive; after a pause when that costs too much. */
+/* Events are waited for again at once, so that processes are seen alive; after a
+ * pause when that costs too much. */
 static void take_events(struct mr_watch *watch, unsigned max)
 {
 	struct mr_error err = { 0 };

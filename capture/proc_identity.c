@@ -214,22 +214,15 @@ size_t mr_proc_command_line(uint32_t pid, bool arguments, const char *home, char
 
 size_t mr_proc_executable(uint32_t pid, const char *home, char *out, size_t size)
 {
-	char link[32] = "/proc/";
+	char link[MR_PROC_PATH_MAX];
 	char path[MR_PROC_TEXT_MAX];
-	size_t len = strlen(link);
 
-	if (pid == 0) {
-		memcpy(link + len, "self", 4);
-		len += 4;
-	} else {
-		len += mr_proc_put_decimal(link + len, pid);
-	}
-	memcpy(link + len, "/exe", 5);
+	out[0] = '\0';
+	if (!mr_proc_path(pid, "exe", link, sizeof(link)))
+		return 0;
 	const ssize_t got = readlink(link, path, sizeof(path));
 
-	if (got <= 0) {
-		out[0] = '\0';
+	if (got <= 0)
 		return 0;
-	}
 	return mr_proc_path_show(path, (size_t)got, home, out, size);
 }

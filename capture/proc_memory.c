@@ -40,24 +40,32 @@ bool mr_proc_get_decimal(const char **at, const char *end, uint64_t *value)
 	return true;
 }
 
+bool mr_proc_path(uint32_t pid, const char *name, char *out, size_t size)
+{
+	char number[21];
+	const char *const parts[] = { "/proc/", pid ? number : "self", "/", name };
+	size_t at = 0;
+
+	number[mr_proc_put_decimal(number, pid)] = '\0';
+	for (size_t i = 0; i < MR_ARRAY_LEN(parts); i++) {
+		const size_t len = strlen(parts[i]);
+
+		if (at + len >= size)
+			return false;
+		memcpy(out + at, parts[i], len + 1);
+		at += len;
+	}
+	return true;
+}
+
 int mr_proc_open(uint32_t pid, const char *name)
 {
-	char path[64] = "/proc/";
-	size_t len = strlen(path);
-	const size_t name_len = strlen(name);
+	char path[MR_PROC_PATH_MAX];
 
-	if (name_len + len + 12 > sizeof(path)) {
+	if (!mr_proc_path(pid, name, path, sizeof(path))) {
 		errno = ENAMETOOLONG;
 		return -1;
 	}
-	if (pid == 0) {
-		memcpy(path + len, "self", 4);
-		len += 4;
-	} else {
-		len += mr_proc_put_decimal(path + len, pid);
-	}
-	path[len++] = '/';
-	memcpy(path + len, name, name_len + 1);
 	return open(path, O_RDONLY | O_CLOEXEC);
 }
 

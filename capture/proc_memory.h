@@ -80,6 +80,10 @@ int mr_proc_stat_parse(const char *text, size_t len, struct mr_proc_stat *stat) 
 
 /* ---- Small helpers that the other readers of /proc share ------------------ */
 
+#define MR_PROC_PATH_MAX 64 /* enough for every name in use */
+
+/* "/proc/PID/NAME" (PID 0: "/proc/self/NAME"); false: it does not fit. */
+bool mr_proc_path(uint32_t pid, const char *name, char *out, size_t size) MR_MUST_CHECK;
 /* Opens /proc/PID/NAME (PID 0: /proc/self) for reading: a descriptor that the
  * caller closes, or -1 with errno. */
 int mr_proc_open(uint32_t pid, const char *name);
@@ -89,7 +93,8 @@ int64_t mr_proc_read(int fd, char *out, size_t size);
 int64_t mr_proc_read_file(uint32_t pid, const char *name, char *out, size_t size);
 /* Writes VALUE in decimal, without an end; gives the digits' count (at most 20). */
 size_t mr_proc_put_decimal(char *out, uint64_t value);
-/* Reads decimal digits at *AT (not beyond END) and moves *AT behind them; false: there are none, or too many. */
+/* Reads decimal digits at *AT (not beyond END) and moves *AT behind them; false:
+ * there are none, or too many. */
 bool mr_proc_get_decimal(const char **at, const char *end, uint64_t *value);
 
 #endif

@@ -217,15 +217,13 @@ static struct mr_process *insert(struct mr_sampler *sampler, uint32_t pid, const
 {
 	const size_t at = find(sampler, pid);
 
-	if (mr_grow(&sampler->processes, &sampler->capacity, sampler->count + 1,
-	            sizeof(*sampler->processes)) < 0)
+	if (mr_grow(&sampler->processes, &sampler->capacity, sampler->count + 1, sizeof(void *)) < 0)
 		return NULL;
 	struct mr_process *const process = mr_process_new(pid, stat);
 
 	if (!process)
 		return NULL;
-	memmove(sampler->processes + at + 1, sampler->processes + at,
-	        (sampler->count - at) * sizeof(*sampler->processes));
+	memmove(sampler->processes + at + 1, sampler->processes + at, (sampler->count - at) * sizeof(void *));
 	sampler->processes[at] = process;
 	sampler->count++;
 	if (!sampler->root)
@@ -300,8 +298,7 @@ static int end_process(struct mr_sampler *sampler, struct mr_process *process, s
 		(struct mr_sampler_ended){ process->pid, process->start_ticks, now };
 	sampler->rss_now -= process->last.rss;
 	sampler->count--;
-	memmove(sampler->processes + at, sampler->processes + at + 1,
-	        (sampler->count - at) * sizeof(*sampler->processes));
+	memmove(sampler->processes + at, sampler->processes + at + 1, (sampler->count - at) * sizeof(void *));
 	if (end.state != MR_EXIT_RUNNING && sampler->options.ended)
 		sampler->options.ended(sampler->options.context, process, end);
 	if (process == sampler->root)

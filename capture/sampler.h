@@ -48,7 +48,8 @@ bool mr_sampler_knows(const struct mr_sampler *sampler, uint32_t pid);
 size_t mr_sampler_alive_count(const struct mr_sampler *sampler);
 /* Process PID (if it is known) may have called exec(2): look at its names again. */
 void mr_sampler_renamed(struct mr_sampler *sampler, uint32_t pid);
-/* What the kernel's events say of how process PID ended; believed when it has ended and nothing better is known. */
+/* What the kernel's events say of how process PID ended; believed when it has ended
+ * and nothing better is known. */
 void mr_sampler_hint_end(struct mr_sampler *sampler, uint32_t pid, struct mr_process_end end);
 /* Process PID has ended so. Unknown ones are ignored. */
 int mr_sampler_ended(struct mr_sampler *sampler, uint32_t pid, struct mr_process_end end,
