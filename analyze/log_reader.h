@@ -44,7 +44,8 @@ struct mr_source {
 };
 
 /* Opens the file at PATH; "-" (and what is no regular file) is copied to an
- * unlinked temporary file first. MR_ERR_READ, MR_ERR_NOMEM. */
+ * unlinked temporary file first, which then is standard input, so that it can be
+ * opened again.  MR_ERR_READ, MR_ERR_NOMEM. */
 int mr_source_open(struct mr_source *source, const char *path, struct mr_error *err) MR_MUST_CHECK;
 int mr_source_open_memory(struct mr_source *source, const void *data, size_t size_bytes, const char *name,
                           struct mr_error *err) MR_MUST_CHECK;

@@ -141,6 +141,9 @@ int mr_source_open(struct mr_source *source, const char *path, struct mr_error *
 		code = mr_fail(err, MR_ERR_READ, "%s: is a device, not a log", source->path);
 	} else {
 		code = spool(source, fd, err);
+		/* Standard input can be read once: its copy takes its place, for who opens it again. */
+		if (code == 0 && standard_input && lseek(source->fd, 0, SEEK_SET) == 0)
+			(void)dup2(source->fd, STDIN_FILENO);
 	}
 
 	if (fd >= 0)

@@ -518,6 +518,9 @@ Test(log_reader, standard_input__is_spooled, .init = make_sample)
 	             (int64_t)builder.bytes.len));
 	cr_expect(eq(int, memcmp(read_back, builder.bytes.data, builder.bytes.len), 0));
 	mr_source_release(&source);
+	cr_assert(eq(int, mr_source_open(&source, "-", &err), 0), "%s", err.message);
+	cr_expect(eq(u64, source.size_bytes, builder.bytes.len), "and can be opened again");
+	mr_source_release(&source);
 	free(read_back);
 }
 
