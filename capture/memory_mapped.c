@@ -27,7 +27,7 @@
  * than SMALL_MAX, so it is never taken for the size of a class. */
 struct header {
 	uint64_t size_bytes; /* of the block with this header */
-	uint64_t class;      /* of a small one */
+	uint64_t size_class; /* of a small one */
 };
 
 _Static_assert(sizeof(struct header) == HEADER_SIZE, "blocks are aligned to 16 bytes");
@@ -37,7 +37,6 @@ struct state {
 	void *free[CLASS_COUNT]; /* lists, linked through the blocks */
 	uint8_t *chunk;          /* rest of the newest chunk */
 	size_t chunk_left;
-	_Atomic uint64_t held;
 };
 
 static _Atomic(struct state *) state_page;
@@ -99,7 +98,6 @@ void *mr_pages_map(size_t size_bytes)
 	void *const pages = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (pages == MAP_FAILED)
 		return NULL;
-	atomic_fetch_add_explicit(&state_get()->held, len, memory_order_relaxed);
 	return pages;
 }
 
@@ -121,52 +119,42 @@ void *mr_pages_map_huge(size_t size_bytes)
 	(void)munmap(aligned + size_bytes, MR_PAGE_HUGE - before);
 	/* A kernel without them refuses: then these are small pages. */
 	(void)madvise(aligned, size_bytes, MADV_HUGEPAGE);
-	atomic_fetch_add_explicit(&state_get()->held, size_bytes, memory_order_relaxed);
 	return aligned;
 }
 
 void mr_pages_unmap(void *pages, size_t size_bytes)
 {
-	const size_t len = page_round(size_bytes);
-
-	if (pages == NULL)
-		return;
-	(void)munmap(pages, len);
-	atomic_fetch_sub_explicit(&state_get()->held, len, memory_order_relaxed);
-}
-
-uint64_t mr_memory_held(void)
-{
-	return atomic_load_explicit(&state_get()->held, memory_order_relaxed);
+	if (pages != NULL)
+		(void)munmap(pages, page_round(size_bytes));
 }
 
 /* ---- Size classes: 2^n and 3 * 2^(n-1), from 32 --------------------------- */
 
-static size_t class_size(size_t class)
+static size_t class_size(size_t size_class)
 {
-	return class % 2 == 0 ? (size_t)32 << (class / 2) : (size_t)48 << (class / 2);
+	return size_class % 2 == 0 ? (size_t)32 << (size_class / 2) : (size_t)48 << (size_class / 2);
 }
 
 static size_t class_of(size_t size_bytes)
 {
-	size_t class = 0;
+	size_t size_class = 0;
 
-	while (class_size(class) < size_bytes)
-		class ++;
-	return class;
+	while (class_size(size_class) < size_bytes)
+		size_class++;
+	return size_class;
 }
 
 /* A block of CLASS, zeroed behind its header; NULL when there is no memory. */
-static struct header *small_take(struct state *state, size_t class)
+static struct header *small_take(struct state *state, size_t size_class)
 {
-	const size_t size_bytes = class_size(class);
+	const size_t size_bytes = class_size(size_class);
 	struct header *block = NULL;
 	bool used = false;
 
 	mr_lock_acquire(&state->lock);
-	if (state->free[class] != NULL) {
-		block = state->free[class];
-		memcpy(&state->free[class], block + 1, sizeof(void *));
+	if (state->free[size_class] != NULL) {
+		block = state->free[size_class];
+		memcpy(&state->free[size_class], block + 1, sizeof(void *));
 		used = true;
 	} else {
 		if (state->chunk_left < size_bytes) {
@@ -191,7 +179,7 @@ static struct header *small_take(struct state *state, size_t class)
 	if (used)
 		memset(block + 1, 0, size_bytes - HEADER_SIZE);
 	block->size_bytes = size_bytes;
-	block->class = class;
+	block->size_class = size_class;
 	return block;
 }
 
@@ -225,24 +213,22 @@ void mr_free(void *memory)
 
 	struct state *const state = state_get();
 	mr_lock_acquire(&state->lock);
-	memcpy(block + 1, &state->free[block->class], sizeof(void *));
-	state->free[block->class] = block;
+	memcpy(block + 1, &state->free[block->size_class], sizeof(void *));
+	state->free[block->size_class] = block;
 	mr_lock_release(&state->lock);
 }
 
 /* A mapping of its own, to SIZE_BYTES with its header, by moving pages and not bytes. */
 static struct header *mapping_resize(struct header *block, size_t size_bytes)
 {
-	const size_t len_before = block->size_bytes;
 	const size_t len = page_round(size_bytes);
 
 	if (len < size_bytes)
 		return NULL;
-	struct header *const moved = mremap(block, len_before, len, MREMAP_MAYMOVE);
+	struct header *const moved = mremap(block, block->size_bytes, len, MREMAP_MAYMOVE);
 	if (moved == MAP_FAILED)
 		return NULL;
 	moved->size_bytes = len;
-	atomic_fetch_add_explicit(&state_get()->held, len - len_before, memory_order_relaxed);
 	return moved;
 }
 

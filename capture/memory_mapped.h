@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
  * What memory_mapped.c offers beyond mr_alloc() and its kin: pages straight
- * from the kernel, and the sum of all.  Private to libmemcapture.
+ * from the kernel.  Private to libmemcapture.
  */
 #ifndef MR_MEMORY_MAPPED_H
 #define MR_MEMORY_MAPPED_H
 
 #include "base.h"
 
-/* SIZE_BYTES of zeroed pages, counted in mr_memory_held(); NULL when there are none. */
+/* SIZE_BYTES of zeroed pages; NULL when there are none. */
 void *mr_pages_map(size_t size_bytes);
 void mr_pages_unmap(void *pages, size_t size_bytes); /* NULL is fine */
 #define MR_PAGE_HUGE (2u << 20)
@@ -18,8 +18,5 @@ void mr_pages_unmap(void *pages, size_t size_bytes); /* NULL is fine */
 void *mr_pages_map_huge(size_t size_bytes);
 /* A page that reads as zeros in a forked child (raw clone included); NULL: no memory, or an old kernel. */
 void *mr_pages_map_wiped_on_fork(size_t size_bytes);
-
-/* Bytes of address space that all of it takes. */
-uint64_t mr_memory_held(void);
 
 #endif

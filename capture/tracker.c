@@ -40,6 +40,11 @@ struct registry {
 static _Atomic(struct registry *) registry_page;
 static _Atomic uint64_t serial_last;
 
+static void registry_wipe(void)
+{
+	memset(atomic_load_explicit(&registry_page, memory_order_relaxed), 0, sizeof(struct registry));
+}
+
 static struct registry *registry_get(void)
 {
 	struct registry *registry = atomic_load_explicit(&registry_page, memory_order_acquire);
@@ -47,11 +52,18 @@ static struct registry *registry_get(void)
 	if (registry != NULL)
 		return registry;
 
-	struct registry *const fresh = mr_pages_map_wiped_on_fork(sizeof(*fresh));
+	struct registry *fresh = mr_pages_map_wiped_on_fork(sizeof(*fresh));
+	const bool wiped = fresh != NULL;
+	if (!wiped)
+		fresh = mr_pages_map(sizeof(*fresh));
 	if (fresh == NULL)
 		return NULL;
-	if (atomic_compare_exchange_strong(&registry_page, &registry, fresh))
+	if (atomic_compare_exchange_strong(&registry_page, &registry, fresh)) {
+		/* A kernel before 4.14: children that libc makes are told at least. */
+		if (!wiped)
+			(void)pthread_atfork(NULL, NULL, registry_wipe);
 		return fresh;
+	}
 	mr_pages_unmap(fresh, sizeof(*fresh));
 	return registry;
 }

@@ -123,6 +123,8 @@ struct memcapture {
 	struct mr_lock definition_lock;
 
 	_Atomic uint32_t class_count;
+	uint32_t *class_index; /* by name; under class_lock */
+	size_t class_index_capacity;
 	_Atomic(struct mr_thread *) threads; /* only grows; rows of ended threads are used again */
 	_Atomic uint32_t thread_count;
 

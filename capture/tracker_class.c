@@ -81,19 +81,57 @@ static void configure(struct memcapture_class *klass, const struct memcapture_cl
 	define(klass);
 }
 
+/* ---- Finding by name: open addressing of class ids, at most half full ---------------- */
+
+static uint64_t hash_name(const char *name)
+{
+	uint64_t hash = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
+
+	for (; *name != '\0'; name++)
+		hash = (hash ^ (uint8_t)*name) * UINT64_C(0x100000001b3);
+	return hash ^ hash >> 32;
+}
+
+/* The place of NAME in the index: its class's id is there, or 0.  There must be an index. */
+static uint32_t *index_place(const struct memcapture *capture, const char *name)
+{
+	size_t at = hash_name(name) & (capture->class_index_capacity - 1);
+
+	while (capture->class_index[at] != 0 &&
+	       strcmp(mr_tracker_class(capture, capture->class_index[at])->name, name) != 0)
+		at = (at + 1) & (capture->class_index_capacity - 1);
+	return &capture->class_index[at];
+}
+
 /* The class of that name; under class_lock. */
 static struct memcapture_class *find(const struct memcapture *capture, const char *name)
 {
-	const uint32_t count = atomic_load_explicit(&capture->class_count, memory_order_relaxed);
+	const uint32_t id = capture->class_index_capacity > 0 ? *index_place(capture, name) : 0;
 
-	for (uint32_t id = 1; id <= count; id++) {
-		struct memcapture_class *const klass = mr_tracker_class(capture, id);
-
-		if (strcmp(klass->name, name) == 0)
-			return klass;
-	}
-	return NULL;
+	return id != 0 ? mr_tracker_class(capture, id) : NULL;
 }
+
+/* Room for one more class; under class_lock. */
+static bool index_make_room(struct memcapture *capture)
+{
+	const uint32_t count = atomic_load_explicit(&capture->class_count, memory_order_relaxed);
+	uint32_t *const before = capture->class_index;
+
+	if (((size_t)count + 1) * 2 <= capture->class_index_capacity)
+		return true;
+	const size_t capacity = before == NULL ? 16 : capture->class_index_capacity * 2;
+	uint32_t *const grown = mr_alloc(capacity * sizeof(*grown));
+	if (grown == NULL)
+		return false;
+	capture->class_index = grown;
+	capture->class_index_capacity = capacity;
+	for (uint32_t id = 1; id <= count; id++)
+		*index_place(capture, mr_tracker_class(capture, id)->name) = id;
+	mr_free(before);
+	return true;
+}
+
+/* ---- Making ------------------------------------------------------------------------- */
 
 /* A new class; under class_lock.  NULL: no memory, or too many. */
 static struct memcapture_class *make(struct memcapture *capture, const char *name,
@@ -108,7 +146,7 @@ static struct memcapture_class *make(struct memcapture *capture, const char *nam
 		mr_fail(&err, MR_ERR_LIMIT, "more than %u classes", MR_TRACKER_CLASSES_MAX);
 		goto failed;
 	}
-	klass = mr_alloc(sizeof(*klass));
+	klass = index_make_room(capture) ? mr_alloc(sizeof(*klass)) : NULL;
 	if (klass != NULL)
 		klass->name = mr_alloc(name_size);
 	if (klass == NULL || klass->name == NULL) {
@@ -123,6 +161,7 @@ static struct memcapture_class *make(struct memcapture *capture, const char *nam
 	configure(klass, options);
 	atomic_store_explicit(&capture->classes[id], klass, memory_order_release);
 	atomic_store_explicit(&capture->class_count, id, memory_order_release);
+	*index_place(capture, name) = id;
 	return klass;
 
 failed:
@@ -220,4 +259,5 @@ void mr_class_free_all(struct memcapture *capture)
 		mr_free(klass->name);
 		mr_free(klass);
 	}
+	mr_free(capture->class_index);
 }

@@ -25,7 +25,7 @@ def lifecycle(how, status=0):
 
 
 def end_reason(log):
-    content = log_reading.subprocess.run(["zstd", "-dcq", log], stdout=log_reading.subprocess.PIPE, check=True).stdout
+    content = cases.run("zstd", "-dcq", log, text=False).stdout
     return [rows[0]["reason"] for name, rows in log_reading.blocks(content) if name == "END"]
 
 
@@ -97,6 +97,23 @@ def an_aborted_program_leaves_what_was_written():
         cases.equal(log.read(16)[8:16], b"memreplg")
 
 
+LOADED = """
+import _ctypes, ctypes, sys
+library = ctypes.CDLL(sys.argv[1])
+capture = ctypes.c_void_p()
+assert library.memcapture_open(ctypes.byref(capture), b"loaded.dat", None) == 0
+assert library.memcapture_mark(capture, b"loaded") == 0
+_ctypes.dlclose(library._handle)
+"""
+
+
+def a_library_that_is_unloaded_stays_and_ends_its_log():
+    result = cases.run(sys.executable, "-c", LOADED, os.path.join(cases.BUILD, "libmemcapture.so"))
+    cases.equal((result.stderr, result.returncode), ("", 0))
+    cases.equal(len(log_reading.streams("loaded.dat")[0].rows["MARKS"]), 1)
+    cases.equal(end_reason("loaded.dat"), [END_EXIT])
+
+
 def the_library_shows_its_public_names_only():
     shown = cases.run("nm", "-D", "--defined-only", os.path.join(cases.BUILD, "libmemcapture.so")).stdout
     names = {line.split()[-1].split("@")[0] for line in shown.splitlines() if line.split()[-2] != "A"}
@@ -124,5 +141,6 @@ cases.main(returning_from_main_ends_the_log, exit_in_another_thread_ends_the_log
            a_cloned_child_is_silent, a_forked_child_may_have_a_log_of_its_own, forking_among_busy_threads_works,
            threads_that_end_leave_their_rings_to_others, a_limit_on_file_sizes_is_survived,
            several_captures_may_be_open, an_aborted_program_leaves_what_was_written,
-           the_library_shows_its_public_names_only, the_archive_shows_its_public_names_only,
+           a_library_that_is_unloaded_stays_and_ends_its_log, the_library_shows_its_public_names_only,
+           the_archive_shows_its_public_names_only,
            the_library_needs_nothing_but_the_c_library)

@@ -115,8 +115,3 @@ void *mr_pages_map_wiped_on_fork(size_t size_bytes)
 {
 	return mmap(NULL, size_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 }
-
-uint64_t mr_memory_held(void)
-{
-	return 0;
-}
