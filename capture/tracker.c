@@ -287,6 +287,7 @@ static void release(struct memcapture *capture)
 		               (MR_TRACKER_CLASSES_MAX + 1) * sizeof(*capture->classes));
 	}
 	mr_trace_free(capture);
+	mr_keeper_release(&capture->keeper);
 	mr_snapshot_free(capture->snapshotter);
 	mr_names_free(capture->names);
 	mr_map_release(&capture->map);

@@ -90,6 +90,13 @@ struct mr_snapshotter; /* tracker_snapshot.c: what is kept from one snapshot to 
 struct mr_flusher;     /* tracker_flush.c: the thread that empties the rings */
 struct mr_periodic;    /* tracker_periodic.c: the thread that takes snapshots */
 
+/* For objects that leave their last state: snapshot_keep.c. */
+struct mr_keeper {
+	struct mr_lock lock;
+	struct mr_sizer *sizer; /* NULL until first used, like the rows */
+	struct mr_snapshot_rows *rows;
+};
+
 struct memcapture {
 	/* Read by every operation, and not written. */
 	uint64_t serial; /* tells captures apart that had the same address */
@@ -134,6 +141,7 @@ struct memcapture {
 	struct mr_names *names;
 	_Atomic(struct mr_traces *) traces; /* NULL until first used */
 	struct mr_snapshotter *snapshotter;
+	struct mr_keeper keeper;
 	struct mr_periodic *periodic; /* under periodic_lock */
 	struct mr_lock periodic_lock;
 
@@ -291,6 +299,7 @@ uint64_t mr_trace_failures(struct memcapture *capture);
 int mr_snapshot_new(struct memcapture *capture, struct mr_error *err) MR_MUST_CHECK;
 void mr_snapshot_free(struct mr_snapshotter *snapshotter);
 int mr_snapshot_take(struct memcapture *capture, const char *description, unsigned flags);
+void mr_keeper_release(struct mr_keeper *keeper);
 /* Writes the state of a kept object that is about to be forgotten; its row is held. */
 void mr_snapshot_keep(struct memcapture *capture, struct mr_row *row);
 /* What earlier snapshots said does not count any more: a log that starts afresh. */

@@ -20,11 +20,8 @@
 #define PATIENCE_NS UINT64_C(2000000000)
 
 struct mr_snapshotter {
-	uint64_t number;             /* of the last snapshot */
-	struct mr_sizer *sizer;      /* NULL until something is walked */
-	struct mr_sizer *sizer_kept; /* for single objects that are forgotten; under keep_lock */
-	struct mr_lock keep_lock;
-	struct mr_snapshot_rows *rows_kept; /* under keep_lock */
+	uint64_t number;        /* of the last snapshot */
+	struct mr_sizer *sizer; /* NULL until something is walked */
 	struct mr_snapshot_rows rows;
 	struct mr_snapshot_totals totals;
 
@@ -54,10 +51,6 @@ void mr_snapshot_free(struct mr_snapshotter *snapshotter)
 	if (snapshotter == NULL)
 		return;
 	mr_sizer_free(snapshotter->sizer);
-	mr_sizer_free(snapshotter->sizer_kept);
-	if (snapshotter->rows_kept != NULL)
-		mr_buffer_release(&snapshotter->rows_kept->buffer);
-	mr_free(snapshotter->rows_kept);
 	mr_buffer_release(&snapshotter->rows.buffer);
 	mr_snapshot_totals_release(&snapshotter->totals);
 	mr_free(snapshotter);
@@ -79,11 +72,6 @@ void mr_snapshot_restart(struct memcapture *capture)
 {
 	capture->snapshotter->number = 0;
 	atomic_store_explicit(&capture->snapshots_taken, 0, memory_order_relaxed);
-}
-
-static struct mr_path_source path_source(struct memcapture *capture)
-{
-	return (struct mr_path_source){ .intern = mr_names_path, .context = capture };
 }
 
 /* ---- The moment ------------------------------------------------------------------------ */
@@ -413,7 +401,7 @@ static struct mr_order *order_walked(struct mr_snapshotter *snapshotter, size_t 
 
 static void count_walked(struct mr_snapshotter *snapshotter)
 {
-	const struct mr_path_source paths = path_source(snapshotter->capture);
+	const struct mr_path_source paths = mr_snapshot_paths(snapshotter->capture);
 	const uint32_t used = atomic_load_explicit(&snapshotter->capture->rows.used, memory_order_acquire);
 	size_t order_count = 0;
 	struct mr_order *order = NULL;
@@ -558,87 +546,4 @@ int memcapture_snapshot(struct memcapture *capture, const char *description)
 	if (capture == NULL || !mr_tracker_alive(capture))
 		return 0;
 	return mr_snapshot_take(capture, description, 0);
-}
-
-/* ---- Kept objects ------------------------------------------------------------------------------------ */
-
-static bool is_tracked(void *context, const void *address)
-{
-	struct memcapture *const capture = context;
-	const uint64_t hash = mr_map_hash((uint64_t)(uintptr_t)address);
-	struct mr_map_shard *const shard = mr_map_shard(&capture->map, hash);
-	uint32_t at;
-
-	mr_spin_acquire(&shard->lock);
-	const bool found =
-		shard->slots != NULL && mr_map_find(shard, hash, (uint64_t)(uintptr_t)address, &at);
-	mr_spin_release(&shard->lock);
-	return found;
-}
-
-/* The sizer for single objects; under keep_lock. */
-static struct mr_sizer *sizer_for_kept(struct memcapture *capture, struct mr_error *err)
-{
-	struct mr_snapshotter *const snapshotter = capture->snapshotter;
-	const struct mr_path_source paths = path_source(capture);
-
-	if (snapshotter->sizer_kept == NULL && mr_sizer_new(&snapshotter->sizer_kept, &paths, err) == 0)
-		mr_sizer_ask(snapshotter->sizer_kept, is_tracked, capture);
-	return snapshotter->sizer_kept;
-}
-
-/* Sizes and describes the object of ROW into rows for snapshot 0; under keep_lock. */
-static void keep(struct memcapture *capture, const struct mr_row *row, struct mr_error *err)
-{
-	struct mr_snapshotter *const snapshotter = capture->snapshotter;
-	struct mr_snapshot_rows *const rows = snapshotter->rows_kept;
-	const uint32_t class_id = atomic_load_explicit(&row->classes, memory_order_acquire) & 0xffff;
-	const struct memcapture_class *const klass = mr_tracker_class(capture, class_id);
-	const struct memcapture_layout *const layout =
-		atomic_load_explicit(&klass->layout, memory_order_acquire);
-	memcapture_describe *const function = atomic_load_explicit(&klass->describe, memory_order_acquire);
-	const void *const object =
-		(const void *)(uintptr_t)atomic_load_explicit(&row->address, memory_order_relaxed);
-	const unsigned level =
-		atomic_load_explicit(&row->control, memory_order_relaxed) >> MR_ROW_LEVEL_SHIFT & 0xff;
-	struct mr_sizer *const sizer = sizer_for_kept(capture, err);
-	struct mr_sized sized = { 0 };
-
-	if (sizer == NULL)
-		return;
-	if (layout != NULL && mr_sizer_size(sizer, object, layout, level, &sized) < 0) {
-		mr_fail(err, MR_ERR_NOMEM, "out of memory for the last state of objects");
-		return;
-	}
-	mr_snapshot_rows_begin(rows, capture, 0,
-	                       mr_channel_time_ns(capture->channel->header, mr_tracker_ticks(capture)));
-	mr_snapshot_rows_put(rows, row->id, &sized);
-	if (function != NULL) {
-		char text[MR_TRACKER_LABEL_MAX] = "";
-
-		function(object, text, sizeof(text));
-		text[sizeof(text) - 1] = '\0';
-		if (text[0] != '\0')
-			mr_snapshot_rows_put_label(rows, row->id,
-			                           mr_names_passing(capture, text, strlen(text)));
-	}
-	mr_snapshot_rows_flush(rows);
-	mr_sizer_clear(sizer);
-}
-
-void mr_snapshot_keep(struct memcapture *capture, struct mr_row *row)
-{
-	struct mr_snapshotter *const snapshotter = capture->snapshotter;
-	struct mr_error err = { 0 };
-
-	mr_lock_acquire(&snapshotter->keep_lock);
-	if (snapshotter->rows_kept == NULL)
-		snapshotter->rows_kept = mr_alloc(sizeof(*snapshotter->rows_kept));
-	if (snapshotter->rows_kept != NULL)
-		keep(capture, row, &err);
-	else
-		mr_fail(&err, MR_ERR_NOMEM, "out of memory for the last state of objects");
-	mr_lock_release(&snapshotter->keep_lock);
-	if (err.code < 0)
-		mr_tracker_fail(capture, &err);
 }

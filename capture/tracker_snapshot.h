@@ -2,7 +2,7 @@
  *
  * The parts of a snapshot: the rows that it writes (snapshot_rows.c), its sums
  * (snapshot_totals.c), and the order in which objects are read
- * (snapshot_order.c).  tracker_snapshot.c takes it.  Private to libmemcapture.
+ * (snapshot_order.c); snapshot_keep.c is for single objects.  tracker_snapshot.c takes it.  Private to libmemcapture.
  */
 #ifndef MR_TRACKER_SNAPSHOT_H
 #define MR_TRACKER_SNAPSHOT_H
@@ -99,6 +99,12 @@ static inline void mr_class_sum_add(struct mr_class_sum *sum, uint64_t size, uin
 		sum->min = size;
 	if (size > sum->max)
 		sum->max = size;
+}
+
+/* The source of path ids for sizers. */
+static inline struct mr_path_source mr_snapshot_paths(struct memcapture *capture)
+{
+	return (struct mr_path_source){ .intern = mr_names_path, .context = capture };
 }
 
 /* ---- Order ------------------------------------------------------------------------------ */
