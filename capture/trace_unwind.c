@@ -74,9 +74,10 @@ struct walk {
 	struct entry *entry;
 	const struct entry *before; /* whose outer frames may be the same; NULL: none */
 	unsigned before_at;
-	uint64_t skip_until; /* the return address at which the tracker's own frames end; 0: past them */
-	uint32_t outer;      /* number of the stack that goes on where the walk ended, 0: none */
-	bool certain;        /* every return address was found where it should be */
+	uint64_t skip_until;    /* the return address at which the tracker's own frames end; 0: past them */
+	uint32_t outer;         /* number of the stack that goes on where the walk ended, 0: none */
+	uint64_t frame_pointer; /* of the frame before */
+	bool certain;           /* every return address was found where it should be */
 };
 
 /* The frames of BEFORE from the one that returns through WORD, if they are still there. */
@@ -123,8 +124,10 @@ static _Unwind_Reason_Code visit(struct _Unwind_Context *context, void *argument
 	frame.return_word = (struct word){ .at = top - 1, .value = address };
 	if (*frame.return_word.at != address)
 		walk->certain = false;
-	if (top[-2] == frame_pointer)
+	/* A function that changed it has saved it, as a rule there. */
+	if (frame_pointer != walk->frame_pointer && top[-2] == frame_pointer)
 		frame.frame_pointer = (struct word){ .at = top - 2, .value = frame_pointer };
+	walk->frame_pointer = frame_pointer;
 	if (walk->certain && join(walk, &frame.return_word))
 		return _URC_END_OF_STACK;
 #else
@@ -142,6 +145,7 @@ static uint32_t unwind(struct memcapture *capture, struct mr_trace_memo *memo, s
 	struct walk walk = { .entry = entry,
 		             .before = memo->last != entry ? memo->last : NULL,
 		             .skip_until = entry->return_address,
+		             .frame_pointer = entry->frame_pointer,
 		             .certain = true };
 
 	entry->depth = 0;
