@@ -113,7 +113,10 @@ class Terminal:
     """A command on a terminal of its own, as a shell would start it."""
 
     def __init__(self, *words):
-        self.pid, self.fd = pty.fork()
+        try:
+            self.pid, self.fd = pty.fork()
+        except OSError as error:
+            raise cases.Skip(f"no terminal to be had: {error}") from error
         if self.pid == 0:
             os.execv(words[0], words)
         self.seen = ""
