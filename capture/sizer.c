@@ -207,6 +207,13 @@ int mr_sizer_size(struct mr_sizer *sizer, const void *object, const struct memca
 	return 0;
 }
 
+void mr_sizer_prefetch(const struct mr_sizer *sizer, const void *object)
+{
+	__builtin_prefetch(object);
+	__builtin_prefetch((const char *)object + 64);
+	mr_visited_prefetch(&sizer->visited, object);
+}
+
 /* ---- What a walk calls -------------------------------------------------------------- */
 
 void memcapture_visit(struct memcapture_visitor *visitor, const char *name, const void *pointer,

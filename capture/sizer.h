@@ -86,6 +86,9 @@ int mr_sizer_size(struct mr_sizer *sizer, const void *object, const struct memca
                   unsigned level, struct mr_sized *sized) MR_MUST_CHECK;
 /* Whether objects of this layout can refer to anything: if not, their size is layout->size or measure(). */
 bool mr_layout_is_flat(const struct memcapture_layout *layout);
+/* OBJECT will be sized soon: fetches its memory, and what the sizer has of its
+ * neighbourhood, without waiting for either.  OBJECT need not be readable. */
+void mr_sizer_prefetch(const struct mr_sizer *sizer, const void *object);
 /* Bytes that the sizer holds now. */
 uint64_t mr_sizer_memory(const struct mr_sizer *sizer);
 

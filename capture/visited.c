@@ -50,11 +50,16 @@ static size_t directory_index(const struct mr_visited *visited, uint64_t hash)
 	return visited->depth ? (size_t)(hash >> (64 - visited->depth)) : 0;
 }
 
+/* The first entry of the group that windows of HASH belong to. */
+static size_t group_start(uint64_t hash)
+{
+	return (size_t)(((hash & 0xFFFFFFFF) * GROUPS) >> 32) * MR_VISITED_GROUP;
+}
+
 /* The entry that holds WINDOW, or the free one where it would go. */
 static struct mr_visited_entry *find_entry(struct mr_visited_segment *segment, uint64_t window, uint64_t hash)
 {
-	const size_t group = (size_t)(((hash & 0xFFFFFFFF) * GROUPS) >> 32);
-	size_t at = group * MR_VISITED_GROUP + (window & (MR_VISITED_GROUP - 1));
+	size_t at = group_start(hash) + (window & (MR_VISITED_GROUP - 1));
 
 	while (segment->entries[at].bits && segment->entries[at].window != window) {
 		if (++at == ENTRIES)
@@ -247,6 +252,16 @@ bool mr_visited_has_bit(const struct mr_visited *visited, uint64_t window, uint6
 		return false;
 	return (find_entry(visited->directory[directory_index(visited, hash)], window, hash)->bits & bit) !=
 	       0;
+}
+
+void mr_visited_prefetch(const struct mr_visited *visited, const void *address)
+{
+	uint64_t bit;
+	const uint64_t hash = hash_of(mr_visited_window(address, &bit));
+
+	if (visited->directory)
+		__builtin_prefetch(
+			&visited->directory[directory_index(visited, hash)]->entries[group_start(hash)], 1);
 }
 
 /* ---- The set as a whole ---------------------------------------------------- */

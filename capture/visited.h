@@ -91,6 +91,9 @@ MR_MUST_CHECK static inline int mr_visited_add_second(struct mr_visited *visited
 	return mr_visited_add_bit(visited, window | MR_VISITED_SECOND, bit);
 }
 
+/* Brings here what adding ADDRESS, or one beside it, will look at. */
+void mr_visited_prefetch(const struct mr_visited *visited, const void *address);
+
 static inline bool mr_visited_has(const struct mr_visited *visited, const void *address)
 {
 	uint64_t bit;

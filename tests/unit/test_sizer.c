@@ -492,6 +492,17 @@ Test(sizer, array__is_shared_by_the_element)
 	cr_assert(eq(str, sized_text(&all, &table_layout, 1), "= 80 40\nlabels 1 40 32\n"));
 }
 
+Test(sizer, prefetching__changes_nothing)
+{
+	struct label label = { "four", NULL };
+
+	mr_sizer_prefetch(fixture.sizer, &label);
+	mr_sizer_prefetch(fixture.sizer, NULL);
+	cr_assert(eq(str, sized_text(&label, &label_layout, 1), "= 21 16\ntext 1 5 5\n"));
+	mr_sizer_prefetch(fixture.sizer, (const void *)(uintptr_t)12345);
+	cr_assert(eq(str, sized_text(&label, &label_layout, 1), "= 16 16\n"));
+}
+
 /* ---- Long and deep --------------------------------------------------------------------- */
 
 enum { MANY = 1000000 };
