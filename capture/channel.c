@@ -256,28 +256,6 @@ int mr_channel_create(struct mr_channel **channel, const char *folder, struct mr
 
 /* ---- Rings, the program's side --------------------------------------------------- */
 
-static struct mr_ring *ring_take_idle(struct mr_channel *channel, enum mr_ring_kind kind, uint32_t size_bytes,
-                                      uint32_t *index)
-{
-	struct mr_channel_header *const header = channel->header;
-	const uint32_t count = atomic_load_explicit(&header->ring_count, memory_order_acquire);
-
-	for (uint32_t i = 0; i < count; i++) {
-		struct mr_channel_ring *const entry = &header->rings[i];
-		uint32_t expected = MR_RING_IDLE;
-
-		/* The rest of an entry may be read once its state has been seen. */
-		if (atomic_load_explicit(&entry->state, memory_order_acquire) != MR_RING_IDLE ||
-		    entry->kind != (uint32_t)kind || entry->size_bytes != size_bytes ||
-		    !atomic_compare_exchange_strong(&entry->state, &expected, MR_RING_OWNED))
-			continue;
-		entry->tid = (uint32_t)syscall(SYS_gettid);
-		*index = i;
-		return atomic_load_explicit(&channel->rings[i], memory_order_acquire);
-	}
-	return NULL;
-}
-
 /* Memory for a ring: its place in the file, and where it is mapped. */
 static struct mr_ring *ring_memory(struct mr_channel *channel, size_t len, uint64_t *offset)
 {
@@ -287,15 +265,10 @@ static struct mr_ring *ring_memory(struct mr_channel *channel, size_t len, uint6
 	return map(channel->fd, *offset, len);
 }
 
-struct mr_ring *mr_channel_take_ring(struct mr_channel *channel, enum mr_ring_kind kind, uint32_t size_bytes,
-                                     uint32_t *index)
+struct mr_ring *mr_channel_add_ring(struct mr_channel *channel, enum mr_ring_kind kind, uint32_t size_bytes,
+                                    uint32_t *index)
 {
 	struct mr_channel_header *const header = channel->header;
-	struct mr_ring *ring = ring_take_idle(channel, kind, size_bytes, index);
-
-	if (ring != NULL)
-		return ring;
-
 	uint32_t count = atomic_load_explicit(&header->ring_count, memory_order_relaxed);
 	do {
 		if (count >= MR_CHANNEL_RINGS_MAX)
@@ -304,7 +277,8 @@ struct mr_ring *mr_channel_take_ring(struct mr_channel *channel, enum mr_ring_ki
 
 	/* The entry is ours, and unused until its state says otherwise. */
 	struct mr_channel_ring *const entry = &header->rings[count];
-	ring = ring_memory(channel, MR_RING_DATA_OFFSET + (size_t)size_bytes, &entry->offset);
+	struct mr_ring *const ring =
+		ring_memory(channel, MR_RING_DATA_OFFSET + (size_t)size_bytes, &entry->offset);
 	if (ring == NULL)
 		return NULL;
 	entry->size_bytes = size_bytes;
@@ -312,14 +286,9 @@ struct mr_ring *mr_channel_take_ring(struct mr_channel *channel, enum mr_ring_ki
 	entry->tid = (uint32_t)syscall(SYS_gettid);
 	channel->ring_sizes[count] = size_bytes;
 	atomic_store_explicit(&channel->rings[count], ring, memory_order_release);
-	atomic_store_explicit(&entry->state, MR_RING_OWNED, memory_order_release);
+	atomic_store_explicit(&entry->state, MR_RING_USED, memory_order_release);
 	*index = count;
 	return ring;
-}
-
-void mr_channel_give_ring(struct mr_channel *channel, uint32_t index)
-{
-	atomic_store_explicit(&channel->header->rings[index].state, MR_RING_IDLE, memory_order_release);
 }
 
 /* ---- The writer's side -------------------------------------------------------------- */

@@ -110,8 +110,7 @@ enum mr_ring_kind {
 
 enum mr_ring_state {
 	MR_RING_UNUSED = 0,
-	MR_RING_OWNED = 1, /* a thread appends */
-	MR_RING_IDLE = 2,  /* its thread has ended: another may take it, with what it holds */
+	MR_RING_USED = 1,
 };
 
 /* At the start of a ring's memory; its data follows after MR_RING_DATA_OFFSET bytes.
@@ -134,7 +133,7 @@ struct mr_channel_ring {
 	uint32_t size_bytes;    /* of its data: a power of two */
 	uint32_t kind;          /* enum mr_ring_kind */
 	_Atomic uint32_t state; /* enum mr_ring_state; written last */
-	uint32_t tid;           /* of the thread that took it last */
+	uint32_t tid;           /* of the thread that it was added for */
 	uint64_t reserved;
 };
 
@@ -198,10 +197,10 @@ struct mr_channel {
  * private.  Fills in identity and zero of the header.  MR_ERR_WRITE: the folder
  * has no living writer, or no room. */
 int mr_channel_create(struct mr_channel **channel, const char *folder, struct mr_error *err) MR_MUST_CHECK;
-/* Takes an idle ring of KIND and SIZE_BYTES (a power of two), or adds one.  NULL: no memory, or too many. */
-struct mr_ring *mr_channel_take_ring(struct mr_channel *channel, enum mr_ring_kind kind, uint32_t size_bytes,
-                                     uint32_t *index);
-void mr_channel_give_ring(struct mr_channel *channel, uint32_t index);
+/* Adds a ring of KIND and SIZE_BYTES (a power of two).  It stays until the end: a
+ * thread that ends leaves its ring to the next.  NULL: no memory, or too many. */
+struct mr_ring *mr_channel_add_ring(struct mr_channel *channel, enum mr_ring_kind kind, uint32_t size_bytes,
+                                    uint32_t *index);
 /* Tells the writer that there is something to do. */
 void mr_channel_wake(struct mr_channel *channel);
 

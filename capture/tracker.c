@@ -235,7 +235,7 @@ static int control_ring(struct memcapture *capture, enum mr_ring_kind kind, stru
                         struct mr_error *err)
 {
 	uint32_t index;
-	struct mr_ring *const ring = mr_channel_take_ring(capture->channel, kind, CONTROL_RING_BYTES, &index);
+	struct mr_ring *const ring = mr_channel_add_ring(capture->channel, kind, CONTROL_RING_BYTES, &index);
 
 	MR_FAIL_IF(ring == NULL, err, MR_ERR_NOMEM, "out of memory for a capture");
 	mr_ring_writer_init(writer, capture->channel, ring, index);

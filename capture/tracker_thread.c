@@ -116,7 +116,7 @@ static struct mr_thread *make(struct memcapture *capture)
 		return NULL;
 	struct mr_thread *const thread = (struct mr_thread *)(((uintptr_t)memory + 63) & ~(uintptr_t)63);
 	struct mr_ring *const ring =
-		mr_channel_take_ring(capture->channel, MR_RING_EVENTS, RING_BYTES, &index);
+		mr_channel_add_ring(capture->channel, MR_RING_EVENTS, RING_BYTES, &index);
 	if (ring == NULL) {
 		mr_free(memory);
 		return NULL;

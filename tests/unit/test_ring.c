@@ -33,7 +33,7 @@ static void begin(void)
 	/* Ticks are nanoseconds here. */
 	channel->header->clock[0] = (struct mr_clock_segment){ 0, 0, UINT64_C(1) << 32 };
 	atomic_store(&channel->header->clock_count, 1);
-	struct mr_ring *const memory = mr_channel_take_ring(channel, MR_RING_EVENTS, RING_BYTES, &index);
+	struct mr_ring *const memory = mr_channel_add_ring(channel, MR_RING_EVENTS, RING_BYTES, &index);
 	cr_assert_not_null(memory);
 	mr_ring_writer_init(&ring, channel, memory, index);
 	cr_assert_eq(mr_log_writer_open(&log_writer, path, &header, NULL, &err), 0, "%s", err.message);
@@ -248,7 +248,7 @@ Test(ring, rings__are_found_by_the_other_side_of_a_shared_channel)
 	cr_assert_lt(mr_channel_create(&program, folder, &err), 0, "there is no writer yet");
 	cr_assert_eq(mr_channel_writer_create(&writer, folder, &err), 0, "%s", err.message);
 	cr_assert_eq(mr_channel_create(&program, folder, NULL), 0);
-	cr_assert_not_null(mr_channel_take_ring(program, MR_RING_EVENTS, RING_BYTES, &index));
+	cr_assert_not_null(mr_channel_add_ring(program, MR_RING_EVENTS, RING_BYTES, &index));
 	snprintf(file, sizeof(file), "%s/%u.%llu", folder, program->header->pid,
 	         (unsigned long long)program->header->start_ticks);
 	err = (struct mr_error){ 0 };
@@ -257,7 +257,7 @@ Test(ring, rings__are_found_by_the_other_side_of_a_shared_channel)
 	cr_assert_eq(size, RING_BYTES);
 	cr_assert_null(mr_channel_ring(attached, index + 1, &size));
 	/* A directory that lies leads nowhere. */
-	cr_assert_not_null(mr_channel_take_ring(program, MR_RING_EVENTS, RING_BYTES, &index));
+	cr_assert_not_null(mr_channel_add_ring(program, MR_RING_EVENTS, RING_BYTES, &index));
 	program->header->rings[index].offset = UINT64_C(1) << 40;
 	cr_assert_null(mr_channel_ring(attached, index, &size));
 	program->header->rings[index].size_bytes = 12345;
