@@ -42,7 +42,7 @@
 /* Names of referents, interned: "employees" under the root, "[]" under that.
  * The owner (the tracker) gives ids that fit the log's PATHS. */
 struct mr_path_source {
-	/* The id (1..) of NAME under PARENT (0: an object itself), made when new; 0 when there is no memory. */
+	/* The id (1..) of NAME under PARENT (0: an object itself), made when new; 0: no memory. */
 	uint32_t (*intern)(void *context, uint32_t parent, const char *name);
 	void *context;
 };

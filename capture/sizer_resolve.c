@@ -146,7 +146,7 @@ static void resolve_array(struct memcapture_visitor *visitor, const struct memca
 		add(sizer, path, 1, flat_bytes, flat_bytes);
 }
 
-/* One thing of several that PATH leads to, just claimed: counted at ELEMENTS, or at PATH when that is NULL. */
+/* One thing of several that PATH leads to, just claimed: counted at ELEMENTS, or at PATH without. */
 static void resolve_element(struct memcapture_visitor *visitor, const struct memcapture_layout *layout,
                             struct mr_path_node *path, struct mr_path_node *elements, const char *element)
 {

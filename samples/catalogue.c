@@ -55,8 +55,8 @@ static void write_product(unsigned number, unsigned category)
 	printf("</name>\n      <price currency=\"%s\">%u.%02u</price>\n", currencies[below(4)],
 	       1 + below(400), below(100));
 	printf("      <stock warehouse=\"W%u\">%u</stock>\n", 1 + below(5), below(300));
-	printf("      <s:supplier s:code=\"S-%04u\"><s:contact>orders%u@supplier.example</s:contact></s:supplier>\n",
-	       below(400), below(400));
+	printf("      <s:supplier s:code=\"S-%04u\">", below(400));
+	printf("<s:contact>orders%u@supplier.example</s:contact></s:supplier>\n", below(400));
 	fputs("      <description>", stdout);
 	write_words(12 + below(40));
 	fputs(" &amp; more.</description>\n", stdout);
