@@ -280,18 +280,18 @@ static const struct {
 	const char *columns;
 	const char *sort;
 } wanted[MR_REPORT_TABLE_COUNT] = {
-	[MR_REPORT_RUNS] = { "runs", NULL },
-	[MR_REPORT_SNAPSHOTS] = { "snapshots", NULL },
-	[MR_REPORT_CLASSES] = { "classes", NULL },
-	[MR_REPORT_SAMPLES] = { "samples", NULL },
-	[MR_REPORT_MARKS] = { "marks", NULL },
+	[MR_REPORT_RUNS] = { "runs", NULL, NULL },
+	[MR_REPORT_SNAPSHOTS] = { "snapshots", NULL, NULL },
+	[MR_REPORT_CLASSES] = { "classes", NULL, NULL },
+	[MR_REPORT_SAMPLES] = { "samples", NULL, NULL },
+	[MR_REPORT_MARKS] = { "marks", NULL, NULL },
 	[MR_REPORT_OBJECTS] = { "objects",
 	                        "run,class,name,repr,state,birth,death,lifetime,size,last,flat,address,"
 	                        "function,file,line,object",
 	                        "run" },
-	[MR_REPORT_REFERENTS] = { "referents", NULL },
-	[MR_REPORT_HISTOGRAM] = { "histogram", NULL },
-	[MR_REPORT_DIFF] = { "diff", NULL },
+	[MR_REPORT_REFERENTS] = { "referents", NULL, NULL },
+	[MR_REPORT_HISTOGRAM] = { "histogram", NULL, NULL },
+	[MR_REPORT_DIFF] = { "diff", NULL, NULL },
 };
 
 enum mr_paint mr_report_paint(const struct mr_report_data *data, const char *class_name)

@@ -62,7 +62,7 @@ define test_program
 $(1): $(2) $(5) $(3) $(4)
 	@mkdir -p $$(@D)
 	$$(say) LD $$@
-	$$(Q)$$(CC) $$(SANITIZE) $$(LDFLAGS) -o $$@ $(2) $(5) -Wl,--start-group $(3) -Wl,--end-group $(4) \
+	$$(Q)$$(CC) $$(SANITIZE) $$(LDFLAGS) -o $$@ $(2) $(5) $(4) -Wl,--start-group $(3) -Wl,--end-group \
 	  $(6) $$(TEST_LIBS)
 endef
 test_memory = $(or $(UNIT_MEMORY_$(1)),$(B)/obj/capture/base_memory.o)
