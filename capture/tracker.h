@@ -68,7 +68,7 @@ struct mr_thread {
 	uint32_t *deferred;       /* rows that died during a snapshot */
 	size_t deferred_count;
 	size_t deferred_capacity;
-	_Atomic uint64_t retracked; /* announced again with its own class */
+	_Atomic uint64_t retracked;   /* announced again with its own class */
 	struct mr_trace_memo *traces; /* trace_unwind.c; NULL until first used */
 	struct memcapture *capture;
 	struct mr_thread *next;

@@ -2,7 +2,8 @@
  *
  * The parts of a snapshot: the rows that it writes (snapshot_rows.c), its sums
  * (snapshot_totals.c), and the order in which objects are read
- * (snapshot_order.c); snapshot_keep.c is for single objects.  tracker_snapshot.c takes it.  Private to libmemcapture.
+ * (snapshot_order.c); snapshot_keep.c is for single objects.  tracker_snapshot.c
+ * takes it.  Private to libmemcapture.
  */
 #ifndef MR_TRACKER_SNAPSHOT_H
 #define MR_TRACKER_SNAPSHOT_H
