@@ -40,62 +40,36 @@ static size_t uvarint_len(uint64_t value)
 	return (bits * 37 + 219) >> 8;
 }
 
-/* Bytes that VALUES would take in each encoding. */
+/* Bytes that rows would take in each encoding. */
 struct column_costs {
 	uint64_t plain;
 	uint64_t delta;
 	uint64_t runs;
 	uint64_t delta_runs;
-	bool zero; /* all values are 0 */
 };
 
-/* The costs of a column of ROWS times the same VALUE, which many columns are. */
-static struct column_costs column_measure_constant(uint64_t value, uint32_t rows)
+/* Adds what VALUES[FIRST..END) cost. */
+static void column_measure(struct column_costs *costs, const uint64_t *values, uint32_t first, uint32_t end)
 {
-	const size_t value_len = uvarint_len(value);
-	const size_t step_len = uvarint_len(mr_zigzag((int64_t)value));
-
-	return (struct column_costs){
-		.plain = (uint64_t)rows * value_len,
-		.delta = step_len + (rows - UINT64_C(1)),
-		.runs = value_len + uvarint_len(rows),
-		/* Once the value, then a run of steps of 0. */
-		.delta_runs = step_len + 1 + (rows > 1 ? 1 + uvarint_len(rows - 1) : 0),
-		.zero = value == 0,
-	};
-}
-
-static struct column_costs column_measure(const uint64_t *values, uint32_t rows)
-{
-	struct column_costs costs = { 0 };
-	uint32_t same = 1;
-
-	while (same < rows && values[same] == values[0])
-		same++;
-	if (same == rows)
-		return column_measure_constant(values[0], rows);
-
-	uint64_t previous = 0;
+	uint64_t previous = first > 0 ? values[first - 1] : 0;
 	uint64_t step_previous = 0;
-	uint64_t any = 0;
 	uint64_t run = 0;      /* rows in the run of equal values under way */
 	uint64_t step_run = 0; /* rows in the run of equal steps under way */
 
-	for (uint32_t row = 0; row < rows; row++) {
+	for (uint32_t row = first; row < end; row++) {
 		const uint64_t value = values[row];
 		const uint64_t step = mr_zigzag((int64_t)(value - previous));
 		const size_t value_len = uvarint_len(value);
 		const size_t step_len = uvarint_len(step);
 
-		any |= value;
-		costs.plain += value_len;
-		costs.delta += step_len;
-		if (row == 0 || value != previous) {
-			costs.runs += value_len + (run != 0 ? uvarint_len(run) : 0);
+		costs->plain += value_len;
+		costs->delta += step_len;
+		if (row == first || value != previous) {
+			costs->runs += value_len + (run != 0 ? uvarint_len(run) : 0);
 			run = 0;
 		}
-		if (row == 0 || step != step_previous) {
-			costs.delta_runs += step_len + (step_run != 0 ? uvarint_len(step_run) : 0);
+		if (row == first || step != step_previous) {
+			costs->delta_runs += step_len + (step_run != 0 ? uvarint_len(step_run) : 0);
 			step_run = 0;
 		}
 		run++;
@@ -103,16 +77,71 @@ static struct column_costs column_measure(const uint64_t *values, uint32_t rows)
 		previous = value;
 		step_previous = step;
 	}
-	costs.runs += uvarint_len(run);
-	costs.delta_runs += uvarint_len(step_run);
-	costs.zero = any == 0;
-	return costs;
+	costs->runs += uvarint_len(run);
+	costs->delta_runs += uvarint_len(step_run);
+}
+
+/* Rows in a row that stand for the rest of a long column. */
+#define SAMPLE_ROWS 256u
+
+/* The encoding that is likely to be the smallest: certainly for short columns;
+ * long ones are judged by three stretches, because measuring every row would
+ * cost the writer as much as encoding it. */
+static enum mr_encoding column_choose(const uint64_t *values, uint32_t rows)
+{
+	struct column_costs costs = { 0 };
+
+	if (rows <= 4 * SAMPLE_ROWS) {
+		column_measure(&costs, values, 0, rows);
+	} else {
+		column_measure(&costs, values, 0, SAMPLE_ROWS);
+		column_measure(&costs, values, rows / 2, rows / 2 + SAMPLE_ROWS);
+		column_measure(&costs, values, rows - SAMPLE_ROWS, rows);
+	}
+
+	enum mr_encoding encoding = MR_ENCODING_PLAIN;
+	uint64_t len = costs.plain;
+	if (costs.delta < len) {
+		encoding = MR_ENCODING_DELTA;
+		len = costs.delta;
+	}
+	if (costs.runs < len) {
+		encoding = MR_ENCODING_RUNS;
+		len = costs.runs;
+	}
+	if (costs.delta_runs < len)
+		encoding = MR_ENCODING_DELTA_RUNS;
+	return encoding;
+}
+
+static bool is_zero(const uint64_t *values, uint32_t rows)
+{
+	uint64_t any = 0;
+
+	for (uint32_t row = 0; row < rows; row++)
+		any |= values[row];
+	return any == 0;
+}
+
+/* Short numbers first: most are of one or two bytes. */
+static inline uint8_t *put_uvarint(uint8_t *out, uint64_t value)
+{
+	if (MR_LIKELY(value < 0x80)) {
+		out[0] = (uint8_t)value;
+		return out + 1;
+	}
+	if (MR_LIKELY(value < 0x4000)) {
+		out[0] = (uint8_t)(value | 0x80);
+		out[1] = (uint8_t)(value >> 7);
+		return out + 2;
+	}
+	return out + mr_put_uvarint(out, value);
 }
 
 static uint8_t *encode_plain(uint8_t *out, const uint64_t *values, uint32_t rows)
 {
 	for (uint32_t row = 0; row < rows; row++)
-		out += mr_put_uvarint(out, values[row]);
+		out = put_uvarint(out, values[row]);
 	return out;
 }
 
@@ -121,7 +150,7 @@ static uint8_t *encode_delta(uint8_t *out, const uint64_t *values, uint32_t rows
 	uint64_t previous = 0;
 
 	for (uint32_t row = 0; row < rows; row++) {
-		out += mr_put_uvarint(out, mr_zigzag((int64_t)(values[row] - previous)));
+		out = put_uvarint(out, mr_zigzag((int64_t)(values[row] - previous)));
 		previous = values[row];
 	}
 	return out;
@@ -134,8 +163,8 @@ static uint8_t *encode_runs(uint8_t *out, const uint64_t *values, uint32_t rows)
 
 		while (end < rows && values[end] == values[row])
 			end++;
-		out += mr_put_uvarint(out, values[row]);
-		out += mr_put_uvarint(out, end - row);
+		out = put_uvarint(out, values[row]);
+		out = put_uvarint(out, end - row);
 		row = end;
 	}
 	return out;
@@ -151,8 +180,8 @@ static uint8_t *encode_delta_runs(uint8_t *out, const uint64_t *values, uint32_t
 
 		while (end < rows && values[end] - values[end - 1] == step)
 			end++;
-		out += mr_put_uvarint(out, mr_zigzag((int64_t)step));
-		out += mr_put_uvarint(out, end - row);
+		out = put_uvarint(out, mr_zigzag((int64_t)step));
+		out = put_uvarint(out, end - row);
 		previous = values[end - 1];
 		row = end;
 	}
@@ -172,60 +201,51 @@ void mr_block_begin(struct mr_block_writer *block, struct mr_buffer *out, enum m
 	out->len += MR_BLOCK_HEADER_SIZE;
 }
 
-/* Appends a column's header and gives where its LEN bytes go, or NULL. */
-static uint8_t *column_reserve(struct mr_block_writer *block, unsigned id, enum mr_encoding encoding, uint64_t len)
+/* Room for a column's header and at most LEN_MAX bytes behind it; gives where
+ * these go, or NULL. */
+static uint8_t *column_begin(struct mr_block_writer *block, uint64_t len_max)
 {
-	if (len > UINT32_MAX) {
+	if (len_max > UINT32_MAX) {
 		block->out->failed = true;
 		return NULL;
 	}
 
-	uint8_t *const header = mr_buffer_reserve(block->out, MR_COLUMN_HEADER_SIZE + (size_t)len);
-	if (header == NULL)
-		return NULL;
+	uint8_t *const header = mr_buffer_reserve(block->out, MR_COLUMN_HEADER_SIZE + (size_t)len_max);
+	return header != NULL ? header + MR_COLUMN_HEADER_SIZE : NULL;
+}
+
+/* Writes the header in front of the LEN bytes that were put there. */
+static void column_end(struct mr_block_writer *block, unsigned id, enum mr_encoding encoding, size_t len)
+{
+	uint8_t *const header = block->out->data + block->out->len;
+
 	header[0] = (uint8_t)id;
 	header[1] = (uint8_t)encoding;
 	mr_put_u32le(header + 2, (uint32_t)len);
-	block->out->len += MR_COLUMN_HEADER_SIZE + (size_t)len;
+	block->out->len += MR_COLUMN_HEADER_SIZE + len;
 	block->columns++;
-	return header + MR_COLUMN_HEADER_SIZE;
 }
+
+/* What a row takes at most: a varint, and in the encodings of runs a length of
+ * one byte; longer lengths are those of more rows. */
+#define ROW_SIZE_MAX (MR_UVARINT_MAX + 1)
 
 void mr_block_column(struct mr_block_writer *block, unsigned id, const uint64_t *values)
 {
-	if (block->rows == 0)
-		return;
-
-	const struct column_costs costs = column_measure(values, block->rows);
-	if (costs.zero)
-		return;
-
-	enum mr_encoding encoding = MR_ENCODING_PLAIN;
-	uint64_t len = costs.plain;
-	if (costs.delta < len) {
-		encoding = MR_ENCODING_DELTA;
-		len = costs.delta;
-	}
-	if (costs.runs < len) {
-		encoding = MR_ENCODING_RUNS;
-		len = costs.runs;
-	}
-	if (costs.delta_runs < len) {
-		encoding = MR_ENCODING_DELTA_RUNS;
-		len = costs.delta_runs;
-	}
-
-	uint8_t *const out = column_reserve(block, id, encoding, len);
-	if (out == NULL)
-		return;
-
 	static uint8_t *(*const encoders[])(uint8_t *, const uint64_t *, uint32_t) = {
 		[MR_ENCODING_PLAIN] = encode_plain,
 		[MR_ENCODING_DELTA] = encode_delta,
 		[MR_ENCODING_RUNS] = encode_runs,
 		[MR_ENCODING_DELTA_RUNS] = encode_delta_runs,
 	};
-	encoders[encoding](out, values, block->rows);
+
+	if (is_zero(values, block->rows))
+		return;
+
+	const enum mr_encoding encoding = column_choose(values, block->rows);
+	uint8_t *const out = column_begin(block, (uint64_t)block->rows * ROW_SIZE_MAX);
+	if (out != NULL)
+		column_end(block, id, encoding, (size_t)(encoders[encoding](out, values, block->rows) - out));
 }
 
 void mr_block_scalar(struct mr_block_writer *block, unsigned id, uint64_t value)
@@ -233,17 +253,20 @@ void mr_block_scalar(struct mr_block_writer *block, unsigned id, uint64_t value)
 	if (value == 0)
 		return;
 
-	uint8_t *const out = column_reserve(block, id, MR_ENCODING_PLAIN, uvarint_len(value));
+	uint8_t *const out = column_begin(block, MR_UVARINT_MAX);
 	if (out != NULL)
-		mr_put_uvarint(out, value);
+		column_end(block, id, MR_ENCODING_PLAIN, mr_put_uvarint(out, value));
 }
 
 void mr_block_bytes(struct mr_block_writer *block, unsigned id, const void *data, size_t len)
 {
-	uint8_t *const out = column_reserve(block, id, MR_ENCODING_BYTES, len);
+	uint8_t *const out = column_begin(block, len);
 
-	if (out != NULL && len != 0)
+	if (out == NULL)
+		return;
+	if (len != 0)
 		memcpy(out, data, len);
+	column_end(block, id, MR_ENCODING_BYTES, len);
 }
 
 void mr_block_end(struct mr_block_writer *block)
@@ -264,7 +287,8 @@ void mr_block_end(struct mr_block_writer *block)
 
 /* ---- Reading ------------------------------------------------------------- */
 
-int mr_block_parse(const uint8_t *content, size_t len, size_t *offset, struct mr_block *block, struct mr_error *err)
+int mr_block_parse(const uint8_t *content, size_t len, size_t *offset, struct mr_block *block,
+                   struct mr_error *err)
 {
 	const size_t start = *offset;
 
@@ -276,9 +300,10 @@ int mr_block_parse(const uint8_t *content, size_t len, size_t *offset, struct mr
 	const uint32_t block_len = mr_get_u32le(header + 8);
 	size_t at = start + MR_BLOCK_HEADER_SIZE;
 
-	MR_FAIL_IF(mr_get_u16le(header + 2) != 0, err, MR_ERR_FORMAT, "a block's reserved bytes are not zero");
-	MR_FAIL_IF(block_len > len - at, err, MR_ERR_FORMAT, "a block of %u bytes does not lie within its frame",
-	           block_len);
+	MR_FAIL_IF(mr_get_u16le(header + 2) != 0, err, MR_ERR_FORMAT,
+	           "a block's reserved bytes are not zero");
+	MR_FAIL_IF(block_len > len - at, err, MR_ERR_FORMAT,
+	           "a block of %u bytes does not lie within its frame", block_len);
 
 	const size_t end = at + block_len;
 	struct mr_block parsed = { .kind = header[0], .rows = mr_get_u32le(header + 4) };
@@ -405,19 +430,20 @@ int mr_block_decode(const struct mr_block *block, unsigned id, uint64_t *out, st
 		return 0;
 	}
 	MR_FAIL_IF(column->encoding >= MR_ARRAY_LEN(decoders), err, MR_ERR_FORMAT,
-	           "column %u of a block of kind %u has the unknown encoding %u", id, block->kind, column->encoding);
+	           "column %u of a block of kind %u has the unknown encoding %u", id, block->kind,
+	           column->encoding);
 
 	const uint8_t *const end = column->data + column->len;
 	const uint8_t *const used = decoders[column->encoding](column->data, end, out, block->rows);
-	MR_FAIL_IF(used != end, err, MR_ERR_FORMAT, "column %u of a block of kind %u does not hold %u rows", id,
-	           block->kind, block->rows);
+	MR_FAIL_IF(used != end, err, MR_ERR_FORMAT, "column %u of a block of kind %u does not hold %u rows",
+	           id, block->kind, block->rows);
 	return 0;
 }
 
 int mr_block_value(const struct mr_block *block, unsigned id, uint64_t *out, struct mr_error *err)
 {
-	MR_FAIL_IF(block->rows != 1, err, MR_ERR_FORMAT, "a block of kind %u has %u rows instead of one", block->kind,
-	           block->rows);
+	MR_FAIL_IF(block->rows != 1, err, MR_ERR_FORMAT, "a block of kind %u has %u rows instead of one",
+	           block->kind, block->rows);
 	return mr_block_decode(block, id, out, err);
 }
 
@@ -445,8 +471,8 @@ int mr_log_header_decode(const uint8_t *in, size_t len, struct mr_log_header *he
 	MR_FAIL_IF(len < 16 || mr_get_u32le(in) != MR_LOG_SKIPPABLE_MAGIC ||
 	                   memcmp(in + 8, MR_LOG_MAGIC, MR_LOG_MAGIC_LEN) != 0,
 	           err, MR_ERR_FORMAT, "not a log: it does not begin with a log's header");
-	MR_FAIL_IF(len < MR_LOG_HEADER_SIZE || mr_get_u32le(in + 4) < MR_LOG_HEADER_SIZE - 8, err, MR_ERR_FORMAT,
-	           "the log is cut off within its header");
+	MR_FAIL_IF(len < MR_LOG_HEADER_SIZE || mr_get_u32le(in + 4) < MR_LOG_HEADER_SIZE - 8, err,
+	           MR_ERR_FORMAT, "the log is cut off within its header");
 
 	const struct mr_log_header decoded = {
 		.version_major = mr_get_u16le(in + 16),
@@ -460,10 +486,11 @@ int mr_log_header_decode(const uint8_t *in, size_t len, struct mr_log_header *he
 	MR_FAIL_IF(decoded.version_major != MR_LOG_VERSION_MAJOR, err, MR_ERR_VERSION,
 	           "the log is of format version %u.%u, this program reads up to %u.%u: use a newer one",
 	           decoded.version_major, decoded.version_minor, MR_LOG_VERSION_MAJOR, MR_LOG_VERSION_MINOR);
-	MR_FAIL_IF(decoded.features != 0, err, MR_ERR_VERSION,
-	           "the log (format version %u.%u) uses features 0x%x that this program (%u.%u) does not know: use a newer one",
-	           decoded.version_major, decoded.version_minor, decoded.features, MR_LOG_VERSION_MAJOR,
-	           MR_LOG_VERSION_MINOR);
+	MR_FAIL_IF(
+		decoded.features != 0, err, MR_ERR_VERSION,
+		"the log (format version %u.%u) uses features 0x%x that this program (%u.%u) does not know: use a newer one",
+		decoded.version_major, decoded.version_minor, decoded.features, MR_LOG_VERSION_MAJOR,
+		MR_LOG_VERSION_MINOR);
 	*header = decoded;
 	return 0;
 }
