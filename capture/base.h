@@ -63,16 +63,16 @@ void mr_error_prepend(struct mr_error *err, const char *format, ...) MR_PRINTF(2
 /* The commands' exit status for an error code: 2, 3 or 4 (0 for MR_OK). */
 int mr_err_exit_status(int code);
 
-#define MR_TRY(call)                     \
-	do {                             \
+#define MR_TRY(call)                       \
+	do {                               \
 		const int mr_try = (call); \
-		if (mr_try < 0)          \
-			return mr_try;   \
+		if (mr_try < 0)            \
+			return mr_try;     \
 	} while (0)
 
-#define MR_FAIL_IF(condition, err, code, ...)                   \
-	do {                                                    \
-		if (MR_UNLIKELY(condition))                     \
+#define MR_FAIL_IF(condition, err, code, ...)                       \
+	do {                                                        \
+		if (MR_UNLIKELY(condition))                         \
 			return mr_fail((err), (code), __VA_ARGS__); \
 	} while (0)
 
@@ -82,9 +82,9 @@ int mr_err_exit_status(int code);
  * commands and the reading libraries, memory_mapped.c (mmap of its own) for
  * libmemcapture, whose working memory must not show in the program's heap. */
 
-void *mr_alloc(size_t size_bytes);   /* zeroed; NULL when there is none */
+void *mr_alloc(size_t size_bytes);                 /* zeroed; NULL when there is none */
 void *mr_realloc(void *memory, size_t size_bytes); /* grown part is not zeroed */
-void mr_free(void *memory);          /* NULL is fine */
+void mr_free(void *memory);                        /* NULL is fine */
 
 /* Grows *ITEMS (of ITEM_SIZE bytes each, *CAPACITY of them) to hold at least
  * WANTED, by doubling.  0, MR_ERR_NOMEM, or MR_ERR_LIMIT on overflow. */
@@ -159,24 +159,26 @@ void mr_text_duration(char out[32], uint64_t duration_ns);
 
 /* Whole-string parsers: 0 or MR_ERR_ARG, never a message. */
 int mr_parse_u64(const char *text, uint64_t *value) MR_MUST_CHECK;
-int mr_parse_double(const char *text, double *value) MR_MUST_CHECK;       /* finite only */
-int mr_parse_bytes(const char *text, uint64_t *size_bytes) MR_MUST_CHECK; /* 1024, 10K, 1MiB, 2.5GB (1024-based) */
-int mr_parse_duration(const char *text, uint64_t *duration_ns) MR_MUST_CHECK; /* 2 (seconds), 2.5s, 10ms, 3min, 1h */
+int mr_parse_double(const char *text, double *value) MR_MUST_CHECK; /* finite only */
+/* 1024, 10K, 1MiB, 2.5GB: units of 1024. */
+int mr_parse_bytes(const char *text, uint64_t *size_bytes) MR_MUST_CHECK;
+/* 2 (seconds), 2.5s, 10ms, 3min, 1h. */
+int mr_parse_duration(const char *text, uint64_t *duration_ns) MR_MUST_CHECK;
 
 /* ---- Files --------------------------------------------------------------- */
 
 /* All of LEN bytes or an error; interrupted and short calls are continued. */
 int mr_write_full(int fd, const void *data, size_t len, const char *path, struct mr_error *err) MR_MUST_CHECK;
 /* Bytes read, less than LEN only at the end of the file; or an error. */
-int64_t mr_pread_full(int fd, void *data, size_t len, uint64_t offset, const char *path,
-                      struct mr_error *err) MR_MUST_CHECK;
+int64_t mr_pread_full(int fd, void *data, size_t len, uint64_t offset, const char *path, struct mr_error *err)
+	MR_MUST_CHECK;
 
 /* An output file that appears whole or not at all: written beside its place,
  * then renamed.  "-" is standard output. */
 struct mr_output {
 	FILE *stream; /* write here; it has no fileno() */
 	char *path;
-	char *path_partial; /* NULL where nothing is renamed: standard output, a fifo, /dev/null */
+	char *path_partial;          /* NULL where nothing is renamed: standard output, a fifo, /dev/null */
 	struct mr_output_sink *sink; /* what the stream writes through */
 };
 
@@ -205,10 +207,10 @@ struct mr_option {
 };
 
 struct mr_command {
-	const char *name;     /* "memstats" */
-	const char *synopsis; /* lines after "usage: ", each starting with the name */
-	const char *summary;  /* one paragraph */
-	const char *epilogue; /* after the options, or NULL */
+	const char *name;                /* "memstats" */
+	const char *synopsis;            /* lines after "usage: ", each starting with the name */
+	const char *summary;             /* one paragraph */
+	const char *epilogue;            /* after the options, or NULL */
 	const struct mr_option *options; /* --help and --version are added */
 	size_t option_count;
 	bool stop_at_operand; /* memrecord: what follows the first operand is not ours */
@@ -219,7 +221,8 @@ struct mr_command {
 typedef int mr_option_handler(void *context, int id, const char *value, struct mr_error *err);
 
 /* Runs over ARGV.  1 when --help or --version was printed (exit 0 then), 0 when
- * all was handled, or an error. With `stop_at_operand`, *REST is the index of the first word after it or after "--". */
+ * all was handled, or an error.  With `stop_at_operand`, *REST is the index of
+ * the first operand, or of the first word after "--"; without, argc. */
 int mr_command_parse(const struct mr_command *command, int argc, char **argv, mr_option_handler *handler,
                      void *context, int *rest, struct mr_error *err) MR_MUST_CHECK;
 

@@ -48,9 +48,8 @@ void mr_error_prepend(struct mr_error *err, const char *format, ...)
 int mr_err_exit_status(int code)
 {
 	static const int statuses[] = {
-		[-MR_OK] = 0,          [-MR_ERR_ARG] = 2,     [-MR_ERR_READ] = 3,
-		[-MR_ERR_FORMAT] = 3,  [-MR_ERR_VERSION] = 3, [-MR_ERR_LIMIT] = 3,
-		[-MR_ERR_NOMEM] = 3,   [-MR_ERR_WRITE] = 4,
+		[-MR_OK] = 0,          [-MR_ERR_ARG] = 2,   [-MR_ERR_READ] = 3,  [-MR_ERR_FORMAT] = 3,
+		[-MR_ERR_VERSION] = 3, [-MR_ERR_LIMIT] = 3, [-MR_ERR_NOMEM] = 3, [-MR_ERR_WRITE] = 4,
 	};
 
 	if (code > 0 || (size_t)-code >= MR_ARRAY_LEN(statuses))

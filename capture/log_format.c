@@ -488,7 +488,8 @@ int mr_log_header_decode(const uint8_t *in, size_t len, struct mr_log_header *he
 	           decoded.version_major, decoded.version_minor, MR_LOG_VERSION_MAJOR, MR_LOG_VERSION_MINOR);
 	MR_FAIL_IF(
 		decoded.features != 0, err, MR_ERR_VERSION,
-		"the log (format version %u.%u) uses features 0x%x that this program (%u.%u) does not know: use a newer one",
+		"the log (format version %u.%u) uses features 0x%x that this program (%u.%u) does not know: "
+		"use a newer one",
 		decoded.version_major, decoded.version_minor, decoded.features, MR_LOG_VERSION_MAJOR,
 		MR_LOG_VERSION_MINOR);
 	*header = decoded;

@@ -29,8 +29,8 @@
 #define MR_LOG_MAGIC "memreplg" /* 8 bytes, the start of the header's payload */
 #define MR_LOG_MAGIC_LEN 8
 
-#define MR_LOG_SKIPPABLE_MAGIC 0x184D2A50u      /* the header's zstd magic */
-#define MR_LOG_SEEK_TABLE_MAGIC 0x184D2A5Eu     /* zstd's seekable format */
+#define MR_LOG_SKIPPABLE_MAGIC 0x184D2A50u  /* the header's zstd magic */
+#define MR_LOG_SEEK_TABLE_MAGIC 0x184D2A5Eu /* zstd's seekable format */
 #define MR_LOG_SEEK_TABLE_FOOTER_MAGIC 0x8F92EAB1u
 #define MR_LOG_ZSTD_MAGIC 0xFD2FB528u
 
@@ -39,9 +39,9 @@
 #define MR_LOG_ROWS_MAX (1u << 20)          /* rows in a block */
 #define MR_LOG_STRING_MAX (1u << 20)        /* bytes in a string */
 #define MR_LOG_STACK_DEPTH_MAX 512
-#define MR_LOG_PATH_DEPTH_MAX 64            /* levels of referents */
-#define MR_LOG_INDEX_ROWS_MAX (1u << 17)    /* a segment of more frames ends without an index */
-#define MR_LOG_KEY_SNAPSHOT_INTERVAL 16     /* sizes start afresh at least this often */
+#define MR_LOG_PATH_DEPTH_MAX 64         /* levels of referents */
+#define MR_LOG_INDEX_ROWS_MAX (1u << 17) /* a segment of more frames ends without an index */
+#define MR_LOG_KEY_SNAPSHOT_INTERVAL 16  /* sizes start afresh at least this often */
 
 /* Bytes of a log that one born object must be backed by: a reader that meets
  * more than ALLOWANCE + PER_BYTE x file size objects stops there. */
@@ -106,7 +106,8 @@ enum mr_kind {
  * their stream; ids start at 1 and 0 is "none". */
 
 enum mr_col_frame {
-	MR_FRAME_STREAM = 1,   /* whose rows follow, 1.. within the segment; 0: the segment's own (end, index) */
+	MR_FRAME_STREAM =
+		1, /* whose rows follow, 1.. within the segment; 0: the segment's own (end, index) */
 	MR_FRAME_SEQUENCE = 2, /* counts the segment's frames from 0: a gap is a loss */
 };
 
@@ -116,25 +117,30 @@ enum mr_col_stream {
 	MR_STREAM_BOOT_ID_HIGH = 1, /* /proc/sys/kernel/random/boot_id, 128 bits */
 	MR_STREAM_BOOT_ID_LOW = 2,
 	MR_STREAM_PID = 3,
-	MR_STREAM_START_TICKS = 4,       /* field 22 of /proc/PID/stat, clock ticks since boot */
-	MR_STREAM_SOURCE = 5,            /* enum mr_stream_source */
-	MR_STREAM_CLOCK_MONOTONIC = 6,   /* CLOCK_MONOTONIC at the stream's zero, ns */
-	MR_STREAM_CLOCK_REALTIME = 7,    /* CLOCK_REALTIME at the stream's zero, ns */
-	MR_STREAM_CREATOR = 8,           /* string: "libmemcapture 1.0.0" */
-	MR_STREAM_VERSION = 9,           /* major << 16 | minor */
+	MR_STREAM_START_TICKS = 4,     /* field 22 of /proc/PID/stat, clock ticks since boot */
+	MR_STREAM_SOURCE = 5,          /* enum mr_stream_source */
+	MR_STREAM_CLOCK_MONOTONIC = 6, /* CLOCK_MONOTONIC at the stream's zero, ns */
+	MR_STREAM_CLOCK_REALTIME = 7,  /* CLOCK_REALTIME at the stream's zero, ns */
+	MR_STREAM_CREATOR = 8,         /* string: "libmemcapture 1.0.0" */
+	MR_STREAM_VERSION = 9,         /* major << 16 | minor */
 };
 
 enum mr_col_strings { MR_STRINGS_ID = 1, MR_STRINGS_LENGTH = 2, MR_STRINGS_BYTES = 3 /* raw, joined */ };
 
-enum mr_class_flag { MR_CLASS_KEEP = 1, MR_CLASS_TRACE = 2, MR_CLASS_DETACHED = 4, MR_CLASS_WALKED = 8 /* has referents */ };
+enum mr_class_flag {
+	MR_CLASS_KEEP = 1,
+	MR_CLASS_TRACE = 2,
+	MR_CLASS_DETACHED = 4,
+	MR_CLASS_WALKED = 8 /* has referents */
+};
 
 enum mr_col_classes { /* a later row for the same id replaces the earlier one */
-	MR_CLASSES_ID = 1,
-	MR_CLASSES_NAME = 2,
-	MR_CLASSES_PARENT = 3, /* class id or 0 */
-	MR_CLASSES_SIZE = 4,   /* bytes of an instance that no SIZES row speaks of */
-	MR_CLASSES_LEVEL = 5,
-	MR_CLASSES_FLAGS = 6,
+	              MR_CLASSES_ID = 1,
+	              MR_CLASSES_NAME = 2,
+	              MR_CLASSES_PARENT = 3, /* class id or 0 */
+	              MR_CLASSES_SIZE = 4,   /* bytes of an instance that no SIZES row speaks of */
+	              MR_CLASSES_LEVEL = 5,
+	              MR_CLASSES_FLAGS = 6,
 };
 
 enum mr_col_modules {
@@ -145,25 +151,29 @@ enum mr_col_modules {
 };
 
 enum mr_col_code { /* a place in the code, as a stack names it */
-	MR_CODE_ID = 1,
-	MR_CODE_MODULE = 2, /* 0 when the position below is all that is known */
-	MR_CODE_OFFSET = 3, /* of the call, not of the return address */
-	MR_CODE_FUNCTION = 4, /* string: known at capture (the tracking macro); 0 otherwise */
-	MR_CODE_FILE = 5,
-	MR_CODE_LINE = 6,
+	           MR_CODE_ID = 1,
+	           MR_CODE_MODULE = 2,   /* 0 when the position below is all that is known */
+	           MR_CODE_OFFSET = 3,   /* of the call, not of the return address */
+	           MR_CODE_FUNCTION = 4, /* string: known at capture (the tracking macro); 0 otherwise */
+	           MR_CODE_FILE = 5,
+	           MR_CODE_LINE = 6,
 };
 
 enum mr_col_stacks { MR_STACKS_ID = 1, MR_STACKS_PARENT = 2 /* the caller's stack */, MR_STACKS_CODE = 3 };
 
 enum mr_col_symbols { /* what CODE ids were resolved to: one row an inlined frame, innermost DEPTH 0 */
-	MR_SYMBOLS_CODE = 1,
-	MR_SYMBOLS_DEPTH = 2,
-	MR_SYMBOLS_FUNCTION = 3,
-	MR_SYMBOLS_FILE = 4,
-	MR_SYMBOLS_LINE = 5,
+	              MR_SYMBOLS_CODE = 1,
+	              MR_SYMBOLS_DEPTH = 2,
+	              MR_SYMBOLS_FUNCTION = 3,
+	              MR_SYMBOLS_FILE = 4,
+	              MR_SYMBOLS_LINE = 5,
 };
 
-enum mr_col_paths { MR_PATHS_ID = 1, MR_PATHS_PARENT = 2 /* 0: a direct referent, level 1 */, MR_PATHS_NAME = 3 };
+enum mr_col_paths {
+	MR_PATHS_ID = 1,
+	MR_PATHS_PARENT = 2 /* 0: a direct referent, level 1 */,
+	MR_PATHS_NAME = 3
+};
 
 enum mr_col_threads { MR_THREADS_ID = 1, MR_THREADS_TID = 2, MR_THREADS_NAME = 3 };
 
@@ -200,15 +210,19 @@ enum mr_col_sizes {
 };
 
 enum mr_col_referents { /* of the objects in the SIZES block before it; replaces all that the object had */
-	MR_REFERENTS_SNAPSHOT = 1,
-	MR_REFERENTS_OBJECT = 2,
-	MR_REFERENTS_PATH = 3,
-	MR_REFERENTS_COUNT = 4, /* elements merged under this path */
-	MR_REFERENTS_SIZE = 5,  /* with what it alone keeps reachable */
-	MR_REFERENTS_FLAT = 6,
+	                MR_REFERENTS_SNAPSHOT = 1,
+	                MR_REFERENTS_OBJECT = 2,
+	                MR_REFERENTS_PATH = 3,
+	                MR_REFERENTS_COUNT = 4, /* elements merged under this path */
+	                MR_REFERENTS_SIZE = 5,  /* with what it alone keeps reachable */
+	                MR_REFERENTS_FLAT = 6,
 };
 
-enum mr_col_labels { MR_LABELS_SNAPSHOT = 1, MR_LABELS_OBJECT = 2, MR_LABELS_TEXT = 3 /* string: how the object shows itself */ };
+enum mr_col_labels {
+	MR_LABELS_SNAPSHOT = 1,
+	MR_LABELS_OBJECT = 2,
+	MR_LABELS_TEXT = 3 /* string: how the object shows itself */
+};
 
 enum mr_snapshot_flag { MR_SNAPSHOT_KEY = 1, MR_SNAPSHOT_PERIODIC = 2, MR_SNAPSHOT_REQUESTED = 4 };
 
@@ -226,7 +240,7 @@ enum mr_col_snapshots {
 	MR_SNAPSHOTS_PSS = 11,
 	MR_SNAPSHOTS_USS = 12,
 	MR_SNAPSHOTS_SWAP = 13,
-	MR_SNAPSHOTS_DATA = 14,    /* VmData, VmStk, VmExe + VmLib of /proc/PID/status */
+	MR_SNAPSHOTS_DATA = 14, /* VmData, VmStk, VmExe + VmLib of /proc/PID/status */
 	MR_SNAPSHOTS_STACK = 15,
 	MR_SNAPSHOTS_CODE = 16,
 };
@@ -259,7 +273,7 @@ enum mr_col_samples {
 	MR_SAMPLES_SWAP = 6,
 	MR_SAMPLES_FAULTS_MINOR = 7, /* this and the following: totals since the process's start */
 	MR_SAMPLES_FAULTS_MAJOR = 8,
-	MR_SAMPLES_CPU_USER = 9,   /* ns */
+	MR_SAMPLES_CPU_USER = 9,    /* ns */
 	MR_SAMPLES_CPU_SYSTEM = 10, /* ns */
 	MR_SAMPLES_THREADS = 11,
 };
@@ -267,12 +281,13 @@ enum mr_col_samples {
 enum mr_col_marks { MR_MARKS_TIME = 1, MR_MARKS_TEXT = 2, MR_MARKS_THREAD = 3 };
 
 enum mr_col_process { /* once at the start, again after each exec */
-	MR_PROCESS_TIME = 1,
-	MR_PROCESS_NAME = 2,    /* strings: comm, command line (shell-quoted words), executable's path */
-	MR_PROCESS_COMMAND = 3,
-	MR_PROCESS_EXECUTABLE = 4,
-	MR_PROCESS_PARENT_PID = 5,
-	MR_PROCESS_PARENT_START_TICKS = 6,
+	              MR_PROCESS_TIME = 1,
+	              MR_PROCESS_NAME =
+	                      2, /* strings: comm, command line (shell-quoted words), executable's path */
+	              MR_PROCESS_COMMAND = 3,
+	              MR_PROCESS_EXECUTABLE = 4,
+	              MR_PROCESS_PARENT_PID = 5,
+	              MR_PROCESS_PARENT_START_TICKS = 6,
 };
 
 enum mr_exit_state { MR_EXIT_EXITED = 1, MR_EXIT_SIGNALLED = 2, MR_EXIT_UNKNOWN = 3, MR_EXIT_RUNNING = 4 };
@@ -280,7 +295,10 @@ enum mr_exit_state { MR_EXIT_EXITED = 1, MR_EXIT_SIGNALLED = 2, MR_EXIT_UNKNOWN 
 enum mr_col_exit { MR_EXIT_TIME = 1, MR_EXIT_STATE = 2, MR_EXIT_VALUE = 3 /* exit code or signal */ };
 
 enum mr_col_settings { MR_SETTINGS_KEY = 1, MR_SETTINGS_VALUE = 2 }; /* strings */
-enum mr_col_counters { MR_COUNTERS_KEY = 1, MR_COUNTERS_VALUE = 2 }; /* string, number; a later row replaces */
+enum mr_col_counters {
+	MR_COUNTERS_KEY = 1,
+	MR_COUNTERS_VALUE = 2
+}; /* string, number; a later row replaces */
 
 enum mr_end_reason {
 	MR_END_CLOSED = 1,   /* the program closed it */
@@ -292,16 +310,16 @@ enum mr_end_reason {
 
 enum mr_col_end { MR_END_TIME = 1, MR_END_REASON = 2 };
 
-enum mr_col_index { /* one row a frame of this segment, in order */
-	MR_INDEX_OFFSET = 1,  /* from the segment's first byte */
-	MR_INDEX_SIZE = 2,    /* compressed bytes */
-	MR_INDEX_CONTENT = 3, /* bytes of blocks */
-	MR_INDEX_KINDS = 4,   /* bit K set: holds a block of kind K */
-	MR_INDEX_STREAM = 5, /* 0 when it holds rows of several */
-	MR_INDEX_TIME_FIRST = 6,
-	MR_INDEX_TIME_LAST = 7,
-	MR_INDEX_SNAPSHOT_FIRST = 8, /* 0 when it speaks of none */
-	MR_INDEX_SNAPSHOT_LAST = 9,
+enum mr_col_index {                       /* one row a frame of this segment, in order */
+	            MR_INDEX_OFFSET = 1,  /* from the segment's first byte */
+	            MR_INDEX_SIZE = 2,    /* compressed bytes */
+	            MR_INDEX_CONTENT = 3, /* bytes of blocks */
+	            MR_INDEX_KINDS = 4,   /* bit K set: holds a block of kind K */
+	            MR_INDEX_STREAM = 5,  /* 0 when it holds rows of several */
+	            MR_INDEX_TIME_FIRST = 6,
+	            MR_INDEX_TIME_LAST = 7,
+	            MR_INDEX_SNAPSHOT_FIRST = 8, /* 0 when it speaks of none */
+	            MR_INDEX_SNAPSHOT_LAST = 9,
 };
 
 enum mr_group mr_kind_group(unsigned kind); /* MR_GROUP_COUNT for an unknown one */
@@ -310,9 +328,9 @@ const char *mr_kind_name(unsigned kind);    /* "BIRTHS", or NULL */
 /* ---- Encodings of a column ---------------------------------------------- */
 
 enum mr_encoding {
-	MR_ENCODING_PLAIN = 0,      /* a uvarint a row */
-	MR_ENCODING_DELTA = 1,      /* zigzag uvarint of the difference (mod 2^64) to the row before, first to 0 */
-	MR_ENCODING_RUNS = 2,       /* pairs: uvarint value, uvarint times (>= 1) */
+	MR_ENCODING_PLAIN = 0, /* a uvarint a row */
+	MR_ENCODING_DELTA = 1, /* zigzag uvarint of the difference (mod 2^64) to the row before, first to 0 */
+	MR_ENCODING_RUNS = 2,  /* pairs: uvarint value, uvarint times (>= 1) */
 	MR_ENCODING_DELTA_RUNS = 3, /* pairs: zigzag uvarint difference, uvarint times */
 	MR_ENCODING_BYTES = 4,      /* raw; not a number per row */
 };
@@ -361,9 +379,11 @@ int mr_block_parse(const uint8_t *content, size_t len, size_t *offset, struct mr
                    struct mr_error *err) MR_MUST_CHECK;
 /* Fills OUT[0..rows) from column ID; zeros when it is absent.  Every byte of
  * the column must be used and every row filled. */
-int mr_block_decode(const struct mr_block *block, unsigned id, uint64_t *out, struct mr_error *err) MR_MUST_CHECK;
+int mr_block_decode(const struct mr_block *block, unsigned id, uint64_t *out, struct mr_error *err)
+	MR_MUST_CHECK;
 /* The first row of a column: what blocks of one row hold. */
-int mr_block_value(const struct mr_block *block, unsigned id, uint64_t *out, struct mr_error *err) MR_MUST_CHECK;
+int mr_block_value(const struct mr_block *block, unsigned id, uint64_t *out, struct mr_error *err)
+	MR_MUST_CHECK;
 
 /* ---- Segments ------------------------------------------------------------ */
 
@@ -372,7 +392,7 @@ int mr_block_value(const struct mr_block *block, unsigned id, uint64_t *out, str
 struct mr_log_header {
 	uint16_t version_major;
 	uint16_t version_minor;
-	uint32_t features;       /* bits that a reader must know; none yet */
+	uint32_t features; /* bits that a reader must know; none yet */
 	uint64_t boot_id[2];
 	uint64_t start_ticks;
 	uint32_t pid;
@@ -382,8 +402,8 @@ struct mr_log_header {
 void mr_log_header_encode(const struct mr_log_header *header, uint8_t out[MR_LOG_HEADER_SIZE]);
 /* MR_ERR_FORMAT: not a log; MR_ERR_VERSION: newer major version or unknown
  * feature, both versions named. */
-int mr_log_header_decode(const uint8_t *in, size_t len, struct mr_log_header *header,
-                         struct mr_error *err) MR_MUST_CHECK;
+int mr_log_header_decode(const uint8_t *in, size_t len, struct mr_log_header *header, struct mr_error *err)
+	MR_MUST_CHECK;
 
 /* What the index says of a frame; see enum mr_col_index. */
 struct mr_index_entry {

@@ -15,20 +15,21 @@
 #include <unistd.h>
 #include <zstd.h>
 
-#define FRAME_CONTENT (512u << 10)  /* bytes of blocks at which a frame is made, at most */
-#define BLOCK_MAX (1u << 20)        /* bytes that a block may take */
-#define FRAME_BLOCK_MAX 64          /* more than a FRAME block takes */
-#define END_RESERVE (64u << 10)     /* of max_size_bytes, kept for what explains the rest */
+#define FRAME_CONTENT (512u << 10) /* bytes of blocks at which a frame is made, at most */
+#define BLOCK_MAX (1u << 20)       /* bytes that a block may take */
+#define FRAME_BLOCK_MAX 64         /* more than a FRAME block takes */
+#define END_RESERVE (64u << 10)    /* of max_size_bytes, kept for what explains the rest */
 
-_Static_assert(FRAME_CONTENT + BLOCK_MAX + 2 * FRAME_BLOCK_MAX <= MR_LOG_FRAME_CONTENT_MAX, "frames fit the limit");
+_Static_assert(FRAME_CONTENT + BLOCK_MAX + 2 * FRAME_BLOCK_MAX <= MR_LOG_FRAME_CONTENT_MAX,
+               "frames fit the limit");
 
 /* Blocks of one group that wait to become a frame. */
 struct pending {
 	struct mr_buffer content; /* FRAME_BLOCK_MAX bytes of gap, then blocks */
 	bool used;
-	bool several;          /* streams */
+	bool several; /* streams */
 	uint32_t stream_first;
-	uint32_t stream;       /* of the block at the end; a change needs a FRAME block */
+	uint32_t stream; /* of the block at the end; a change needs a FRAME block */
 	uint64_t kinds;
 	struct mr_log_span span;
 };
@@ -38,13 +39,13 @@ struct mr_log_writer {
 	char *path;
 	struct mr_log_header header;
 	struct mr_log_writer_options options;
-	uint64_t size_bytes;  /* whole frames in the file */
+	uint64_t size_bytes; /* whole frames in the file */
 	uint64_t sequence;
 	uint64_t frame_count;
 	uint64_t frame_content; /* bytes of blocks in the last frame */
 	size_t frame_at;        /* bytes of blocks at which a frame is made */
 	uint32_t streams;
-	bool full;            /* max_size_bytes was reached */
+	bool full; /* max_size_bytes was reached */
 	struct mr_error failure;
 	ZSTD_CCtx *zstd;
 	struct mr_buffer compressed;
@@ -194,8 +195,8 @@ static struct mr_index_entry *index_entries(const struct mr_log_writer *writer)
 		return NULL;
 	for (uint64_t i = 0; i < writer->frame_count; i++) {
 		struct mr_index_entry *const entry = &entries[i];
-		uint64_t *const fields[] = { &entry->size,       &entry->content,   &entry->kinds,
-			                     &entry->stream,     &entry->time_first, &entry->time_last,
+		uint64_t *const fields[] = { &entry->size,           &entry->content,      &entry->kinds,
+			                     &entry->stream,         &entry->time_first,   &entry->time_last,
 			                     &entry->snapshot_first, &entry->snapshot_last };
 
 		for (size_t field = 0; field < MR_ARRAY_LEN(fields); field++)
@@ -236,8 +237,8 @@ static size_t fill_gap(struct mr_log_writer *writer, struct pending *pending)
  * and explain the rest; they and the end have END_RESERVE to themselves. */
 static bool is_limited(const struct mr_log_writer *writer, enum mr_group group)
 {
-	return writer->options.max_size_bytes != 0 && group != MR_GROUP_DEFINITIONS && group != MR_GROUP_SUMMARY &&
-	       group != MR_GROUP_END;
+	return writer->options.max_size_bytes != 0 && group != MR_GROUP_DEFINITIONS &&
+	       group != MR_GROUP_SUMMARY && group != MR_GROUP_END;
 }
 
 /* Compresses and writes the content of PENDING as one frame; one that would go
@@ -254,12 +255,15 @@ static int write_frame(struct mr_log_writer *writer, struct pending *pending, en
 	mr_buffer_clear(&writer->compressed);
 	uint8_t *const out = mr_buffer_reserve(&writer->compressed, bound);
 	if (out == NULL)
-		return mr_fail(&writer->failure, MR_ERR_NOMEM, "out of memory for a frame of %zu bytes", content_len);
+		return mr_fail(&writer->failure, MR_ERR_NOMEM, "out of memory for a frame of %zu bytes",
+		               content_len);
 
-	const size_t len = ZSTD_compress2(writer->zstd, out, bound, pending->content.data + start, content_len);
+	const size_t len =
+		ZSTD_compress2(writer->zstd, out, bound, pending->content.data + start, content_len);
 	if (ZSTD_isError(len))
 		return mr_fail(&writer->failure, MR_ERR_NOMEM, "cannot compress: %s", ZSTD_getErrorName(len));
-	if (is_limited(writer, group) && writer->size_bytes + len + END_RESERVE > writer->options.max_size_bytes) {
+	if (is_limited(writer, group) &&
+	    writer->size_bytes + len + END_RESERVE > writer->options.max_size_bytes) {
 		writer->full = true;
 		return 0;
 	}
@@ -374,8 +378,8 @@ void mr_log_writer_begin(struct mr_log_writer *writer, uint32_t stream, enum mr_
 	mr_block_begin(block, content_for(writer, stream, kind), kind, rows);
 }
 
-int mr_log_writer_end(struct mr_log_writer *writer, struct mr_block_writer *block, const struct mr_log_span *span,
-                      struct mr_error *err)
+int mr_log_writer_end(struct mr_log_writer *writer, struct mr_block_writer *block,
+                      const struct mr_log_span *span, struct mr_error *err)
 {
 	mr_block_end(block);
 	if (writer->failure.code != MR_OK) {
@@ -383,7 +387,8 @@ int mr_log_writer_end(struct mr_log_writer *writer, struct mr_block_writer *bloc
 		return fail(writer, err);
 	}
 	if (block->out->len - block->start > BLOCK_MAX) {
-		mr_fail(&writer->failure, MR_ERR_LIMIT, "a block of %zu bytes is larger than the %u that are allowed",
+		mr_fail(&writer->failure, MR_ERR_LIMIT,
+		        "a block of %zu bytes is larger than the %u that are allowed",
 		        block->out->len - block->start, BLOCK_MAX);
 		return fail(writer, err);
 	}

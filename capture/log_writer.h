@@ -16,8 +16,9 @@
 struct mr_log_writer;
 
 struct mr_log_writer_options {
-	uint64_t max_size_bytes; /* 0: no limit. Past it, events, detail and samples are dropped and the end says so */
-	int compression_level;   /* zstd's; 0: its default */
+	/* 0: no limit.  Past it, events, detail and samples are dropped and the end says so. */
+	uint64_t max_size_bytes;
+	int compression_level; /* zstd's; 0: its default */
 };
 
 /* Creates (or truncates) the file at PATH and writes HEADER.  OPTIONS may be NULL. */
@@ -42,8 +43,8 @@ struct mr_log_span {
  * on, then end it.  At most one block is under way.  A block takes at most 1 MiB. */
 void mr_log_writer_begin(struct mr_log_writer *writer, uint32_t stream, enum mr_kind kind, uint32_t rows,
                          struct mr_block_writer *block);
-int mr_log_writer_end(struct mr_log_writer *writer, struct mr_block_writer *block, const struct mr_log_span *span,
-                      struct mr_error *err) MR_MUST_CHECK;
+int mr_log_writer_end(struct mr_log_writer *writer, struct mr_block_writer *block,
+                      const struct mr_log_span *span, struct mr_error *err) MR_MUST_CHECK;
 /* Appends one whole encoded block; MR_ERR_FORMAT when it is not one. */
 int mr_log_writer_append(struct mr_log_writer *writer, uint32_t stream, const void *block, size_t len,
                          const struct mr_log_span *span, struct mr_error *err) MR_MUST_CHECK;
@@ -57,8 +58,8 @@ int mr_log_writer_close(struct mr_log_writer *writer, uint64_t time_ns, enum mr_
 /* Forgets all without another write: for a forked child.  Closes the descriptor. */
 void mr_log_writer_abandon(struct mr_log_writer *writer);
 
-uint64_t mr_log_writer_size(const struct mr_log_writer *writer);    /* bytes written so far */
-uint64_t mr_log_writer_memory(const struct mr_log_writer *writer);  /* bytes that it holds */
-bool mr_log_writer_is_full(const struct mr_log_writer *writer);     /* max_size_bytes was reached */
+uint64_t mr_log_writer_size(const struct mr_log_writer *writer);   /* bytes written so far */
+uint64_t mr_log_writer_memory(const struct mr_log_writer *writer); /* bytes that it holds */
+bool mr_log_writer_is_full(const struct mr_log_writer *writer);    /* max_size_bytes was reached */
 
 #endif

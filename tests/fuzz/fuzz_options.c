@@ -63,7 +63,9 @@ static int handler(void *context, int id, const char *value, struct mr_error *er
 			require(shown->data[i] >= 0x20 && shown->data[i] != 0x7f,
 			        "a control character is shown");
 	}
-	return id == 2 && value && value[0] == '-' ? mr_fail(err, MR_ERR_ARG, "--limit: '%s' is negative", value) : 0;
+	return id == 2 && value && value[0] == '-'
+	               ? mr_fail(err, MR_ERR_ARG, "--limit: '%s' is negative", value)
+	               : 0;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -47,9 +47,16 @@ Test(base_error, exit_status__follows_the_code)
 	static const struct {
 		int code;
 		int status;
-	} cases[] = { { MR_OK, 0 },         { MR_ERR_ARG, 2 },   { MR_ERR_READ, 3 },  { MR_ERR_FORMAT, 3 },
-		      { MR_ERR_VERSION, 3 }, { MR_ERR_LIMIT, 3 }, { MR_ERR_NOMEM, 3 }, { MR_ERR_WRITE, 4 },
-		      { -99, 3 },            { 5, 3 } };
+	} cases[] = { { MR_OK, 0 },
+		      { MR_ERR_ARG, 2 },
+		      { MR_ERR_READ, 3 },
+		      { MR_ERR_FORMAT, 3 },
+		      { MR_ERR_VERSION, 3 },
+		      { MR_ERR_LIMIT, 3 },
+		      { MR_ERR_NOMEM, 3 },
+		      { MR_ERR_WRITE, 4 },
+		      { -99, 3 },
+		      { 5, 3 } };
 
 	for (size_t i = 0; i < MR_ARRAY_LEN(cases); i++)
 		cr_expect_eq(mr_err_exit_status(cases[i].code), cases[i].status, "code %d", cases[i].code);

@@ -14,8 +14,7 @@
 
 TestSuite(format_document);
 
-#define COLUMN(block, id, ...)                                  \
-	mr_block_column((block), (id), (const uint64_t[]){ __VA_ARGS__ })
+#define COLUMN(block, id, ...) mr_block_column((block), (id), (const uint64_t[]){ __VA_ARGS__ })
 
 static struct mr_log_writer *writer;
 
@@ -165,7 +164,8 @@ static void expect_in_document(const char *document, const char *name, const str
 			continue;
 		while (isspace((unsigned char)*at))
 			at++;
-		cr_assert(at < end && *at == (char)hex->data[i], "the example '%s' ends or differs at %.20s", name, at);
+		cr_assert(at < end && *at == (char)hex->data[i], "the example '%s' ends or differs at %.20s",
+		          name, at);
 		at++;
 	}
 	while (isspace((unsigned char)*at))
@@ -202,8 +202,8 @@ Test(format_document, worked_example__is_what_the_code_writes)
 	cr_assert_eq(mr_buffer_status(&content_hex, NULL), 0);
 
 	if (getenv("FORMAT_PRINT") != NULL)
-		fprintf(stderr, "%.*s\n%.*s", (int)header_hex.len, (const char *)header_hex.data, (int)content_hex.len,
-		       (const char *)content_hex.data);
+		fprintf(stderr, "%.*s\n%.*s", (int)header_hex.len, (const char *)header_hex.data,
+		        (int)content_hex.len, (const char *)content_hex.data);
 
 	document[read_file("capture/FORMAT.md", document, sizeof(document) - 1)] = '\0';
 	expect_in_document((const char *)document, "header", &header_hex);

@@ -108,9 +108,12 @@ Test(log_format, block__refuses_each_lying_byte)
 	mr_block_end(&writer);
 
 	static const struct bad_block cases[] = {
-		{ "more columns than there are", 1, 2 },      { "fewer columns than there are", 1, 0 },
-		{ "reserved bytes", 2, 1 },                   { "10^9 rows", 7, 0x40 },
-		{ "a longer block", 8, 0xff },                { "a block of 4 GiB", 11, 0xff },
+		{ "more columns than there are", 1, 2 },
+		{ "fewer columns than there are", 1, 0 },
+		{ "reserved bytes", 2, 1 },
+		{ "10^9 rows", 7, 0x40 },
+		{ "a longer block", 8, 0xff },
+		{ "a block of 4 GiB", 11, 0xff },
 		{ "a longer column", MR_BLOCK_HEADER_SIZE + 2, 0xff },
 	};
 	for (size_t i = 0; i < MR_ARRAY_LEN(cases); i++) {
@@ -118,7 +121,8 @@ Test(log_format, block__refuses_each_lying_byte)
 		size_t offset = 0;
 
 		out.data[cases[i].offset] = cases[i].value;
-		cr_expect_lt(mr_block_parse(out.data, out.len, &offset, &block, NULL), 0, "%s", cases[i].what);
+		cr_expect_lt(mr_block_parse(out.data, out.len, &offset, &block, NULL), 0, "%s",
+		             cases[i].what);
 		cr_expect_eq(offset, 0, "%s: the offset stays", cases[i].what);
 		out.data[cases[i].offset] = kept;
 	}
@@ -126,7 +130,8 @@ Test(log_format, block__refuses_each_lying_byte)
 	for (size_t len = 0; len < out.len; len++) {
 		size_t offset = 0;
 
-		cr_expect_lt(mr_block_parse(out.data, len, &offset, &block, NULL), 0, "cut to %zu bytes", len);
+		cr_expect_lt(mr_block_parse(out.data, len, &offset, &block, NULL), 0, "cut to %zu bytes",
+		             len);
 	}
 	mr_buffer_release(&out);
 }
@@ -138,7 +143,9 @@ Test(log_format, column__refuses_bytes_that_do_not_fill_its_rows)
 	static const uint8_t endless[] = { 0x80, 0x80, 0x80 };
 	static const uint8_t run_of_none[] = { 7, 0, 7, 3 };
 	static const uint8_t run_beyond[] = { 7, 4 };
-	static const uint8_t too_wide[] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02, 1, 1 };
+	static const uint8_t too_wide[] = {
+		0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02, 1, 1
+	};
 	static const struct {
 		const uint8_t *data;
 		uint32_t len;
@@ -201,7 +208,8 @@ Test(log_format, header__comes_back_and_names_both_versions_when_newer)
 	uint8_t bytes[MR_LOG_HEADER_SIZE];
 
 	mr_log_header_encode(&header, bytes);
-	cr_assert_eq(mr_log_header_decode(bytes, sizeof(bytes), &decoded, &err), 0, "a newer minor version is read");
+	cr_assert_eq(mr_log_header_decode(bytes, sizeof(bytes), &decoded, &err), 0,
+	             "a newer minor version is read");
 	cr_expect_eq(decoded.version_minor, 7);
 	cr_expect_eq(decoded.boot_id[1], UINT64_MAX);
 	cr_expect_eq(decoded.pid, 4000000000u);

@@ -73,7 +73,8 @@ static uint64_t check_frames(const uint8_t *data, size_t len, bool ended)
 		cr_assert_not(ZSTD_isError(size), "at %zu: %s", at, ZSTD_getErrorName(size));
 		if (mr_get_u32le(data + at) == MR_LOG_SEEK_TABLE_MAGIC) {
 			cr_assert_eq(at + size, len, "the seek table comes last");
-			cr_assert_eq(mr_get_u32le(data + len - 9), sequence + 1, "the table counts all frames");
+			cr_assert_eq(mr_get_u32le(data + len - 9), sequence + 1,
+			             "the table counts all frames");
 			break;
 		}
 		const size_t content_len = ZSTD_decompress(content, sizeof(content), data + at, size);
@@ -146,11 +147,13 @@ Test(log_writer, append__refuses_what_is_not_a_block_of_rows)
 	mr_block_scalar(&out, MR_MARKS_TIME, 5);
 	mr_block_end(&out);
 	cr_expect_eq(mr_log_writer_append(writer, stream, block.data, block.len, NULL, NULL), 0);
-	cr_expect_eq(mr_log_writer_append(writer, stream, block.data, block.len - 1, NULL, NULL), MR_ERR_FORMAT);
+	cr_expect_eq(mr_log_writer_append(writer, stream, block.data, block.len - 1, NULL, NULL),
+	             MR_ERR_FORMAT);
 	static const uint8_t not_for_streams[] = { MR_KIND_FRAME, MR_KIND_END, MR_KIND_INDEX, 63, 0 };
 	for (size_t i = 0; i < sizeof(not_for_streams); i++) {
 		block.data[0] = not_for_streams[i];
-		cr_expect_eq(mr_log_writer_append(writer, stream, block.data, block.len, NULL, NULL), MR_ERR_FORMAT);
+		cr_expect_eq(mr_log_writer_append(writer, stream, block.data, block.len, NULL, NULL),
+		             MR_ERR_FORMAT);
 	}
 	mr_buffer_release(&block);
 	cr_expect_eq(mr_log_writer_close(writer, 0, MR_END_CLOSED, NULL), 0);
