@@ -64,7 +64,7 @@ static int check_referents(struct mr_loading *loading, const struct mr_block *bl
 		for (int i = 0; i < count; i++)
 			if (mr_id_map_get(&stream->ids[MR_DEFINED_PATH], rows.values[MR_REFERENTS_PATH][i]) ==
 			            0 ||
-			    mr_id_map_get(&stream->object_rows, rows.values[MR_REFERENTS_OBJECT][i]) == 0)
+			    mr_stream_object(stream, rows.values[MR_REFERENTS_OBJECT][i]) == 0)
 				loading->model->segments[stream->segment].ids_unknown++;
 	return count;
 }

@@ -186,7 +186,7 @@ struct mr_objects {
 	/* With MR_LOAD_SIZES; NULL before. */
 	uint64_t *size_bytes; /* the last known: at its last snapshot, or when it was freed (keep);
 	                       * the class's size when there is no snapshot of it */
-	uint64_t *flat_bytes;
+	uint64_t *flat_bytes;     /* may be the same column as size_bytes */
 	uint64_t *size_max_bytes; /* the largest that is known */
 	uint32_t *label;          /* string: how it showed itself last */
 };

@@ -93,8 +93,9 @@ void mr_objects_release(struct mr_objects *objects)
 	mr_free(objects->name);
 	mr_free(objects->death_reason);
 	mr_free(objects->level);
+	if (objects->flat_bytes != objects->size_bytes)
+		mr_free(objects->flat_bytes);
 	mr_free(objects->size_bytes);
-	mr_free(objects->flat_bytes);
 	mr_free(objects->size_max_bytes);
 	mr_free(objects->label);
 	*objects = (struct mr_objects){ 0 };
@@ -119,6 +120,7 @@ void mr_stream_state_free(struct mr_stream_state *stream)
 	mr_free(stream->counters.items);
 	mr_objects_release(&stream->objects);
 	mr_id_map_release(&stream->object_rows);
+	mr_free(stream->lives.items);
 	mr_free(stream->deaths.items);
 	mr_free(stream->changes.items);
 	mr_free(stream->numbered.items);

@@ -67,6 +67,24 @@ static uint32_t resolve_class(struct mr_loading *loading, uint64_t id, struct re
 	return resolve(loading, MR_DEFINED_CLASS, id, last);
 }
 
+/* Whether an object with this ID is the one that all before it lead to expect. */
+static inline bool is_next(const struct mr_stream_state *stream, uint64_t id)
+{
+	return stream->dense_count == stream->objects.count &&
+	       (stream->dense_count == 0 || id - stream->dense_first == stream->dense_count);
+}
+
+/* The next row is that of ID. */
+static inline int add_id(struct mr_stream_state *stream, uint64_t id, struct mr_error *err)
+{
+	if (!is_next(stream, id))
+		return mr_id_map_put(&stream->object_rows, id, (uint32_t)stream->objects.count + 1, err);
+	if (stream->dense_count == 0)
+		stream->dense_first = id;
+	stream->dense_count++;
+	return 0;
+}
+
 int mr_model__read_births(struct mr_loading *loading, const struct mr_block *block, struct mr_error *err)
 {
 	struct mr_stream_state *const stream = loading->stream;
@@ -89,7 +107,7 @@ int mr_model__read_births(struct mr_loading *loading, const struct mr_block *blo
 			const uint64_t id = rows.values[MR_BIRTHS_OBJECT][i];
 			const uint64_t level = rows.values[MR_BIRTHS_LEVEL][i];
 
-			if (mr_id_map_get(&stream->object_rows, id) != 0) { /* born twice */
+			if (!is_next(stream, id) && mr_stream_object(stream, id) != 0) { /* born twice */
 				loading->model->segments[stream->segment].rows_dropped++;
 				continue;
 			}
@@ -107,7 +125,7 @@ int mr_model__read_births(struct mr_loading *loading, const struct mr_block *blo
 			const uint64_t in_force =
 				level != 0 ? level - 1 : run->classes[objects->class_index[at]].level;
 			objects->level[at] = in_force < UINT8_MAX ? (uint8_t)in_force : UINT8_MAX;
-			MR_TRY(mr_id_map_put(&stream->object_rows, id, (uint32_t)at + 1, err));
+			MR_TRY(add_id(stream, id, err));
 			objects->count++;
 		}
 	}
@@ -144,7 +162,7 @@ int mr_model__read_deaths(struct mr_loading *loading, const struct mr_block *blo
 				.time_ns = mr_run_time(stream, rows.values[MR_DEATHS_TIME][i]),
 				.reason = reason < UINT8_MAX ? (uint8_t)reason : UINT8_MAX,
 			};
-			const uint32_t known = mr_id_map_get(&stream->object_rows, death.object);
+			const uint32_t known = mr_stream_object(stream, death.object);
 
 			if (known != 0) {
 				die(loading->model, stream, known - 1, &death);
@@ -195,7 +213,7 @@ static void late_deaths(struct mr_model *model, struct mr_stream_state *stream)
 {
 	for (size_t i = 0; i < stream->deaths.count; i++) {
 		const struct mr_raw_death *const death = &stream->deaths.items[i];
-		const uint32_t known = mr_id_map_get(&stream->object_rows, death->object);
+		const uint32_t known = mr_stream_object(stream, death->object);
 
 		if (known != 0)
 			die(model, stream, known - 1, death);
@@ -205,6 +223,31 @@ static void late_deaths(struct mr_model *model, struct mr_stream_state *stream)
 	mr_free(stream->deaths.items);
 	stream->deaths.items = NULL;
 	stream->deaths.count = stream->deaths.capacity = 0;
+}
+
+/* Notes when the objects of STREAM are alive, many at a time. */
+static int sum_lives(struct mr_stream_state *stream, struct mr_error *err)
+{
+	const struct mr_objects *const objects = &stream->objects;
+	const size_t count = (objects->count + MR_LIVES_ROWS - 1) / MR_LIVES_ROWS;
+
+	if (MR_LIST_RESERVE(&stream->lives, count) < 0)
+		return no_memory(err);
+	for (size_t i = 0; i < count; i++) {
+		const size_t first = i * MR_LIVES_ROWS;
+		const size_t end = objects->count - first < MR_LIVES_ROWS ? objects->count : first + MR_LIVES_ROWS;
+		struct mr_lives lives = { 0, MR_NONE };
+
+		for (size_t row = first; row < end; row++) {
+			if (lives.birth_last_ns < objects->birth_ns[row])
+				lives.birth_last_ns = objects->birth_ns[row];
+			if (lives.death_first_ns > objects->death_ns[row])
+				lives.death_first_ns = objects->death_ns[row];
+		}
+		stream->lives.items[i] = lives;
+	}
+	stream->lives.count = count;
+	return 0;
 }
 
 /* Appends the objects of STREAM to those of RUN. */
@@ -247,7 +290,7 @@ static int append_objects(struct mr_run *run, struct mr_stream_state *stream, si
 /* The row in the run of an object of STREAM, or MR_INDEX_NONE. */
 uint32_t mr_stream_row(const struct mr_run *run, struct mr_stream_state *stream, uint64_t object)
 {
-	const uint32_t known = mr_id_map_get(&stream->object_rows, object);
+	const uint32_t known = mr_stream_object(stream, object);
 
 	return known != 0 ? run->streams[stream->index].object_first + known - 1 : MR_INDEX_NONE;
 }
@@ -324,7 +367,9 @@ int mr_model__finish_objects(struct mr_model *model, struct mr_error *err)
 		if (stream->repeated)
 			continue;
 		late_deaths(model, stream);
-		code = append_objects(run, stream, &capacities[2 * stream->run], err);
+		code = sum_lives(stream, err);
+		if (code == 0)
+			code = append_objects(run, stream, &capacities[2 * stream->run], err);
 		if (code == 0)
 			code = append_changes(model, run, stream, &capacities[2 * stream->run + 1], err);
 	}

@@ -95,6 +95,14 @@ struct mr_numbered {
 	uint32_t index;  /* in the run's snapshots */
 };
 
+#define MR_LIVES_ROWS 256
+
+/* When all of some objects, which have rows side by side, are alive. */
+struct mr_lives {
+	uint64_t birth_last_ns;
+	uint64_t death_first_ns;
+};
+
 /* One stream of one segment while it is being read. */
 struct mr_stream_state {
 	uint32_t log;     /* index in the model's files */
@@ -139,7 +147,12 @@ struct mr_stream_state {
 
 	struct mr_objects objects; /* until they are the run's */
 	size_t object_capacity;
+	/* Ids of objects count up with their rows, nearly always: the id dense_first + I is that of row I,
+	 * below dense_count.  The map has the others. */
+	uint64_t dense_first;
+	uint32_t dense_count;
 	struct mr_id_map object_rows;        /* object id to row + 1, of this stream */
+	MR_LIST(struct mr_lives) lives;      /* MR_LIVES_ROWS rows each; when its objects are the run's */
 	MR_LIST(struct mr_raw_death) deaths; /* of objects that are not known yet */
 	MR_LIST(struct mr_raw_change) changes;
 	MR_LIST(struct mr_numbered) numbered; /* its snapshots, by number */
@@ -200,6 +213,14 @@ int mr_model__merge_totals(struct mr_model *model, struct mr_run *run, struct mr
                            size_t count, struct mr_error *err) MR_MUST_CHECK;
 /* The snapshot of STREAM with that NUMBER, as index in the run, or MR_INDEX_NONE. */
 uint32_t mr_stream_snapshot(const struct mr_stream_state *stream, uint64_t number);
+
+/* The row in its stream of an object, + 1; 0: it is not known. */
+static inline uint32_t mr_stream_object(struct mr_stream_state *stream, uint64_t object)
+{
+	const uint64_t at = object - stream->dense_first;
+
+	return at < stream->dense_count ? (uint32_t)at + 1 : mr_id_map_get(&stream->object_rows, object);
+}
 
 /* The row in the run of an object of STREAM, or MR_INDEX_NONE. */
 uint32_t mr_stream_row(const struct mr_run *run, struct mr_stream_state *stream, uint64_t object);

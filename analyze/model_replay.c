@@ -157,30 +157,79 @@ static bool wants_any(const struct mr_replay *replay, const uint64_t *objects, i
 	return false;
 }
 
-/* Handles rows [first, end) of a chunk, which all name one snapshot. */
-static int use_sizes(struct mr_replay *replay, const struct mr_rows *rows, int first, int end, bool freed,
-                     struct mr_error *err)
+/* The first row of COUNT objects when their rows lie side by side and all of them are in the snapshot,
+ * else SIZE_MAX.  SEEN: whether all were in the one before, too; false may also mean that it is not clear. */
+static size_t stretch_of(const struct mr_replay *replay, const uint64_t *objects, size_t count, bool *seen)
 {
+	const struct mr_stream_state *const stream = replay->stream;
+	const uint64_t at = objects[0] - stream->dense_first;
+	uint64_t gaps = 0;
+
+	if (at >= stream->dense_count || count > stream->dense_count - at)
+		return SIZE_MAX;
+	for (size_t i = 0; i < count; i++)
+		gaps |= objects[i] - objects[0] - i;
+	if (gaps != 0)
+		return SIZE_MAX;
+	*seen = replay->time_before_ns != MR_NONE;
+	for (size_t i = at / MR_LIVES_ROWS; i <= (at + count - 1) / MR_LIVES_ROWS; i++) {
+		const struct mr_lives *const lives = &stream->lives.items[i];
+
+		if (lives->birth_last_ns > replay->time_ns || lives->death_first_ns <= replay->time_ns)
+			return SIZE_MAX;
+		*seen = *seen && lives->birth_last_ns <= replay->time_before_ns;
+	}
+	return replay->row_first + (size_t)at;
+}
+
+/* Handles rows [first, end) of a chunk, which all name one snapshot.  SAME: flat sizes are the sizes. */
+static int use_sizes(struct mr_replay *replay, const struct mr_rows *rows, int first, int end, bool freed,
+                     bool same, struct mr_error *err)
+{
+	const uint64_t *const objects = rows->values[MR_SIZES_OBJECT];
+	const uint64_t *const all_sizes = rows->values[MR_SIZES_SIZE];
+	const uint64_t *const all_flats = rows->values[same ? MR_SIZES_SIZE : MR_SIZES_FLAT];
 	uint32_t places[MR_CHUNK];
 	uint64_t sizes[MR_CHUNK], flats[MR_CHUNK];
 	size_t count = 0;
 
+	if (!freed && replay->hooks->stretch != NULL && !replay->filtered) {
+		bool seen;
+		const size_t length = (size_t)(end - first);
+		const size_t row = stretch_of(replay, objects + first, length, &seen);
+
+		if (row != SIZE_MAX) {
+			replay->row_next = row + length;
+			return replay->hooks->stretch(replay, row, all_sizes + first, all_flats + first,
+			                              length, seen, err);
+		}
+	}
 	for (int i = first; i < end; i++) {
-		places[count] = row_of(replay, rows->values[MR_SIZES_OBJECT][i], freed);
-		sizes[count] = rows->values[MR_SIZES_SIZE][i];
-		flats[count] = rows->values[MR_SIZES_FLAT][i];
+		places[count] = row_of(replay, objects[i], freed);
+		sizes[count] = all_sizes[i];
+		flats[count] = all_flats[i];
 		count += places[count] != MR_INDEX_NONE;
 	}
 	return count > 0 ? replay->hooks->sizes(replay, freed, places, sizes, flats, count, err) : 0;
 }
 
+/* Whether two columns hold the same values: so they do when they are the same bytes. */
+static bool same_columns(const struct mr_column *a, const struct mr_column *b)
+{
+	if (a->data == NULL || b->data == NULL)
+		return a->data == b->data;
+	return a->encoding == b->encoding && a->len == b->len && memcmp(a->data, b->data, a->len) == 0;
+}
+
 static int read_sizes(struct mr_replay *replay, const struct mr_block *block, struct mr_error *err)
 {
+	/* Of objects that refer to nothing, one of the two says all. */
+	const bool same = same_columns(&block->columns[MR_SIZES_SIZE], &block->columns[MR_SIZES_FLAT]);
 	struct mr_rows rows;
 	int count;
 
 	MR_TRY(mr_replay_spend(replay, block->rows, err));
-	MR_TRY(mr_rows_open(&rows, block, MR_SIZES_FLAT, err));
+	MR_TRY(mr_rows_open(&rows, block, same ? MR_SIZES_SIZE : MR_SIZES_FLAT, err));
 	while ((count = mr_rows_start(&rows, MR_SIZES_OBJECT, err)) > 0) {
 		const bool wanted = wants_any(replay, rows.values[MR_SIZES_OBJECT], count);
 
@@ -198,7 +247,7 @@ static int read_sizes(struct mr_replay *replay, const struct mr_block *block, st
 			if (use == ROW_DONE)
 				return replay->done ? 1 : 0; /* the rest of the block comes later still */
 			if (use == ROW_USE)
-				MR_TRY(use_sizes(replay, &rows, first, end, number == 0, err));
+				MR_TRY(use_sizes(replay, &rows, first, end, number == 0, same, err));
 		}
 	}
 	return count;

@@ -21,6 +21,10 @@ struct mr_replay_hooks {
 	/* COUNT objects have these sizes from here on; FREED: they had them when they were freed. */
 	int (*sizes)(struct mr_replay *replay, bool freed, const uint32_t *rows, const uint64_t *sizes,
 	             const uint64_t *flats, size_t count, struct mr_error *err);
+	/* The same of COUNT objects, MR_CHUNK at most, whose rows lie side by side from ROW on, all of them
+	 * in the snapshot; SEEN: and in the one before it.  FLATS may be SIZES.  NULL: `sizes` is called. */
+	int (*stretch)(struct mr_replay *replay, size_t row, const uint64_t *sizes, const uint64_t *flats,
+	               size_t count, bool seen, struct mr_error *err);
 	/* A referent of the object in ROW. */
 	int (*referent)(struct mr_replay *replay, bool freed, uint32_t row,
 	                const struct mr_state_referent *referent, struct mr_error *err);

@@ -8,7 +8,7 @@
 /* The columns that a replay keeps. */
 struct sizes {
 	uint64_t *size;
-	uint64_t *flat;
+	uint64_t *flat;  /* NULL: all are as `size`; made when one is not */
 	uint64_t *max;   /* NULL: not wanted */
 	uint32_t *label; /* likewise */
 	uint8_t *final;  /* by row: its size when it was freed is known; made when there is one */
@@ -33,6 +33,36 @@ static void raise_max(struct sizes *sizes, size_t row)
 		sizes->max[row] = sizes->size[row];
 }
 
+/* Makes the column of flat sizes, for the rows up to the stream's last. */
+static int make_flat(const struct mr_replay *replay, struct sizes *sizes, struct mr_error *err)
+{
+	const size_t size = replay->run->objects.count * sizeof(*sizes->flat);
+
+	if (sizes->flat != NULL)
+		return 0;
+	sizes->flat = mr_realloc(NULL, size);
+	if (sizes->flat == NULL)
+		return no_memory(err);
+	memcpy(sizes->flat, sizes->size, replay->row_end * sizeof(*sizes->flat));
+	return 0;
+}
+
+/* Prepares for COUNT sizes with those flat ones. */
+static int meet_flats(const struct mr_replay *replay, struct sizes *sizes, const uint64_t *values,
+                      const uint64_t *flats, size_t count, struct mr_error *err)
+{
+	if (sizes->flat != NULL || values == flats || memcmp(values, flats, count * sizeof(*values)) == 0)
+		return 0;
+	return make_flat(replay, sizes, err);
+}
+
+static inline void set(struct sizes *sizes, size_t row, uint64_t size, uint64_t flat)
+{
+	sizes->size[row] = size;
+	if (sizes->flat != NULL)
+		sizes->flat[row] = flat;
+}
+
 /* Whether the size that ROW has now was its size in a snapshot before this one. */
 static bool was_seen(const struct mr_replay *replay, size_t row)
 {
@@ -49,8 +79,7 @@ static void set_births(const struct mr_replay *replay, struct sizes *sizes)
 	for (size_t row = replay->row_first; row < replay->row_end; row++) {
 		const uint64_t size = mr_replay_class_size(replay, row);
 
-		sizes->size[row] = size;
-		sizes->flat[row] = size;
+		set(sizes, row, size, size);
 	}
 }
 
@@ -73,8 +102,7 @@ static int begin(struct mr_replay *replay, bool key, struct mr_error *err)
 			raise_max(sizes, row);
 
 		const uint64_t size = mr_replay_class_size(replay, row);
-		sizes->size[row] = size;
-		sizes->flat[row] = size;
+		set(sizes, row, size, size);
 	}
 	return 0;
 }
@@ -94,13 +122,13 @@ static int set_final(struct mr_replay *replay, const uint32_t *rows, const uint6
 			return no_memory(err);
 	}
 	set_births(replay, sizes);
+	MR_TRY(meet_flats(replay, sizes, values, flats, count, err));
 	for (size_t i = 0; i < count; i++) {
 		const uint32_t row = rows[i];
 
 		if (replay->snapshot != MR_INDEX_NONE && objects->birth_ns[row] <= replay->time_ns)
 			raise_max(sizes, row);
-		sizes->size[row] = values[i];
-		sizes->flat[row] = flats[i];
+		set(sizes, row, values[i], flats[i]);
 		sizes->final[row] = 1;
 	}
 	return 0;
@@ -113,6 +141,7 @@ static int set_sizes(struct mr_replay *replay, bool freed, const uint32_t *rows,
 
 	if (freed)
 		return set_final(replay, rows, values, flats, count, err);
+	MR_TRY(meet_flats(replay, sizes, values, flats, count, err));
 	for (size_t i = 0; i < count; i++) {
 		const uint32_t row = rows[i];
 
@@ -124,9 +153,32 @@ static int set_sizes(struct mr_replay *replay, bool freed, const uint32_t *rows,
 		/* A key snapshot has seen to what was before. */
 		if (sizes->max != NULL && !sizes->key && was_seen(replay, row))
 			raise_max(sizes, row);
-		sizes->size[row] = values[i];
-		sizes->flat[row] = flats[i];
+		set(sizes, row, values[i], flats[i]);
 	}
+	return 0;
+}
+
+/* As set_sizes(): nearly all sizes of nearly all logs go this way. */
+static int set_stretch(struct mr_replay *replay, size_t row, const uint64_t *values, const uint64_t *flats,
+                       size_t count, bool seen, struct mr_error *err)
+{
+	struct sizes *const sizes = replay->context;
+
+	if (sizes->final != NULL && memchr(sizes->final + row, 1, count) != NULL) {
+		uint32_t rows[MR_CHUNK];
+
+		for (size_t i = 0; i < count; i++)
+			rows[i] = (uint32_t)(row + i);
+		return set_sizes(replay, false, rows, values, flats, count, err);
+	}
+	MR_TRY(meet_flats(replay, sizes, values, flats, count, err));
+	if (sizes->max != NULL && !sizes->key)
+		for (size_t i = row; i < row + count; i++)
+			if (seen || was_seen(replay, i))
+				raise_max(sizes, i);
+	memcpy(sizes->size + row, values, count * sizeof(*values));
+	if (sizes->flat != NULL)
+		memcpy(sizes->flat + row, flats, count * sizeof(*flats));
 	return 0;
 }
 
@@ -147,25 +199,24 @@ static int make_columns(struct mr_objects *objects, struct mr_error *err)
 	const size_t count = objects->count > 0 ? objects->count : 1;
 
 	objects->size_bytes = mr_realloc(NULL, count * sizeof(*objects->size_bytes));
-	objects->flat_bytes = mr_realloc(NULL, count * sizeof(*objects->flat_bytes));
+	objects->flat_bytes = objects->size_bytes;
 	objects->size_max_bytes = mr_alloc(count * sizeof(*objects->size_max_bytes));
 	objects->label = mr_alloc(count * sizeof(*objects->label));
-	if (objects->size_bytes == NULL || objects->flat_bytes == NULL || objects->size_max_bytes == NULL ||
-	    objects->label == NULL)
+	if (objects->size_bytes == NULL || objects->size_max_bytes == NULL || objects->label == NULL)
 		return no_memory(err);
 	return 0;
 }
 
 static int load_stream(struct mr_model *model, struct mr_stream_state *stream, struct mr_error *err)
 {
-	static const struct mr_replay_hooks hooks = { .begin = begin,
-		                                      .sizes = set_sizes,
-		                                      .label = set_label };
+	static const struct mr_replay_hooks hooks = {
+		.begin = begin, .sizes = set_sizes, .stretch = set_stretch, .label = set_label
+	};
 	struct mr_run *const run = &model->runs[stream->run];
 	struct mr_objects *const objects = &run->objects;
 	struct sizes sizes = {
 		.size = objects->size_bytes,
-		.flat = objects->flat_bytes,
+		.flat = objects->flat_bytes != objects->size_bytes ? objects->flat_bytes : NULL,
 		.max = objects->size_max_bytes,
 		.label = objects->label,
 	};
@@ -183,10 +234,13 @@ static int load_stream(struct mr_model *model, struct mr_stream_state *stream, s
 	if (row_first == row_end)
 		return 0;
 	const int code = mr_replay_run(&replay, err);
-	if (stream->numbered.count == 0)
-		for (size_t row = row_first; row < row_end; row++)
-			sizes.size[row] = sizes.flat[row] =
-				run->classes[objects->class_index[row]].size_bytes;
+	if (sizes.flat != NULL)
+		objects->flat_bytes = sizes.flat;
+	for (size_t row = row_first; row < row_end && stream->numbered.count == 0; row++) {
+		const uint64_t size = run->classes[objects->class_index[row]].size_bytes;
+
+		set(&sizes, row, size, size);
+	}
 	for (size_t row = row_first; row < row_end && code == 0; row++)
 		raise_max(&sizes, row);
 	mr_free(sizes.final);
@@ -217,7 +271,7 @@ static int show(struct mr_replay *replay, struct mr_error *err)
 		.row_first = replay->row_first,
 		.row_end = replay->row_end,
 		.size_bytes = sizes->size,
-		.flat_bytes = sizes->flat,
+		.flat_bytes = sizes->flat != NULL ? sizes->flat : sizes->size,
 		.class_index = replay->class_index,
 	};
 
@@ -232,7 +286,9 @@ static int show(struct mr_replay *replay, struct mr_error *err)
 static int replay_stream(struct mr_model *model, struct mr_stream_state *stream, struct sizes *sizes,
                          struct mr_error *err)
 {
-	static const struct mr_replay_hooks hooks = { .begin = begin, .sizes = set_sizes, .end = show };
+	static const struct mr_replay_hooks hooks = {
+		.begin = begin, .sizes = set_sizes, .stretch = set_stretch, .end = show
+	};
 	size_t first = SIZE_MAX, last = 0;
 
 	for (size_t i = 0; i < stream->numbered.count; i++) {
@@ -272,8 +328,7 @@ int mr_model_replay(struct mr_model *model, size_t run_index, uint32_t first, ui
 	MR_TRY(mr_model_load(model, MR_LOAD_OBJECTS, err));
 	const size_t count = model->runs[run_index].objects.count + 1;
 	sizes.size = mr_alloc(count * sizeof(*sizes.size));
-	sizes.flat = mr_alloc(count * sizeof(*sizes.flat));
-	if (sizes.size == NULL || sizes.flat == NULL)
+	if (sizes.size == NULL)
 		code = no_memory(err);
 	for (size_t i = 0; i < state->streams.count && code == 0 && !sizes.ended; i++)
 		if (!state->streams.items[i]->repeated && state->streams.items[i]->run == run_index)
