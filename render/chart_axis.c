@@ -28,16 +28,20 @@ static double decimal_step(double least)
 	return 10 * power;
 }
 
-/* Steps in bytes are round in the unit that they are shown in. */
+/* Steps in bytes are round in the unit that they are shown in: long ones are
+ * halves and quarters of the next unit, which an axis with such steps reaches. */
 static double bytes_step(double least)
 {
 	double unit = 1;
 	while (least / unit > 512 && unit < 1e18)
 		unit *= KIBI;
 	const double step = decimal_step(least / unit);
-	if (unit == 1 && step < 1)
-		return 1;
-	return step > 512 ? unit * KIBI : step * unit;
+	if (step <= 100)
+		return unit == 1 && step < 1 ? 1 : step * unit;
+	double halved = KIBI;
+	while (halved / 2 >= least / unit * (1 - 1e-9))
+		halved /= 2;
+	return halved * unit;
 }
 
 static double time_step(double least)
@@ -113,7 +117,7 @@ static void bytes_text(char out[40], double value, double step)
 	double unit = 1;
 	for (; i + 1 < MR_ARRAY_LEN(names) && fabs(value) >= unit * KIBI && step >= unit; i++)
 		unit *= KIBI;
-	mr_decimal_text(out, value / unit, decimals_of(step, unit) > 2 ? 2 : decimals_of(step, unit));
+	mr_decimal_text(out, value / unit, decimals_of(step, unit) > 3 ? 3 : decimals_of(step, unit));
 	snprintf(out + strlen(out), 40 - strlen(out), " %s", names[i]);
 }
 

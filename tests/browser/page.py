@@ -126,6 +126,19 @@ def nothing_is_wider_than_the_window():
             cases.equal(page.evaluate(wide_elements), [], f"{name} at {width}")
 
 
+def tables_fit_a_desktop_and_paper():
+    """No column is out of sight where there is room for all, and none can be on paper, which nobody scrolls."""
+    cut = """[...document.querySelectorAll('table')].filter(t => t.getBoundingClientRect().right >
+        (t.closest('.scroll') || t.parentNode).getBoundingClientRect().right + 1).map(t => t.tHead.textContent)"""
+    browser = devtools.shared()
+    for name in ("factory", "shop", "wide", "both"):
+        for width, media in ((1440, "screen"), (700, "print")):
+            page = browser.open(dict(pages())[name], width=width)
+            page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+            page.call("Emulation.setEmulatedMedia", media=media)
+            cases.equal(page.evaluate(cut), [], f"{name}, {media}")
+
+
 def links_lead_somewhere():
     browser = devtools.shared()
     for name, path in pages():
@@ -307,7 +320,8 @@ def same_log_same_bytes():
             cases.equal(file.read() == first, True, out)
 
 
-cases.main(asks_for_nothing_and_says_nothing, nothing_is_wider_than_the_window, links_lead_somewhere,
+cases.main(asks_for_nothing_and_says_nothing, nothing_is_wider_than_the_window,
+           tables_fit_a_desktop_and_paper, links_lead_somewhere,
            references_in_charts_lead_somewhere, can_be_read_with_scripts_off, hostile_names_stay_text,
            policy_lets_nothing_run_but_its_own, tables_sort_and_filter, values_show_under_the_pointer,
            fragments_open_what_they_lead_to, headings_are_in_order_and_tables_have_headers, colours_can_be_read,

@@ -24,7 +24,9 @@ Test(chart_axis, ticks__are_round)
 	expect_ticks(0, 97, 6, MR_UNIT_COUNT, 20, 0, 5);
 	expect_ticks(0, 3, 8, MR_UNIT_COUNT, 1, 0, 4);
 	expect_ticks(0, 100.0 * 1024 * 1024, 6, MR_UNIT_BYTES, 20.0 * 1024 * 1024, 0, 6);
-	expect_ticks(0, 1000, 6, MR_UNIT_BYTES, 200, 0, 6);
+	expect_ticks(0, 500, 6, MR_UNIT_BYTES, 100, 0, 6);
+	expect_ticks(0, 1000, 6, MR_UNIT_BYTES, 256, 0, 4);
+	expect_ticks(0, 2.4 * 1024 * 1024, 6, MR_UNIT_BYTES, 512 << 10, 0, 5);
 	expect_ticks(0, 2e9, 5, MR_UNIT_TIME, 5e8, 0, 5);
 	expect_ticks(0, 3600e9, 7, MR_UNIT_TIME, 600e9, 0, 7);
 	expect_ticks(0, 90061e9, 5, MR_UNIT_TIME, 21600e9, 0, 5);
@@ -85,6 +87,9 @@ Test(chart_axis, tick_text__has_the_unit_and_no_more_digits_than_needed)
 		{ 200, 100, MR_UNIT_BYTES, "200 B" },
 		{ 20 << 20, 10 << 20, MR_UNIT_BYTES, "20 MiB" },
 		{ 1024 << 10, 512 << 10, MR_UNIT_BYTES, "1 MiB" },
+		{ 512 << 10, 512 << 10, MR_UNIT_BYTES, "512 KiB" },
+		{ 1536 << 10, 512 << 10, MR_UNIT_BYTES, "1.5 MiB" },
+		{ 1152 << 10, 128 << 10, MR_UNIT_BYTES, "1.125 MiB" },
 		{ 1.5e9, 5e8, MR_UNIT_TIME, "1.5 s" },
 		{ 20e6, 10e6, MR_UNIT_TIME, "20 ms" },
 		{ 600e9, 300e9, MR_UNIT_TIME, "10 min" },
