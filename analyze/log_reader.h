@@ -177,6 +177,12 @@ int mr_cursor_open(struct mr_cursor *cursor, const struct mr_block *block, unsig
 int mr_cursor_read(struct mr_cursor *cursor, uint64_t *out, uint32_t count, struct mr_error *err)
 	MR_MUST_CHECK;
 
+/* How many of the next values are *FIRST, *FIRST + *STEP and so on: 0 where they are not stored as such
+ * a line, or none is left; or MR_ERR_FORMAT.  mr_cursor_pass() goes over as many of them, or fewer. */
+int mr_cursor_line(struct mr_cursor *cursor, uint64_t *first, uint64_t *step, struct mr_error *err)
+	MR_MUST_CHECK;
+int mr_cursor_pass(struct mr_cursor *cursor, uint32_t count, struct mr_error *err) MR_MUST_CHECK;
+
 /* Passes over COUNT values, without a look at them where that is possible. */
 int mr_cursor_skip(struct mr_cursor *cursor, uint32_t count, struct mr_error *err) MR_MUST_CHECK;
 

@@ -6,6 +6,8 @@
  */
 #include "log_reader.h"
 
+#include <endian.h>
+
 int mr_cursor_open(struct mr_cursor *cursor, const struct mr_block *block, unsigned id, struct mr_error *err)
 {
 	const struct mr_column *const column = &block->columns[id];
@@ -43,52 +45,85 @@ static inline const uint8_t *take(const uint8_t *in, const uint8_t *end, uint64_
 	return len != 0 ? in + len : NULL;
 }
 
+static const uint8_t *take_all(const uint8_t *in, const uint8_t *end, uint64_t *out, uint32_t count)
+{
+	uint32_t i = 0;
+
+	while (i < count && in != NULL) {
+		/* Neighbours mostly have one length: four varints of two bytes, or eight of one, at once. */
+		if (end - in >= 8 && count - i >= 8) {
+			uint64_t word;
+
+			memcpy(&word, in, sizeof(word));
+			word = le64toh(word);
+			const uint64_t more = word & UINT64_C(0x8080808080808080);
+
+			if (more == UINT64_C(0x0080008000800080)) {
+				for (unsigned k = 0; k < 4; k++)
+					out[i + k] =
+						(word >> 16 * k & 0x7f) | (word >> (16 * k + 1) & 0x3f80);
+				in += 8;
+				i += 4;
+				continue;
+			}
+			if (more == 0) {
+				for (unsigned k = 0; k < 8; k++)
+					out[i + k] = word >> 8 * k & 0x7f;
+				in += 8;
+				i += 8;
+				continue;
+			}
+		}
+		in = take(in, end, &out[i++]);
+	}
+	return in;
+}
+
 static const uint8_t *read_plain(struct mr_cursor *cursor, uint64_t *out, uint32_t count)
 {
-	const uint8_t *in = cursor->in;
-
-	for (uint32_t i = 0; i < count && in != NULL; i++)
-		in = take(in, cursor->end, &out[i]);
-	return in;
+	return take_all(cursor->in, cursor->end, out, count);
 }
 
 static const uint8_t *read_delta(struct mr_cursor *cursor, uint64_t *out, uint32_t count)
 {
-	const uint8_t *in = cursor->in;
+	const uint8_t *const in = take_all(cursor->in, cursor->end, out, count);
 	uint64_t value = cursor->value;
 
+	if (in == NULL)
+		return NULL;
 	for (uint32_t i = 0; i < count; i++) {
-		uint64_t step;
-
-		in = take(in, cursor->end, &step);
-		if (in == NULL)
-			return NULL;
-		value += (uint64_t)mr_unzigzag(step);
+		value += (uint64_t)mr_unzigzag(out[i]);
 		out[i] = value;
 	}
 	cursor->value = value;
 	return in;
 }
 
-static const uint8_t *read_runs(struct mr_cursor *cursor, uint64_t *out, uint32_t count, bool steps)
+/* Begins the next run of CURSOR, of which at most MOST values are left; false when there is no whole one. */
+static bool begin_run(struct mr_cursor *cursor, const uint8_t **in, uint32_t most)
+{
+	uint64_t value, times;
+
+	*in = take(*in, cursor->end, &value);
+	if (*in != NULL)
+		*in = take(*in, cursor->end, &times);
+	if (*in == NULL || times == 0 || times > most)
+		return false;
+	cursor->run_left = (uint32_t)times;
+	if (cursor->encoding == MR_ENCODING_DELTA_RUNS)
+		cursor->step = (uint64_t)mr_unzigzag(value);
+	else
+		cursor->value = value; /* and a step of 0 */
+	return true;
+}
+
+static const uint8_t *read_runs(struct mr_cursor *cursor, uint64_t *out, uint32_t count)
 {
 	const uint8_t *in = cursor->in;
 
 	for (uint32_t i = 0; i < count;) {
-		if (cursor->run_left == 0) {
-			uint64_t value, times;
-
-			in = take(in, cursor->end, &value);
-			if (in != NULL)
-				in = take(in, cursor->end, &times);
-			if (in == NULL || times == 0 || times > cursor->rows_left - i)
-				return NULL;
-			cursor->run_left = (uint32_t)times;
-			if (steps)
-				cursor->step = (uint64_t)mr_unzigzag(value);
-			else
-				cursor->value = value;
-		}
+		if (cursor->run_left == 0 && !begin_run(cursor, &in, cursor->rows_left - i))
+			return NULL;
 
 		const uint32_t stop = cursor->run_left < count - i ? i + cursor->run_left : count;
 		uint64_t value = cursor->value;
@@ -116,10 +151,8 @@ int mr_cursor_read(struct mr_cursor *cursor, uint64_t *out, uint32_t count, stru
 			in = read_delta(cursor, out, count);
 			break;
 		case MR_ENCODING_RUNS:
-			in = read_runs(cursor, out, count, false);
-			break;
 		case MR_ENCODING_DELTA_RUNS:
-			in = read_runs(cursor, out, count, true);
+			in = read_runs(cursor, out, count);
 			break;
 		}
 		/* An absent column has no bytes: both pointers are NULL, and that is right. */
@@ -132,6 +165,33 @@ int mr_cursor_read(struct mr_cursor *cursor, uint64_t *out, uint32_t count, stru
 	MR_FAIL_IF(in == NULL || (cursor->rows_left == 0 && in != cursor->end), err, MR_ERR_FORMAT,
 	           "column %u does not hold as many values as its block has rows", cursor->id);
 	cursor->in = in;
+	return 0;
+}
+
+int mr_cursor_line(struct mr_cursor *cursor, uint64_t *first, uint64_t *step, struct mr_error *err)
+{
+	if (cursor->encoding != MR_ENCODING_RUNS && cursor->encoding != MR_ENCODING_DELTA_RUNS)
+		return 0;
+	const uint8_t *in = cursor->in;
+	MR_FAIL_IF(cursor->rows_left > 0 && cursor->run_left == 0 &&
+	                   !begin_run(cursor, &in, cursor->rows_left),
+	           err, MR_ERR_FORMAT, "column %u does not hold as many values as its block has rows",
+	           cursor->id);
+	cursor->in = in;
+	*first = cursor->value + cursor->step;
+	*step = cursor->step;
+	return (int)(cursor->run_left < cursor->rows_left ? cursor->run_left : cursor->rows_left);
+}
+
+int mr_cursor_pass(struct mr_cursor *cursor, uint32_t count, struct mr_error *err)
+{
+	MR_FAIL_IF(count > cursor->run_left || count > cursor->rows_left ||
+	                   (count == cursor->rows_left && cursor->in != cursor->end),
+	           err, MR_ERR_FORMAT, "column %u does not hold as many values as its block has rows",
+	           cursor->id);
+	cursor->value += cursor->step * count;
+	cursor->run_left -= count;
+	cursor->rows_left -= count;
 	return 0;
 }
 

@@ -184,7 +184,7 @@ struct mr_objects {
 	uint8_t *death_reason; /* enum mr_death_reason */
 	uint8_t *level;        /* the resolution level now in force, at most 255 */
 	/* With MR_LOAD_SIZES; NULL before. */
-	uint64_t *size_bytes; /* the last known: at its last snapshot, or when it was freed (keep);
+	uint64_t *size_bytes;     /* the last known: at its last snapshot, or when it was freed (keep);
 	                       * the class's size when there is no snapshot of it */
 	uint64_t *flat_bytes;     /* may be the same column as size_bytes */
 	uint64_t *size_max_bytes; /* the largest that is known */

@@ -235,7 +235,8 @@ static int sum_lives(struct mr_stream_state *stream, struct mr_error *err)
 		return no_memory(err);
 	for (size_t i = 0; i < count; i++) {
 		const size_t first = i * MR_LIVES_ROWS;
-		const size_t end = objects->count - first < MR_LIVES_ROWS ? objects->count : first + MR_LIVES_ROWS;
+		const size_t end =
+			objects->count - first < MR_LIVES_ROWS ? objects->count : first + MR_LIVES_ROWS;
 		struct mr_lives lives = { 0, MR_NONE };
 
 		for (size_t row = first; row < end; row++) {

@@ -147,32 +147,136 @@ static inline uint32_t row_of(struct mr_replay *replay, uint64_t object, bool fr
 /* ---- Blocks ---------------------------------------------------------------------- */
 
 /* Whether any of the objects matters. */
-static bool wants_any(const struct mr_replay *replay, const uint64_t *objects, int count)
+static bool wants_any(const struct mr_replay *replay, const uint64_t *objects, size_t count)
 {
 	if (!replay->filtered)
 		return true;
-	for (int i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++)
 		if (mr_replay_wants(replay, objects[i]))
 			return true;
 	return false;
 }
 
-/* The first row of COUNT objects when their rows lie side by side and all of them are in the snapshot,
- * else SIZE_MAX.  SEEN: whether all were in the one before, too; false may also mean that it is not clear. */
-static size_t stretch_of(const struct mr_replay *replay, const uint64_t *objects, size_t count, bool *seen)
+/* The same of COUNT objects from FIRST on. */
+static bool wants_line(const struct mr_replay *replay, uint64_t first, size_t count)
+{
+	if (!replay->filtered || count >= (size_t)MR_REPLAY_FILTER_WORDS * 64)
+		return true;
+	while (count > 0) {
+		const size_t bit = first % 64;
+		const size_t some = 64 - bit < count ? 64 - bit : count;
+
+		if ((replay->filter[first / 64 % MR_REPLAY_FILTER_WORDS] >> bit &
+		     UINT64_MAX >> (64 - some)) != 0)
+			return true;
+		first += some;
+		count -= some;
+	}
+	return false;
+}
+
+/* Whether any object that the column ID of BLOCK names matters: few do when some are chosen, and then
+ * the other columns of most blocks need not be read. */
+static int wants_block(const struct mr_replay *replay, const struct mr_block *block, unsigned id,
+                       bool *wanted, struct mr_error *err)
+{
+	struct mr_cursor cursor;
+	uint64_t objects[MR_CHUNK], first, step;
+
+	*wanted = !replay->filtered;
+	MR_TRY(mr_cursor_open(&cursor, block, id, err));
+	while (!*wanted && cursor.rows_left > 0) {
+		const int line = mr_cursor_line(&cursor, &first, &step, err);
+
+		if (line < 0)
+			return line;
+		if (line > 0 && (step <= 1 || line == 1)) {
+			*wanted = wants_line(replay, first, step == 0 ? 1 : (size_t)line);
+			MR_TRY(mr_cursor_pass(&cursor, (uint32_t)line, err));
+			continue;
+		}
+		const uint32_t count = cursor.rows_left < MR_CHUNK ? cursor.rows_left : MR_CHUNK;
+		MR_TRY(mr_cursor_read(&cursor, objects, count, err));
+		*wanted = wants_any(replay, objects, count);
+	}
+	return 0;
+}
+
+/* The columns of a SIZES block, some rows at a time. */
+struct size_rows {
+	struct mr_cursor cursors[MR_SIZES_FLAT + 1];
+	bool same; /* flat sizes are the sizes: of objects that refer to nothing, one of the two says all */
+	bool line; /* the rows now at hand name one snapshot, and objects that count up from the first */
+	uint64_t snapshots[MR_CHUNK]; /* of a line, the first only, of objects too */
+	uint64_t objects[MR_CHUNK];
+	uint64_t sizes[MR_CHUNK];
+	uint64_t flats[MR_CHUNK];
+};
+
+/* Goes on to the next rows, without their sizes; how many there are, 0 at the end, or an error. */
+static int next_rows(struct size_rows *rows, struct mr_error *err)
+{
+	struct mr_cursor *const snapshots = &rows->cursors[MR_SIZES_SNAPSHOT];
+	struct mr_cursor *const objects = &rows->cursors[MR_SIZES_OBJECT];
+	uint32_t count = objects->rows_left < MR_CHUNK ? objects->rows_left : MR_CHUNK;
+	uint64_t snapshot_step = 1, object_step = 0;
+
+	if (count == 0)
+		return 0;
+	const int same_snapshot = mr_cursor_line(snapshots, &rows->snapshots[0], &snapshot_step, err);
+	if (same_snapshot < 0)
+		return same_snapshot;
+	const int objects_line = mr_cursor_line(objects, &rows->objects[0], &object_step, err);
+	if (objects_line < 0)
+		return objects_line;
+
+	rows->line = same_snapshot > 0 && snapshot_step == 0 && objects_line > 0 && object_step == 1;
+	if (rows->line) {
+		count = (uint32_t)same_snapshot < count ? (uint32_t)same_snapshot : count;
+		count = (uint32_t)objects_line < count ? (uint32_t)objects_line : count;
+		MR_TRY(mr_cursor_pass(snapshots, count, err));
+		MR_TRY(mr_cursor_pass(objects, count, err));
+	} else {
+		MR_TRY(mr_cursor_read(snapshots, rows->snapshots, count, err));
+		MR_TRY(mr_cursor_read(objects, rows->objects, count, err));
+	}
+	return (int)count;
+}
+
+/* Reads the sizes of the rows at hand, or passes over them. */
+static int rest_of_rows(struct size_rows *rows, uint32_t count, bool wanted, struct mr_error *err)
+{
+	struct mr_cursor *const sizes = &rows->cursors[MR_SIZES_SIZE];
+	struct mr_cursor *const flats = &rows->cursors[MR_SIZES_FLAT];
+
+	if (!wanted) {
+		MR_TRY(mr_cursor_skip(sizes, count, err));
+		return rows->same ? 0 : mr_cursor_skip(flats, count, err);
+	}
+	MR_TRY(mr_cursor_read(sizes, rows->sizes, count, err));
+	return rows->same ? 0 : mr_cursor_read(flats, rows->flats, count, err);
+}
+
+static bool count_up(const uint64_t *objects, size_t count)
+{
+	uint64_t gaps = 0;
+
+	for (size_t i = 0; i < count; i++)
+		gaps |= objects[i] - objects[0] - i;
+	return gaps == 0;
+}
+
+/* The first row of COUNT objects from FIRST on when their rows lie side by side and all of them are in the
+ * snapshot, else SIZE_MAX.  SEEN: whether all were in the one before, too; false when that is not clear. */
+static size_t stretch_of(const struct mr_replay *replay, uint64_t first, size_t count, bool *seen)
 {
 	const struct mr_stream_state *const stream = replay->stream;
-	const uint64_t at = objects[0] - stream->dense_first;
-	uint64_t gaps = 0;
+	const uint64_t at = first - stream->dense_first;
 
 	if (at >= stream->dense_count || count > stream->dense_count - at)
 		return SIZE_MAX;
-	for (size_t i = 0; i < count; i++)
-		gaps |= objects[i] - objects[0] - i;
-	if (gaps != 0)
-		return SIZE_MAX;
 	*seen = replay->time_before_ns != MR_NONE;
-	for (size_t i = at / MR_LIVES_ROWS; i <= (at + count - 1) / MR_LIVES_ROWS; i++) {
+	for (size_t i = (size_t)at / MR_LIVES_ROWS; i <= ((size_t)at + count - 1) / MR_LIVES_ROWS; i++) {
 		const struct mr_lives *const lives = &stream->lives.items[i];
 
 		if (lives->birth_last_ns > replay->time_ns || lives->death_first_ns <= replay->time_ns)
@@ -182,29 +286,30 @@ static size_t stretch_of(const struct mr_replay *replay, const uint64_t *objects
 	return replay->row_first + (size_t)at;
 }
 
-/* Handles rows [first, end) of a chunk, which all name one snapshot.  SAME: flat sizes are the sizes. */
-static int use_sizes(struct mr_replay *replay, const struct mr_rows *rows, int first, int end, bool freed,
-                     bool same, struct mr_error *err)
+/* Handles rows [first, first + length) of those at hand, which all name one snapshot. */
+static int use_sizes(struct mr_replay *replay, struct size_rows *rows, size_t first, size_t length,
+                     bool freed, struct mr_error *err)
 {
-	const uint64_t *const objects = rows->values[MR_SIZES_OBJECT];
-	const uint64_t *const all_sizes = rows->values[MR_SIZES_SIZE];
-	const uint64_t *const all_flats = rows->values[same ? MR_SIZES_SIZE : MR_SIZES_FLAT];
+	uint64_t *const objects = rows->objects + first;
+	const uint64_t *const all_sizes = rows->sizes + first;
+	const uint64_t *const all_flats = (rows->same ? rows->sizes : rows->flats) + first;
 	uint32_t places[MR_CHUNK];
 	uint64_t sizes[MR_CHUNK], flats[MR_CHUNK];
 	size_t count = 0;
 
-	if (!freed && replay->hooks->stretch != NULL && !replay->filtered) {
+	if (!freed && replay->hooks->stretch != NULL && !replay->filtered &&
+	    (rows->line || count_up(objects, length))) {
 		bool seen;
-		const size_t length = (size_t)(end - first);
-		const size_t row = stretch_of(replay, objects + first, length, &seen);
+		const size_t row = stretch_of(replay, objects[0], length, &seen);
 
 		if (row != SIZE_MAX) {
 			replay->row_next = row + length;
-			return replay->hooks->stretch(replay, row, all_sizes + first, all_flats + first,
-			                              length, seen, err);
+			return replay->hooks->stretch(replay, row, all_sizes, all_flats, length, seen, err);
 		}
 	}
-	for (int i = first; i < end; i++) {
+	for (size_t i = 1; rows->line && i < length; i++)
+		objects[i] = objects[0] + i;
+	for (size_t i = 0; i < length; i++) {
 		places[count] = row_of(replay, objects[i], freed);
 		sizes[count] = all_sizes[i];
 		flats[count] = all_flats[i];
@@ -223,31 +328,34 @@ static bool same_columns(const struct mr_column *a, const struct mr_column *b)
 
 static int read_sizes(struct mr_replay *replay, const struct mr_block *block, struct mr_error *err)
 {
-	/* Of objects that refer to nothing, one of the two says all. */
-	const bool same = same_columns(&block->columns[MR_SIZES_SIZE], &block->columns[MR_SIZES_FLAT]);
-	struct mr_rows rows;
+	struct size_rows rows;
+	bool wanted;
 	int count;
 
 	MR_TRY(mr_replay_spend(replay, block->rows, err));
-	MR_TRY(mr_rows_open(&rows, block, same ? MR_SIZES_SIZE : MR_SIZES_FLAT, err));
-	while ((count = mr_rows_start(&rows, MR_SIZES_OBJECT, err)) > 0) {
-		const bool wanted = wants_any(replay, rows.values[MR_SIZES_OBJECT], count);
-
-		MR_TRY(mr_rows_rest(&rows, MR_SIZES_OBJECT, count, wanted, err));
-		if (!wanted)
-			continue; /* the snapshots go on with the next row that matters */
-		for (int first = 0, end; first < count; first = end) {
-			const uint64_t number = rows.values[MR_SIZES_SNAPSHOT][first];
+	MR_TRY(wants_block(replay, block, MR_SIZES_OBJECT, &wanted, err));
+	if (!wanted)
+		return 0; /* the snapshots go on with the next row that matters */
+	for (unsigned id = MR_SIZES_SNAPSHOT; id <= MR_SIZES_FLAT; id++)
+		MR_TRY(mr_cursor_open(&rows.cursors[id], block, id, err));
+	rows.same = same_columns(&block->columns[MR_SIZES_SIZE], &block->columns[MR_SIZES_FLAT]);
+	while ((count = next_rows(&rows, err)) > 0) {
+		wanted = rows.line ? wants_line(replay, rows.objects[0], (size_t)count)
+		                   : wants_any(replay, rows.objects, (size_t)count);
+		MR_TRY(rest_of_rows(&rows, (uint32_t)count, wanted, err));
+		for (int first = 0, end; wanted && first < count; first = end) {
+			const uint64_t number = rows.snapshots[first];
 			enum row_use use;
 
-			for (end = first + 1; end < count && rows.values[MR_SIZES_SNAPSHOT][end] == number;
-			     end++)
-				;
+			end = rows.line ? count : first + 1;
+			while (end < count && rows.snapshots[end] == number)
+				end++;
 			MR_TRY(use_of(replay, number, &use, err));
 			if (use == ROW_DONE)
 				return replay->done ? 1 : 0; /* the rest of the block comes later still */
 			if (use == ROW_USE)
-				MR_TRY(use_sizes(replay, &rows, first, end, number == 0, same, err));
+				MR_TRY(use_sizes(replay, &rows, (size_t)first, (size_t)(end - first),
+				                 number == 0, err));
 		}
 	}
 	return count;
@@ -256,12 +364,16 @@ static int read_sizes(struct mr_replay *replay, const struct mr_block *block, st
 static int read_referents(struct mr_replay *replay, const struct mr_block *block, struct mr_error *err)
 {
 	struct mr_rows rows;
+	bool block_wanted;
 	int count;
 
 	MR_TRY(mr_replay_spend(replay, block->rows, err));
+	MR_TRY(wants_block(replay, block, MR_REFERENTS_OBJECT, &block_wanted, err));
+	if (!block_wanted)
+		return 0;
 	MR_TRY(mr_rows_open(&rows, block, MR_REFERENTS_FLAT, err));
 	while ((count = mr_rows_start(&rows, MR_REFERENTS_OBJECT, err)) > 0) {
-		const bool wanted = wants_any(replay, rows.values[MR_REFERENTS_OBJECT], count);
+		const bool wanted = wants_any(replay, rows.values[MR_REFERENTS_OBJECT], (size_t)count);
 
 		MR_TRY(mr_rows_rest(&rows, MR_REFERENTS_OBJECT, count, wanted, err));
 		for (int i = 0; wanted && i < count; i++) {

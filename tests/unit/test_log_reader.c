@@ -568,9 +568,17 @@ Test(log_reader, columns_by_chunks__are_those_at_once)
 		cr_assert(eq(int, mr_cursor_open(&cursor, &block, 3, NULL), 0));
 		for (uint32_t done = 0; done < rows;) {
 			uint32_t some = 1 + (uint32_t)rand() % 400;
+			uint64_t first, step;
 
 			some = some < rows - done ? some : rows - done;
-			if (rand() % 3 == 0) {
+			const int line = rand() % 2 == 0 ? mr_cursor_line(&cursor, &first, &step, NULL) : 0;
+			cr_assert(ge(int, line, 0));
+			if (line > 0) {
+				some = some < (uint32_t)line ? some : (uint32_t)line;
+				cr_assert(eq(int, mr_cursor_pass(&cursor, some, NULL), 0));
+				for (uint32_t i = 0; i < some; i++)
+					chunks[done + i] = first + i * step;
+			} else if (rand() % 3 == 0) {
 				cr_assert(eq(int, mr_cursor_skip(&cursor, some, NULL), 0));
 				memcpy(chunks + done, once + done, some * sizeof(*once));
 			} else {
@@ -605,6 +613,16 @@ Test(log_reader, columns_of_wrong_length__are_refused)
 	block.columns[1].encoding = MR_ENCODING_RUNS; /* 1 x 2, 3 x 4: six rows */
 	cr_assert(eq(int, mr_cursor_open(&cursor, &block, 1, NULL), 0));
 	cr_expect(eq(int, mr_cursor_read(&cursor, values, 5, NULL), MR_ERR_FORMAT));
+	cr_assert(eq(int, mr_cursor_open(&cursor, &block, 1, NULL), 0));
+	cr_expect(eq(int, mr_cursor_line(&cursor, &values[0], &values[1], NULL), 2));
+	cr_expect(eq(int, mr_cursor_pass(&cursor, 3, NULL), MR_ERR_FORMAT), "the line is of two");
+	cr_expect(eq(int, mr_cursor_pass(&cursor, 2, NULL), 0));
+	cr_expect(eq(int, mr_cursor_line(&cursor, &values[0], &values[1], NULL), MR_ERR_FORMAT),
+	          "four where three rows are left");
+	block.rows = 2;
+	cr_assert(eq(int, mr_cursor_open(&cursor, &block, 1, NULL), 0));
+	cr_expect(eq(int, mr_cursor_line(&cursor, &values[0], &values[1], NULL), 2));
+	cr_expect(eq(int, mr_cursor_pass(&cursor, 2, NULL), MR_ERR_FORMAT), "bytes are left");
 	block.columns[1].encoding = 9;
 	cr_expect(eq(int, mr_cursor_open(&cursor, &block, 1, NULL), MR_ERR_FORMAT));
 }
