@@ -156,6 +156,7 @@ struct mr_stream_state {
 	MR_LIST(struct mr_raw_death) deaths; /* of objects that are not known yet */
 	MR_LIST(struct mr_raw_change) changes;
 	MR_LIST(struct mr_numbered) numbered; /* its snapshots, by number */
+	bool sizes_are_last; /* the size columns hold what its last snapshot says, for objects in it */
 };
 
 /* What a file may still ask for; see MR_LOG_OBJECTS_ALLOWANCE. */

@@ -243,6 +243,8 @@ static int load_stream(struct mr_model *model, struct mr_stream_state *stream, s
 	}
 	for (size_t row = row_first; row < row_end && code == 0; row++)
 		raise_max(&sizes, row);
+	stream->sizes_are_last = stream->numbered.count > 0 && run->change_count == 0 &&
+	                         sizes.final == NULL && code == 0 && !replay.done;
 	mr_free(sizes.final);
 	return code;
 }
@@ -261,6 +263,14 @@ int mr_model__load_sizes(struct mr_model *model, struct mr_error *err)
 
 /* ---- One snapshot after the other --------------------------------------------------- */
 
+static int show_view(struct sizes *sizes, const struct mr_snapshot_view *view, struct mr_error *err)
+{
+	const int code = sizes->visit(sizes->visit_context, view, err);
+
+	sizes->ended = code > 0;
+	return code;
+}
+
 static int show(struct mr_replay *replay, struct mr_error *err)
 {
 	struct sizes *const sizes = replay->context;
@@ -277,9 +287,29 @@ static int show(struct mr_replay *replay, struct mr_error *err)
 
 	if (replay->snapshot < sizes->visit_first || replay->snapshot > sizes->visit_last)
 		return 0;
-	const int code = sizes->visit(sizes->visit_context, &view, err);
-	sizes->ended = code > 0;
-	return code;
+	return show_view(sizes, &view, err);
+}
+
+/* Shows the last snapshot of STREAM, of which all is loaded. */
+static int show_last(struct mr_model *model, struct mr_stream_state *stream, struct sizes *sizes,
+                     struct mr_error *err)
+{
+	const struct mr_run *const run = &model->runs[stream->run];
+	const uint32_t snapshot = stream->numbered.items[stream->numbered.count - 1].index;
+	const size_t row_first = run->streams[stream->index].object_first;
+	const struct mr_snapshot_view view = {
+		.run = run,
+		.snapshot = snapshot,
+		.time_ns = run->snapshots[snapshot].time_ns,
+		.row_first = row_first,
+		.row_end = row_first + run->streams[stream->index].object_count,
+		.size_bytes = run->objects.size_bytes,
+		.flat_bytes = run->objects.flat_bytes,
+		.class_index = run->objects.class_index,
+	};
+	const int code = show_view(sizes, &view, err);
+
+	return code < 0 ? code : 0;
 }
 
 /* Shows the snapshots of one stream that are asked for. */
@@ -301,6 +331,8 @@ static int replay_stream(struct mr_model *model, struct mr_stream_state *stream,
 	}
 	if (first == SIZE_MAX)
 		return 0;
+	if (stream->sizes_are_last && first + 1 == stream->numbered.count)
+		return show_last(model, stream, sizes, err);
 
 	struct mr_replay replay = {
 		.model = model,
