@@ -29,7 +29,7 @@ static const struct mr_option options[] = {
 static const struct mr_command command = {
 	.name = "memreport",
 	.synopsis = "memreport FILE... [-o OUT.html|OUT.pdf|OUT.png] [OPTIONS]",
-	.summary = "Makes a page with charts from logs that memrecord, libmemcapture or memcapture wrote: "
+	.summary = "Makes a page with charts from logs that memrecord or libmemcapture wrote: "
 		   "one file that needs nothing else. Several logs make one report. FILE may be - for "
 		   "standard input. Without -o the page is FILE with its ending replaced by .html.",
 	.epilogue = "A PDF holds the headline, the charts and the first rows of each table;\n"
