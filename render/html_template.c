@@ -222,7 +222,7 @@ struct complaint {
 /* Messages go into the error, not onto the terminal of whoever links us. */
 static void keep_first(void *context, xmlErrorPtr error)
 {
-	struct complaint *complaint = ((xmlParserCtxt *)context)->_private;
+	struct complaint *complaint = context;
 	if (complaint->text[0] || !error->message)
 		return;
 	complaint->line = error->line;
@@ -235,15 +235,19 @@ static int parse(struct template_file *file, struct mr_error *err)
 	xmlParserCtxt *parser = xmlNewParserCtxt();
 	MR_FAIL_IF(!parser, err, MR_ERR_NOMEM, "no memory for template '%s'", file->shown);
 	struct complaint complaint = { 0, "" };
-	parser->_private = &complaint;
-	parser->sax->serror = keep_first;
+	/* The calling thread's handler, not the parser's: decoding has no parser to complain to. */
+	void *const context_before = xmlStructuredErrorContext;
+	const xmlStructuredErrorFunc handler_before = xmlStructuredError;
+	xmlSetStructuredErrorFunc(&complaint, keep_first);
 	xmlDoc *document = xmlCtxtReadMemory(parser, file->text.data ? (const char *)file->text.data : "",
 	                                     (int)file->text.len, file->shown, NULL,
 	                                     XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING |
 	                                             XML_PARSE_NOCDATA | XML_PARSE_BIG_LINES);
+	xmlSetStructuredErrorFunc(context_before, handler_before);
 	int status = 0;
 	if (!document || !xmlDocGetRootElement(document)) {
-		status = mr_fail(err, MR_ERR_FORMAT, "%s:%d: %s", file->shown, complaint.line,
+		status = mr_fail(err, MR_ERR_FORMAT, "%s:%d: %s", file->shown,
+		                 complaint.line > 0 ? complaint.line : 1,
 		                 complaint.text[0] ? complaint.text : "not a document");
 		xmlFreeDoc(document);
 		document = NULL;

@@ -145,6 +145,18 @@ def templates_can_be_ones_own():
     refused("shop.dat", "-T", "nowhere", "-o", "own.html", says="nowhere", status=3)
 
 
+def a_template_that_cannot_be_read_is_named_in_one_line():
+    os.makedirs("broken", exist_ok=True)
+    for text in (b"<html>\n<p></html>", b'<?xml version="1.0" encoding="UTF-7"?><html>\xff\xfe\x80</html>', b""):
+        with open("broken/report.html", "wb") as file:
+            file.write(text)
+        result = cases.run("memreport", "shop.dat", "--templates", "broken", "-o", "broken.html")
+        cases.equal(result.returncode, 3, text)
+        cases.equal(result.stderr.count("\n"), 1, result.stderr)
+        cases.contains(result.stderr, "broken/report.html:")
+        cases.equal(os.path.exists("broken.html"), False)
+
+
 def templates_open_as_they_are():
     folder = os.path.join(cases.ROOT, "templates")
     for name in sorted(os.listdir(folder)):
@@ -156,4 +168,5 @@ def templates_open_as_they_are():
 cases.main(names_the_page_after_the_log, writes_where_it_is_told, makes_pdf_and_png_by_the_ending,
            refuses_what_makes_no_sense, leaves_nothing_when_it_cannot_write,
            says_what_is_wrong_with_a_log_unless_it_is_quiet, title_is_text, limit_is_kept_and_the_rest_summed_up,
-           agrees_with_memstats, templates_can_be_ones_own, templates_open_as_they_are)
+           agrees_with_memstats, templates_can_be_ones_own,
+           a_template_that_cannot_be_read_is_named_in_one_line, templates_open_as_they_are)
