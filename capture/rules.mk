@@ -24,7 +24,7 @@ MEMCAPTURE_SOURCES := $(SIZER_SOURCES) $(addprefix capture/, tracker.c tracker_c
                         tracker_object.c tracker_periodic.c tracker_snapshot.c tracker_thread.c \
                         snapshot_keep.c snapshot_order.c snapshot_rows.c snapshot_totals.c \
                         trace_tables.c trace_unwind.c object_map.c object_rows.c ring.c channel.c \
-                        event_drain.c futex.c memory_mapped.c log_writer.c proc_memory.c proc_identity.c \
+                        event_drain.c futex.c memory_mapped.c log_memory.c log_writer.c proc_memory.c proc_identity.c \
                         base_error.c base_buffer.c base_varint.c base_file.c base_clock.c log_format.c)
 MEMCAPTURE_OBJECTS := $(MEMCAPTURE_SOURCES:%.c=$(B)/obj/%.o)
 ZSTD_ARCHIVE = $(shell $(CC) -print-file-name=libzstd.a)
@@ -54,7 +54,7 @@ UNIT_MEMORY_test_tracker_failing := $(B)/obj/tests/unit/memory_failing_pages.o
 MEMRECORD_SOURCES := $(addprefix capture/, memrecord.c memrecord_run.c memrecord_watch.c memrecord_launch.c \
                        memrecord_channel.c memrecord_ghosts.c sampler.c sampler_look.c sampler_process.c \
                        sampler_log.c sampler_pace.c process_tree.c process_events.c proc_memory.c \
-                       proc_identity.c channel.c ring.c event_drain.c futex.c log_writer.c)
+                       proc_identity.c channel.c ring.c event_drain.c futex.c log_memory.c log_writer.c)
 $(B)/memrecord: $(MEMRECORD_SOURCES:%.c=$(B)/obj/%.o) $(LIB_BASE)
 	$(say) LD $@
 	$(Q)$(CC) $(SANITIZE) $(LDFLAGS) -o $@ $^ -lzstd -lpthread

@@ -4,6 +4,8 @@
  */
 #include "sampler_log.h"
 
+#include "log_memory.h"
+
 #define CREATOR "memrecord " MR_VERSION_STRING
 #define SNAPSHOT_DESCRIPTION "requested by a signal"
 
@@ -165,14 +167,7 @@ int mr_sampler_log_snapshot(struct mr_sampler_log *log, struct mr_process *proce
 	mr_block_scalar(&block, MR_SNAPSHOTS_DURATION, duration_ns);
 	mr_block_scalar(&block, MR_SNAPSHOTS_DESCRIPTION, description);
 	mr_block_scalar(&block, MR_SNAPSHOTS_FLAGS, MR_SNAPSHOT_REQUESTED);
-	mr_block_scalar(&block, MR_SNAPSHOTS_RSS, mr_proc_optional(memory->rss));
-	mr_block_scalar(&block, MR_SNAPSHOTS_VSZ, mr_proc_optional(memory->vsz));
-	mr_block_scalar(&block, MR_SNAPSHOTS_PSS, mr_proc_optional(memory->pss));
-	mr_block_scalar(&block, MR_SNAPSHOTS_USS, mr_proc_optional(memory->uss));
-	mr_block_scalar(&block, MR_SNAPSHOTS_SWAP, mr_proc_optional(memory->swap));
-	mr_block_scalar(&block, MR_SNAPSHOTS_DATA, mr_proc_optional(memory->data));
-	mr_block_scalar(&block, MR_SNAPSHOTS_STACK, mr_proc_optional(memory->stack));
-	mr_block_scalar(&block, MR_SNAPSHOTS_CODE, mr_proc_optional(memory->code));
+	mr_log_memory_put(&block, memory);
 	return mr_log_writer_end(log->writer, &block, &span, err);
 }
 

@@ -14,7 +14,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "proc_memory.h"
+#include "log_memory.h"
 
 /* That the program holds an object takes microseconds, unless it has forgotten to release it. */
 #define PATIENCE_NS UINT64_C(2000000000)
@@ -497,14 +497,7 @@ static void write_summary(struct mr_snapshotter *snapshotter, const char *descri
 	mr_block_scalar(&block, MR_SNAPSHOTS_COUNT, total_count);
 	mr_block_scalar(&block, MR_SNAPSHOTS_SIZE, total_size);
 	mr_block_scalar(&block, MR_SNAPSHOTS_OVERHEAD, mr_facts_overhead(capture));
-	mr_block_scalar(&block, MR_SNAPSHOTS_RSS, mr_proc_optional(memory->rss));
-	mr_block_scalar(&block, MR_SNAPSHOTS_VSZ, mr_proc_optional(memory->vsz));
-	mr_block_scalar(&block, MR_SNAPSHOTS_PSS, mr_proc_optional(memory->pss));
-	mr_block_scalar(&block, MR_SNAPSHOTS_USS, mr_proc_optional(memory->uss));
-	mr_block_scalar(&block, MR_SNAPSHOTS_SWAP, mr_proc_optional(memory->swap));
-	mr_block_scalar(&block, MR_SNAPSHOTS_DATA, mr_proc_optional(memory->data));
-	mr_block_scalar(&block, MR_SNAPSHOTS_STACK, mr_proc_optional(memory->stack));
-	mr_block_scalar(&block, MR_SNAPSHOTS_CODE, mr_proc_optional(memory->code));
+	mr_log_memory_put(&block, memory);
 	mr_block_scalar(&block, MR_SNAPSHOTS_DURATION, mr_clock_monotonic_ns() - begin_ns);
 	mr_block_end(&block);
 	mr_tracker_detail(capture, &buffer, span);
