@@ -137,6 +137,9 @@ bool memstats_table_is_null(const struct memstats_table *table, size_t row, size
 const char *memstats_table_text(const struct memstats_table *table, size_t row,
                                 size_t column); /* borrowed, never NULL, "" for null; raw UTF-8 or not */
 uint64_t memstats_table_number(const struct memstats_table *table, size_t row, size_t column);
+/* The same, NONE where the cell is null. */
+uint64_t memstats_table_number_or(const struct memstats_table *table, size_t row, size_t column,
+                                  uint64_t none);
 int64_t memstats_table_change(const struct memstats_table *table, size_t row, size_t column);
 double memstats_table_real(const struct memstats_table *table, size_t row, size_t column);
 

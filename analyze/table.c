@@ -196,10 +196,16 @@ const char *memstats_table_text(const struct memstats_table *table, size_t row, 
 
 uint64_t memstats_table_number(const struct memstats_table *table, size_t row, size_t column)
 {
+	return memstats_table_number_or(table, row, column, 0);
+}
+
+uint64_t memstats_table_number_or(const struct memstats_table *table, size_t row, size_t column,
+                                  uint64_t none)
+{
 	struct mr_cell cell;
 
 	mr_table_cell(table, row, column, &cell);
-	return cell.is_null ? 0 : cell.number;
+	return cell.is_null ? none : cell.number;
 }
 
 int64_t memstats_table_change(const struct memstats_table *table, size_t row, size_t column)

@@ -44,9 +44,7 @@ int mr_report_rows_column(const struct memstats_table *table, const char *name)
 
 uint64_t mr_report_rows_number(const struct memstats_table *table, size_t row, int column)
 {
-	if (column < 0 || memstats_table_is_null(table, row, (size_t)column))
-		return MR_NO_VALUE;
-	return memstats_table_number(table, row, (size_t)column);
+	return column < 0 ? MR_NO_VALUE : memstats_table_number_or(table, row, (size_t)column, MR_NO_VALUE);
 }
 
 const char *mr_report_rows_text(const struct memstats_table *table, size_t row, int column)
