@@ -49,33 +49,36 @@ static const uint8_t *take_all(const uint8_t *in, const uint8_t *end, uint64_t *
 {
 	uint32_t i = 0;
 
-	while (i < count && in != NULL) {
-		/* Neighbours mostly have one length: four varints of two bytes, or eight of one, at once. */
-		if (end - in >= 8 && count - i >= 8) {
-			uint64_t word;
+	/* Neighbours mostly have one length: four varints of two bytes, or eight of one, at once. */
+	while (end - in >= 8 && count - i >= 8) {
+		uint64_t word;
 
-			memcpy(&word, in, sizeof(word));
-			word = le64toh(word);
-			const uint64_t more = word & UINT64_C(0x8080808080808080);
+		memcpy(&word, in, sizeof(word));
+		word = le64toh(word);
+		const uint64_t more = word & UINT64_C(0x8080808080808080);
+		if (MR_LIKELY(more == UINT64_C(0x0080008000800080))) {
+			const uint64_t values = (word & UINT64_C(0x007f007f007f007f)) |
+			                        (word >> 1 & UINT64_C(0x3f803f803f803f80));
 
-			if (more == UINT64_C(0x0080008000800080)) {
-				for (unsigned k = 0; k < 4; k++)
-					out[i + k] =
-						(word >> 16 * k & 0x7f) | (word >> (16 * k + 1) & 0x3f80);
-				in += 8;
-				i += 4;
-				continue;
-			}
-			if (more == 0) {
-				for (unsigned k = 0; k < 8; k++)
-					out[i + k] = word >> 8 * k & 0x7f;
-				in += 8;
-				i += 8;
-				continue;
+			for (unsigned k = 0; k < 4; k++)
+				out[i + k] = values >> 16 * k & 0xffff;
+			in += 8;
+			i += 4;
+		} else if (more == 0) {
+			for (unsigned k = 0; k < 8; k++)
+				out[i + k] = word >> 8 * k & 0x7f;
+			in += 8;
+			i += 8;
+		} else {
+			for (const uint32_t stop = i + 4; i < stop; i++) {
+				in = take(in, end, &out[i]);
+				if (in == NULL)
+					return NULL;
 			}
 		}
-		in = take(in, end, &out[i++]);
 	}
+	for (; i < count && in != NULL; i++)
+		in = take(in, end, &out[i]);
 	return in;
 }
 
