@@ -10,9 +10,11 @@
  * belong to whoever the state says.
  */
 #include "log_reader.h"
+#include "progress.h"
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <unistd.h>
 #include <zstd.h>
 
@@ -216,6 +218,15 @@ static void start_threads(struct mr_frame_pipe *pipe)
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
+/* For the line that commands show while they work. */
+static _Atomic uint64_t frames_wanted, frames_done;
+
+void mr_progress_frames(uint64_t *done, uint64_t *wanted)
+{
+	*done = atomic_load_explicit(&frames_done, memory_order_relaxed);
+	*wanted = atomic_load_explicit(&frames_wanted, memory_order_relaxed);
+}
+
 int mr_frame_pipe_open(struct mr_frame_pipe **pipe, const struct mr_log *log, struct mr_frame *const *frames,
                        size_t count, struct mr_error *err)
 {
@@ -226,6 +237,7 @@ int mr_frame_pipe_open(struct mr_frame_pipe **pipe, const struct mr_log *log, st
 	opened->frames = frames;
 	opened->count = count;
 	opened->slot_count = 1;
+	atomic_fetch_add_explicit(&frames_wanted, count, memory_order_relaxed);
 	pthread_mutex_init(&opened->mutex, NULL);
 	pthread_cond_init(&opened->slot_free, NULL);
 	pthread_cond_init(&opened->job_done, NULL);
@@ -290,6 +302,7 @@ int mr_frame_pipe_next(struct mr_frame_pipe *pipe, struct mr_frame_content *cont
 		while (!slot->done)
 			pthread_cond_wait(&pipe->job_done, &pipe->mutex);
 	pipe->given++;
+	atomic_fetch_add_explicit(&frames_done, 1, memory_order_relaxed);
 	pthread_mutex_unlock(&pipe->mutex);
 
 	const struct mr_error *const error = &slot->error;

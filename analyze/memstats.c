@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "log_repair.h"
+#include "progress.h"
 #include "symbolizer.h"
 #include "table_log.h"
 #include "tables_tables.h"
@@ -53,7 +54,7 @@ static const struct mr_option options[] = {
 	{ "bytes", 'b', NULL, "show sizes as exact numbers of bytes", OPTION_BYTES },
 	{ "repair", 0, "OUT", "verify: write a whole log of what can be read to OUT", OPTION_REPAIR },
 	{ "output", 'o', "OUT", "symbolize: write the log to OUT instead of in place", OPTION_OUTPUT },
-	{ "quiet", 'q', NULL, "no warnings", OPTION_QUIET },
+	{ "quiet", 'q', NULL, "no warnings, no progress", OPTION_QUIET },
 };
 
 static const struct mr_command command = {
@@ -140,6 +141,12 @@ static int handle_option(void *context, int id, const char *value, struct mr_err
 	                          (struct memstats_error *)(void *)err);
 }
 
+static void show_progress(const struct arguments *arguments)
+{
+	if (!arguments->quiet)
+		mr_progress_start(command.name);
+}
+
 /* ---- Tables -------------------------------------------------------------- */
 
 static void print_warnings(const struct arguments *arguments, const struct memstats_log *log)
@@ -161,6 +168,7 @@ static int write_table(const struct arguments *arguments, struct memstats_log *l
 	struct memstats_table *table = NULL;
 
 	MR_TRY(mr_table_new(log, type, arguments->query, &table, err));
+	mr_progress_stop();
 	const int code = memstats_table_write(table, arguments->format, arguments->flags, stdout,
 	                                      (struct memstats_error *)(void *)err);
 
@@ -199,10 +207,12 @@ static int run_table(const struct arguments *arguments, struct mr_error *err)
 	                   access(paths[0], F_OK) != 0 && strcmp(paths[0], "-") != 0,
 	           err, MR_ERR_ARG, "'%.100s' is neither a table nor a file; the tables are %s", paths[0],
 	           mr_table_names());
+	show_progress(arguments);
 	int code = memstats_log_open(paths, path_count, &log, (struct memstats_error *)(void *)err);
 
 	if (code == 0)
 		code = write_table(arguments, log, type, err);
+	mr_progress_stop();
 	if (log)
 		print_warnings(arguments, log);
 	memstats_log_close(log);
@@ -246,7 +256,9 @@ static int repair(const struct arguments *arguments, const char *path, struct mr
 {
 	struct mr_repair_report report = { 0 };
 
+	show_progress(arguments);
 	MR_TRY(mr_log_repair(path, arguments->repair, &report, err));
+	mr_progress_stop();
 	if (!arguments->quiet && report.was_whole)
 		mr_command_warn(&command, "%s: was whole; copied to %s", path, arguments->repair);
 	else if (!arguments->quiet)
@@ -269,7 +281,10 @@ static int run_verify(const struct arguments *arguments, struct mr_error *err)
 	           "--repair: takes one log at a time");
 	for (size_t i = 1; i < arguments->operand_count; i++) {
 		struct mr_verify_report report = { 0 };
+
+		show_progress(arguments);
 		int code = mr_log_verify(arguments->operands[i], &report, err);
+		mr_progress_stop();
 
 		if (code == 0)
 			code = print_report(arguments->operands[i], &report, err);
@@ -295,7 +310,9 @@ static int run_symbolize(const struct arguments *arguments, struct mr_error *err
 	MR_FAIL_IF(arguments->operand_count != 2, err, MR_ERR_ARG,
 	           "symbolize takes one log: memstats symbolize FILE");
 	const char *path = arguments->operands[1];
+	show_progress(arguments);
 	const int code = mr_log_symbolize(path, arguments->output, &report, err);
+	mr_progress_stop();
 
 	for (size_t i = 0; code == 0 && !arguments->quiet && i < report.problem_count; i++)
 		mr_command_warn(&command, "%s", report.problems[i]);
@@ -340,6 +357,7 @@ int main(int argc, char **argv)
 		code = run(&arguments, &err);
 	else if (code > 0)
 		code = 0; /* --help and --version */
+	mr_progress_stop();
 	memstats_query_free(arguments.query);
 	mr_free(arguments.operands);
 	if (code >= 0)

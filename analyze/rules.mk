@@ -5,7 +5,7 @@
 ANALYZE_READER := $(patsubst analyze/%.c,%,$(wildcard analyze/log_*.c analyze/model*.c analyze/symbolizer*.c))
 # Tables: the engine, the query, the formats, and one file a table.
 ANALYZE_TABLES := $(patsubst analyze/%.c,%,$(filter-out analyze/log_%.c analyze/model%.c analyze/symbolizer%.c \
-                    analyze/memstats.c,$(wildcard analyze/*.c)))
+                    analyze/memstats.c analyze/progress.c,$(wildcard analyze/*.c)))
 MEMSTATS_OBJECTS := $(patsubst %,$(B)/obj/analyze/%.o,$(ANALYZE_READER) $(ANALYZE_TABLES))
 MEMSTATS_LIBS := -lzstd -ldw -lelf -liberty -ljansson -lpthread -lm
 
@@ -25,7 +25,9 @@ $(B)/libmemstats.so: $(MEMSTATS_OBJECTS) $(LIB_BASE) analyze/libmemstats.map
 all: $(LIB_MEMSTATS) $(B)/libmemstats.so
 
 # The command: our own archives inside, foreign libraries beside.
-$(B)/memstats: $(B)/obj/analyze/memstats.o $(LIB_MEMSTATS) $(LIB_BASE)
+# A line on the terminal for long work: of the commands, not of the library.
+PROGRESS := $(B)/obj/analyze/progress.o
+$(B)/memstats: $(B)/obj/analyze/memstats.o $(PROGRESS) $(LIB_MEMSTATS) $(LIB_BASE)
 	$(say) LD $@
 	$(Q)$(CC) $(SANITIZE) $(LDFLAGS) -o $@ $^ $(MEMSTATS_LIBS)
 

@@ -5,6 +5,7 @@
 #include "memreport.h"
 
 #include "base.h"
+#include "progress.h"
 
 #include <inttypes.h>
 #include <signal.h>
@@ -23,7 +24,7 @@ static const struct mr_option options[] = {
 	{ "max-size", 'm', "BYTES", "largest size of the page: 500K, 2M (1000000)", OPTION_MAX_SIZE },
 	{ "templates", 'T', "DIR", "use the templates in DIR in place of the built-in ones",
 	  OPTION_TEMPLATES },
-	{ "quiet", 'q', NULL, "no warnings", OPTION_QUIET },
+	{ "quiet", 'q', NULL, "no warnings, no progress", OPTION_QUIET },
 };
 
 static const struct mr_command command = {
@@ -149,12 +150,16 @@ static int write_report(const struct arguments *arguments, const char *path, str
 	struct memstats_log *log = NULL;
 	struct memreport *report = NULL;
 	struct mr_output output = { 0 };
+	if (!arguments->quiet)
+		mr_progress_start(command.name);
 	int status = memstats_log_open(arguments->files, arguments->file_count, &log,
 	                               (struct memstats_error *)(void *)err);
 	if (status == 0)
 		status = memreport_new(log, &arguments->report, &report, error);
 	if (status == 0)
 		status = mr_output_open(&output, path, err);
+	if (strcmp(path, "-") == 0)
+		mr_progress_stop(); /* the page may go to the same terminal */
 	if (status == 0) {
 		status = memreport_write(report, format_of(path), output.stream, error);
 		if (status < 0)
@@ -163,6 +168,7 @@ static int write_report(const struct arguments *arguments, const char *path, str
 			status = mr_output_commit(&output, err);
 		mr_output_discard(&output);
 	}
+	mr_progress_stop();
 	if (status == 0)
 		warn(arguments, log, report);
 	memreport_free(report);

@@ -23,7 +23,7 @@ $(B)/libmemreport.so: $(MEMREPORT_OBJECTS) $(LIB_BASE) $(B)/libmemstats.so rende
 	  -Wl,--version-script=render/libmemreport.map -Wl,-z,defs $(SANITIZE) $(LDFLAGS) -o $@ \
 	  $(MEMREPORT_OBJECTS) $(LIB_BASE) $(B)/libmemstats.so $(RENDER_LIBS)
 
-$(B)/memreport: $(B)/obj/render/memreport.o $(LIB_MEMREPORT) $(LIB_MEMSTATS) $(LIB_BASE)
+$(B)/memreport: $(B)/obj/render/memreport.o $(PROGRESS) $(LIB_MEMREPORT) $(LIB_MEMSTATS) $(LIB_BASE)
 	$(say) LD $@
 	$(Q)$(CC) $(SANITIZE) $(LDFLAGS) -o $@ $^ $(RENDER_LIBS) $(MEMSTATS_LIBS)
 
