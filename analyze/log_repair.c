@@ -9,92 +9,23 @@
 
 #include "log_repair_rewrite.h"
 
-/* Whether the content of a frame can be read block by block. */
-static int check_blocks(const struct mr_frame_content *content, struct mr_error *err)
-{
-	struct mr_block block;
-	size_t offset = 0;
-
-	while (offset < content->len) {
-		const bool first = offset == 0;
-
-		MR_TRY(mr_block_parse(content->data, content->len, &offset, &block, err));
-		MR_FAIL_IF(first && block.kind != MR_KIND_FRAME, err, MR_ERR_FORMAT,
-		           "the frame is not a log's");
-	}
-	return 0;
-}
-
-/* Marks the frames of SEGMENT that cannot be used. */
-static int check_frames(struct mr_log *log, struct mr_log_segment *segment, struct mr_error *err)
-{
-	struct mr_frame_pipe *pipe = NULL;
-	struct mr_frame_content content;
-	int code;
-
-	if (segment->frame_count == 0)
-		return 0;
-	struct mr_frame **const frames = mr_alloc(segment->frame_count * sizeof(struct mr_frame *));
-	MR_FAIL_IF(frames == NULL, err, MR_ERR_NOMEM, "%s: out of memory", log->source.path);
-	for (size_t i = 0; i < segment->frame_count; i++)
-		frames[i] = &segment->frames[i];
-
-	code = mr_frame_pipe_open(&pipe, log, frames, segment->frame_count, err);
-	while (code >= 0 && (code = mr_frame_pipe_next(pipe, &content, err)) > 0) {
-		struct mr_error why = { 0 };
-
-		code = content.data == NULL ? mr_fail(&why, MR_ERR_FORMAT, "%s", content.reason)
-		                            : check_blocks(&content, &why);
-		if (code < 0)
-			code = mr_log_damaged(log, content.frame, why.message, err);
-	}
-	mr_frame_pipe_close(pipe);
-	mr_free(frames);
-	return code;
-}
-
-static bool is_whole(const struct mr_log_segment *segment)
-{
-	for (size_t i = 0; i < segment->frame_count; i++)
-		if (segment->frames[i].damaged)
-			return false;
-	return segment->end == MR_SEGMENT_WHOLE && segment->bytes_lost == 0 && segment->frames_missing == 0;
-}
-
-/* The end frame that walking through a segment found is written anew. */
-static bool is_end_frame(const struct mr_frame *frame)
-{
-	return (frame->kinds >> MR_KIND_END & 1) != 0;
-}
-
 static int write_segment(struct mr_rewrite *rewrite, const struct mr_log_segment *segment,
                          struct mr_repair_report *report, struct mr_error *err)
 {
-	uint64_t time_last = segment->end_time;
+	struct mr_usable done;
 
 	report->segments++;
-	if (is_whole(segment)) {
+	if (mr_rewrite_is_whole(segment)) {
 		report->frames += segment->frame_count;
 		return mr_rewrite_copy(rewrite, segment->offset, segment->size_bytes, err);
 	}
 	report->was_whole = false;
 	MR_TRY(mr_rewrite_begin(rewrite, segment, err));
-	for (size_t i = 0; i < segment->frame_count; i++) {
-		const struct mr_frame *const frame = &segment->frames[i];
-
-		if (frame->damaged) {
-			report->frames_left_out++;
-			continue;
-		}
-		if (is_end_frame(frame))
-			continue;
-		if (segment->end_reason == 0 && frame->time_last > time_last)
-			time_last = frame->time_last;
-		MR_TRY(mr_rewrite_frame(rewrite, frame, err));
-		report->frames++;
-	}
+	MR_TRY(mr_rewrite_usable(rewrite, segment, &done, err));
+	report->frames += done.frames;
+	report->frames_left_out += done.frames_left_out;
 	report->bytes_left_out += segment->bytes_lost;
-	return mr_rewrite_end(rewrite, time_last, MR_END_REPAIRED, err);
+	return mr_rewrite_end(rewrite, done.time_last, MR_END_REPAIRED, err);
 }
 
 static bool is_same_file(const char *a, const char *b)
@@ -109,10 +40,8 @@ static int repair(struct mr_log *log, const char *out_path, struct mr_repair_rep
                   struct mr_error *err)
 {
 	struct mr_rewrite rewrite = { 0 };
-	int code = 0;
+	int code = mr_rewrite_check(log, err);
 
-	for (size_t i = 0; i < log->segment_count && code == 0; i++)
-		code = check_frames(log, &log->segments[i], err);
 	if (code == 0)
 		code = mr_rewrite_open(&rewrite, log, out_path, err);
 	for (size_t i = 0; i < log->segment_count && code == 0; i++)

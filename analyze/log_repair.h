@@ -25,6 +25,10 @@ struct mr_verify_report {
 	 * None: the log is whole. */
 	size_t problem_count;
 	char **problems;
+	bool only_cut; /* nothing is wrong but that the log has no end */
+	/* What a whole log lacks since it was repaired, a sentence each. */
+	size_t loss_count;
+	char **losses;
 };
 
 void mr_verify_report_release(struct mr_verify_report *report);

@@ -87,6 +87,92 @@ int mr_rewrite_frame(struct mr_rewrite *rewrite, const struct mr_frame *frame, s
 	return mr_rewrite_copy(rewrite, frame->offset, frame->size_bytes, err);
 }
 
+/* Whether the content of a frame can be read block by block. */
+static int check_blocks(const struct mr_frame_content *content, struct mr_error *err)
+{
+	struct mr_block block;
+	size_t offset = 0;
+
+	while (offset < content->len) {
+		const bool first = offset == 0;
+
+		MR_TRY(mr_block_parse(content->data, content->len, &offset, &block, err));
+		MR_FAIL_IF(first && block.kind != MR_KIND_FRAME, err, MR_ERR_FORMAT,
+		           "the frame is not a log's");
+	}
+	return 0;
+}
+
+/* Marks the frames of SEGMENT that cannot be used. */
+static int check_frames(struct mr_log *log, struct mr_log_segment *segment, struct mr_error *err)
+{
+	struct mr_frame_pipe *pipe = NULL;
+	struct mr_frame_content content;
+	int code;
+
+	if (segment->frame_count == 0)
+		return 0;
+	struct mr_frame **const frames = mr_alloc(segment->frame_count * sizeof(struct mr_frame *));
+	MR_FAIL_IF(frames == NULL, err, MR_ERR_NOMEM, "%s: out of memory", log->source.path);
+	for (size_t i = 0; i < segment->frame_count; i++)
+		frames[i] = &segment->frames[i];
+
+	code = mr_frame_pipe_open(&pipe, log, frames, segment->frame_count, err);
+	while (code >= 0 && (code = mr_frame_pipe_next(pipe, &content, err)) > 0) {
+		struct mr_error why = { 0 };
+
+		code = content.data == NULL ? mr_fail(&why, MR_ERR_FORMAT, "%s", content.reason)
+		                            : check_blocks(&content, &why);
+		if (code < 0)
+			code = mr_log_damaged(log, content.frame, why.message, err);
+	}
+	mr_frame_pipe_close(pipe);
+	mr_free(frames);
+	return code;
+}
+
+bool mr_rewrite_is_whole(const struct mr_log_segment *segment)
+{
+	for (size_t i = 0; i < segment->frame_count; i++)
+		if (segment->frames[i].damaged)
+			return false;
+	return segment->end == MR_SEGMENT_WHOLE && segment->bytes_lost == 0 && segment->frames_missing == 0;
+}
+
+int mr_rewrite_check(struct mr_log *log, struct mr_error *err)
+{
+	for (size_t i = 0; i < log->segment_count; i++)
+		MR_TRY(check_frames(log, &log->segments[i], err));
+	return 0;
+}
+
+/* The end frame that walking through a segment found is written anew. */
+static bool is_end_frame(const struct mr_frame *frame)
+{
+	return (frame->kinds >> MR_KIND_END & 1) != 0;
+}
+
+int mr_rewrite_usable(struct mr_rewrite *rewrite, const struct mr_log_segment *segment,
+                      struct mr_usable *done, struct mr_error *err)
+{
+	*done = (struct mr_usable){ .time_last = segment->end_time };
+	for (size_t i = 0; i < segment->frame_count; i++) {
+		const struct mr_frame *const frame = &segment->frames[i];
+
+		if (frame->damaged) {
+			done->frames_left_out++;
+			continue;
+		}
+		if (is_end_frame(frame))
+			continue;
+		if (segment->end_reason == 0 && frame->time_last > done->time_last)
+			done->time_last = frame->time_last;
+		MR_TRY(mr_rewrite_frame(rewrite, frame, err));
+		done->frames++;
+	}
+	return 0;
+}
+
 static void put_frame_block(struct mr_buffer *content, uint64_t stream, uint64_t sequence)
 {
 	struct mr_block_writer block;

@@ -19,6 +19,11 @@ struct mr_rewrite {
 	uint8_t *chunk; /* for copying */
 };
 
+/* Reads all of LOG, and marks the frames that cannot be used. */
+int mr_rewrite_check(struct mr_log *log, struct mr_error *err) MR_MUST_CHECK;
+/* Whether SEGMENT can stay as it is, as far as its frames have been read. */
+bool mr_rewrite_is_whole(const struct mr_log_segment *segment);
+
 /* OUT_PATH as in mr_output_open().  After an error, and in the end, mr_rewrite_release(). */
 int mr_rewrite_open(struct mr_rewrite *rewrite, struct mr_log *from, const char *out_path,
                     struct mr_error *err) MR_MUST_CHECK;
@@ -31,6 +36,15 @@ int mr_rewrite_begin(struct mr_rewrite *rewrite, const struct mr_log_segment *se
 /* Copies a frame. */
 int mr_rewrite_frame(struct mr_rewrite *rewrite, const struct mr_frame *frame, struct mr_error *err)
 	MR_MUST_CHECK;
+struct mr_usable {
+	uint64_t frames; /* copied */
+	uint64_t frames_left_out;
+	uint64_t time_last; /* when the segment ends */
+};
+
+/* Copies the frames of SEGMENT that are not marked, its end apart. */
+int mr_rewrite_usable(struct mr_rewrite *rewrite, const struct mr_log_segment *segment,
+                      struct mr_usable *done, struct mr_error *err) MR_MUST_CHECK;
 /* Writes a new frame of STREAM with BLOCKS (LEN bytes, whole blocks of the kinds in KINDS). */
 int mr_rewrite_blocks(struct mr_rewrite *rewrite, uint64_t stream, const uint8_t *blocks, size_t len,
                       uint64_t kinds, struct mr_error *err) MR_MUST_CHECK;

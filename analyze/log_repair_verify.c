@@ -14,6 +14,7 @@
 struct verify {
 	struct mr_verify_report *report;
 	struct mr_notes notes;
+	struct mr_notes losses;
 	uint64_t rows_left;
 };
 
@@ -22,6 +23,9 @@ void mr_verify_report_release(struct mr_verify_report *report)
 	for (size_t i = 0; i < report->problem_count; i++)
 		mr_free(report->problems[i]);
 	mr_free(report->problems);
+	for (size_t i = 0; i < report->loss_count; i++)
+		mr_free(report->losses[i]);
+	mr_free(report->losses);
 	*report = (struct mr_verify_report){ 0 };
 }
 
@@ -76,25 +80,34 @@ static int check_any(void *context, struct mr_loading *loading, const struct mr_
 	return block->kind == MR_KIND_REFERENTS ? check_referents(loading, block, err) : 0;
 }
 
+static const char lost[] = ", which was lost before the log was repaired";
+
 /* What the figures of a segment say beyond its warnings. */
 static int check_segment(struct verify *verify, const struct mr_model *model,
                          const struct mr_segment *segment, struct mr_error *err)
 {
 	const char *const path = model->files[segment->file].path;
 	const unsigned long long at = segment->offset;
+	/* What a repair had to leave out is no news, and nothing that another one could change. */
+	const bool repaired = segment->end == MR_SEGMENT_WHOLE && segment->end_reason == MR_END_REPAIRED;
+	struct mr_notes *const notes = repaired ? &verify->losses : &verify->notes;
 
 	verify->report->frames += segment->frames;
 	verify->report->frames_damaged += segment->frames_damaged;
 	verify->report->frames_missing += segment->frames_missing;
 	verify->report->bytes_lost += segment->bytes_lost;
 	if (segment->ids_unknown > 0)
-		MR_TRY(mr_notes_add(&verify->notes, err,
-		                    "%s: %llu ids have no definition (segment at byte %llu)", path,
-		                    (unsigned long long)segment->ids_unknown, at));
+		MR_TRY(mr_notes_add(notes, err, "%s: %llu ids have no definition%s (segment at byte %llu)",
+		                    path, (unsigned long long)segment->ids_unknown, repaired ? lost : "",
+		                    at));
 	if (segment->rows_dropped > 0)
-		MR_TRY(mr_notes_add(&verify->notes, err,
-		                    "%s: %llu rows contradict others (segment at byte %llu)", path,
-		                    (unsigned long long)segment->rows_dropped, at));
+		MR_TRY(mr_notes_add(notes, err, "%s: %llu rows contradict others%s (segment at byte %llu)",
+		                    path, (unsigned long long)segment->rows_dropped, repaired ? lost : "",
+		                    at));
+	if (segment->end == MR_SEGMENT_UNINDEXED || segment->frames_damaged > 0 ||
+	    segment->frames_missing > 0 || segment->ids_unknown > 0 || segment->rows_dropped > 0 ||
+	    (segment->end == MR_SEGMENT_WHOLE && segment->bytes_lost > 0))
+		verify->report->only_cut = false;
 	return 0;
 }
 
@@ -116,6 +129,7 @@ static int check_model(struct verify *verify, struct mr_model *model, struct mr_
 	MR_TRY(mr_model__take_notes(model, err));
 	for (size_t i = 0; i < model->warning_count; i++)
 		MR_TRY(mr_notes_add(&verify->notes, err, "%s", model->warnings[i]));
+	verify->report->only_cut = true;
 	for (size_t i = 0; i < model->segment_count; i++)
 		MR_TRY(check_segment(verify, model, &model->segments[i], err));
 	verify->report->runs = model->run_count;
@@ -138,10 +152,14 @@ int mr_log_verify(const char *path, struct mr_verify_report *report, struct mr_e
 	mr_model_close(model);
 	if (code < 0) {
 		mr_notes_release(&verify.notes);
+		mr_notes_release(&verify.losses);
 		return code;
 	}
 	found.problem_count = verify.notes.count;
 	found.problems = verify.notes.items;
+	found.only_cut = found.only_cut && found.problem_count > 0;
+	found.loss_count = verify.losses.count;
+	found.losses = verify.losses.items;
 	*report = found;
 	return 0;
 }

@@ -228,6 +228,15 @@ static int run_tables(const struct arguments *arguments, struct mr_error *err)
 
 /* ---- Verifying ----------------------------------------------------------- */
 
+static void append_sentences(struct mr_buffer *text, char *const *sentences, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		mr_buffer_append(text, "  ", 2);
+		mr_text_show(text, sentences[i], strlen(sentences[i]), 0);
+		mr_buffer_put_u8(text, '\n');
+	}
+}
+
 static int print_report(const char *path, const struct mr_verify_report *report, struct mr_error *err)
 {
 	struct mr_buffer text = { NULL, 0, 0, false };
@@ -236,14 +245,13 @@ static int print_report(const char *path, const struct mr_verify_report *report,
 	mr_text_bytes_short(size, report->size_bytes);
 	mr_text_show(&text, path, strlen(path), 0);
 	mr_buffer_printf(&text, ": %s: %s, %" PRIu64 " %s, %" PRIu64 " %s, %" PRIu64 " rows\n",
-	                 report->problem_count == 0 ? "whole" : "damaged", size, report->runs,
-	                 report->runs == 1 ? "run" : "runs", report->frames,
+	                 report->problem_count == 0 ? "whole"
+	                 : report->only_cut         ? "cut short"
+	                                            : "damaged",
+	                 size, report->runs, report->runs == 1 ? "run" : "runs", report->frames,
 	                 report->frames == 1 ? "frame" : "frames", report->rows);
-	for (size_t i = 0; i < report->problem_count; i++) {
-		mr_buffer_append(&text, "  ", 2);
-		mr_text_show(&text, report->problems[i], strlen(report->problems[i]), 0);
-		mr_buffer_put_u8(&text, '\n');
-	}
+	append_sentences(&text, report->problems, report->problem_count);
+	append_sentences(&text, report->losses, report->loss_count);
 	int code = mr_buffer_status(&text, err);
 
 	if (code == 0 && (fwrite(text.data, 1, text.len, stdout) != text.len || fflush(stdout) != 0))

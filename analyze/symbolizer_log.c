@@ -14,6 +14,9 @@
 
 #define ROWS_PER_BLOCK 4096u /* symbols; then a frame is written */
 #define NAME_MAX_LEN 4096u
+/* Between the ids of strings that are known and new ones, where ids may have
+ * been lost: rows that speak of those must not find another string. */
+#define LOST_IDS_MAX (UINT64_C(1) << 24)
 
 /* A place that has no name yet. */
 struct place {
@@ -260,14 +263,17 @@ static void forget_names(struct symbolize *symbolize)
 }
 
 /* Names and writes the places of one segment, which begin at *NEXT. */
-static int name_segment(struct symbolize *symbolize, uint32_t segment, size_t *next, struct mr_error *err)
+static int name_segment(struct symbolize *symbolize, uint32_t segment, bool has_losses, size_t *next,
+                        struct mr_error *err)
 {
 	const struct place *const places = symbolize->places;
 
 	while (*next < symbolize->place_count && places[*next].stream->segment == segment) {
-		const struct mr_stream_state *const stream = places[*next].stream;
+		struct mr_stream_state *const stream = places[*next].stream;
 		int code = 0;
 
+		if (has_losses && stream->string_id_max < UINT32_MAX / 2)
+			stream->string_id_max += LOST_IDS_MAX;
 		while (code == 0 && *next < symbolize->place_count && places[*next].stream == stream) {
 			size_t end = *next + 1;
 
@@ -293,21 +299,28 @@ static int write_log(struct symbolize *symbolize, const char *out_path, struct m
 	struct mr_log *const log = &symbolize->model->state->logs[0];
 	size_t next = 0;
 
+	if (symbolize->model->warning_count > 0)
+		MR_TRY(mr_rewrite_check(log, err));
 	MR_TRY(mr_rewrite_open(&symbolize->rewrite, log, out_path, err));
 	for (size_t i = 0; i < log->segment_count; i++) {
 		const struct mr_log_segment *const segment = &log->segments[i];
 
-		if (next >= symbolize->place_count || symbolize->places[next].stream->segment != i) {
+		const bool whole = mr_rewrite_is_whole(segment);
+		struct mr_usable done;
+
+		if (whole &&
+		    (next >= symbolize->place_count || symbolize->places[next].stream->segment != i)) {
 			MR_TRY(mr_rewrite_copy(&symbolize->rewrite, segment->offset, segment->size_bytes,
 			                       err));
 			continue;
 		}
 		MR_TRY(mr_rewrite_begin(&symbolize->rewrite, segment, err));
-		for (size_t j = 0; j < segment->frame_count; j++)
-			MR_TRY(mr_rewrite_frame(&symbolize->rewrite, &segment->frames[j], err));
-		MR_TRY(name_segment(symbolize, (uint32_t)i, &next, err));
-		MR_TRY(mr_rewrite_end(&symbolize->rewrite, segment->end_time,
-		                      (enum mr_end_reason)segment->end_reason, err));
+		MR_TRY(mr_rewrite_usable(&symbolize->rewrite, segment, &done, err));
+		MR_TRY(name_segment(symbolize, (uint32_t)i, !whole || segment->end_reason == MR_END_REPAIRED,
+		                    &next, err));
+		MR_TRY(mr_rewrite_end(&symbolize->rewrite, done.time_last,
+		                      whole ? (enum mr_end_reason)segment->end_reason : MR_END_REPAIRED,
+		                      err));
 	}
 	return mr_rewrite_commit(&symbolize->rewrite, err);
 }
@@ -335,11 +348,14 @@ int mr_log_symbolize(const char *path, const char *out_path, struct mr_symbolize
 	MR_FAIL_IF(out_path == NULL && strcmp(path, "-") == 0, err, MR_ERR_ARG,
 	           "standard input cannot be rewritten in place: name an output");
 	MR_TRY(mr_model_open(&path, 1, &symbolize.model, err));
-	if (symbolize.model->warning_count > 0)
-		code = mr_fail(err, MR_ERR_FORMAT, "%s; repair it first: memstats verify --repair OUT",
+	if (symbolize.model->warning_count > 0 && out_path == NULL)
+		code = mr_fail(err, MR_ERR_FORMAT,
+		               "%s; what is whole of it can be written to another log, with names: -o OUT",
 		               symbolize.model->warnings[0]);
 	else
 		code = find_places(&symbolize, err);
+	for (size_t i = 0; code == 0 && i < symbolize.model->warning_count; i++)
+		code = mr_notes_add(&symbolize.notes, err, "%s", symbolize.model->warnings[i]);
 	if (code == 0 && (symbolize.place_count > 0 || out_path != NULL))
 		code = write_log(&symbolize, out_path != NULL ? out_path : path, err);
 	release(&symbolize);

@@ -44,7 +44,7 @@ static int add(struct health *health, struct row row, struct mr_error *err)
 static const char *end_text(const struct mr_segment *segment)
 {
 	if (segment->end == MR_SEGMENT_CUT)
-		return "cut: no end was written (killed, still running, or truncated)";
+		return "cut: no end was written (killed, disk full, still running, or truncated)";
 	if (segment->end == MR_SEGMENT_UNINDEXED)
 		return "ended, but its index is damaged";
 	switch (segment->end_reason) {

@@ -39,7 +39,7 @@ def write(path, text, otherwise=""):
 def normal(text):
     """Without what depends on the version of zstd that made the logs."""
     text = re.sub(r"\b(byte|first|last) \d+", r"\1 N", text)
-    text = re.sub(r"(whole|damaged): [0-9.]+ \w+,", r"\1: SIZE,", text)
+    text = re.sub(r"(whole|cut short|damaged): [0-9.]+ \w+,", r"\1: SIZE,", text)
     return re.sub(r"\b\d+ bytes", "N bytes", text)
 
 

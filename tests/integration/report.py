@@ -96,6 +96,13 @@ def says_what_is_wrong_with_a_log_unless_it_is_quiet():
     cases.contains(report("cut.dat", "-o", "cut.html").stderr, "cut.dat")
     cases.contains(read("cut.html").decode(), "The log is damaged")
     cases.equal(report("cut.dat", "-o", "cut.html", "--quiet").stderr, "")
+    with open("factory.dat", "rb") as whole, open("killed.dat", "wb") as killed:
+        # All frames and nothing of the end: what a program leaves that is killed between two of them.
+        data = whole.read()
+        starts = [at for at in range(len(data)) if data.startswith(b"\x28\xb5\x2f\xfd", at)]
+        killed.write(data[:starts[-1]])
+    report("killed.dat", "-o", "killed.html", "--quiet")
+    cases.contains(read("killed.html").decode(), "The log is not complete. What it holds is shown")
 
 
 def title_is_text():

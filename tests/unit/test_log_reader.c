@@ -100,8 +100,8 @@ Test(log_reader, cut_log__says_where_and_why, .init = make_sample)
 	cr_expect(ne(ptr, strstr(log.notes.items[0], "ends within a frame"), NULL), "%s", log.notes.items[0]);
 	cr_expect(ne(ptr,
 	             strstr(log.notes.items[1],
-	                    "ends at t=4.5 us without an end record: the program was killed "
-	                    "or is still running"),
+	                    "ends at t=4.5 us without an end record: the program was killed, "
+	                    "could not write, or still runs"),
 	             NULL),
 	          "%s", log.notes.items[1]);
 	mr_log_release(&log);

@@ -211,6 +211,48 @@ Test(log_repair, verify__finds_ids_without_definition)
 	cr_assert(eq(sz, report.problem_count, 1));
 	cr_expect(ne(ptr, strstr(report.problems[0], "1 ids have no definition"), NULL), "%s",
 	          report.problems[0]);
+	cr_expect(not(report.only_cut));
+	mr_verify_report_release(&report);
+}
+
+Test(log_repair, verify__takes_a_repaired_log_for_whole_whatever_it_lacks)
+{
+	struct mr_verify_report report = { 0 };
+
+	log_builder_release(&builder);
+	builder = (struct log_builder){ 0 };
+	log_builder_begin(&builder);
+	log_builder_frame(&builder, 1);
+	log_builder_stream(&builder, 42, MR_SOURCE_TRACKER, 0);
+	log_builder_strings(&builder, 1, 1, (const char *const[]){ "x" });
+	LOG_ROWS(&builder, MR_KIND_REFERENTS, 6, 1, 5, 6, 1, 1, 1);
+	log_builder_frame_end(&builder, 1, 1);
+	log_builder_end(&builder, 0, MR_END_REPAIRED);
+	write_file(builder.bytes.data, builder.bytes.len);
+	cr_assert(eq(int, mr_log_verify(path_in, &report, NULL), 0));
+	cr_expect(eq(sz, report.problem_count, 0));
+	cr_expect(not(report.only_cut));
+	cr_assert(eq(sz, report.loss_count, 1));
+	cr_expect(ne(ptr, strstr(report.losses[0], "lost before the log was repaired"), NULL), "%s",
+	          report.losses[0]);
+	mr_verify_report_release(&report);
+}
+
+Test(log_repair, verify__tells_a_cut_log_from_a_damaged_one)
+{
+	struct mr_verify_report report = { 0 };
+
+	write_file(builder.bytes.data, builder.entries[builder.entry_count - 1].offset);
+	cr_assert(eq(int, mr_log_verify(path_in, &report, NULL), 0));
+	cr_expect(eq(sz, report.problem_count, 1));
+	cr_expect(report.only_cut);
+	mr_verify_report_release(&report);
+
+	report = (struct mr_verify_report){ 0 };
+	builder.bytes.data[builder.entries[1].offset + builder.entries[1].size / 2] ^= 1;
+	write_file(builder.bytes.data, builder.entries[builder.entry_count - 1].offset);
+	cr_assert(eq(int, mr_log_verify(path_in, &report, NULL), 0));
+	cr_expect(not(report.only_cut));
 	mr_verify_report_release(&report);
 }
 

@@ -8,9 +8,11 @@
 #include <elf.h>
 #include <link.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "log_builder.h"
+#include "log_repair.h"
 #include "model.h"
 #include "symbolizer.h"
 #include "symbolizer_private.h"
@@ -94,9 +96,10 @@ static void teardown(void)
 
 TestSuite(symbolizer, .init = setup, .fini = teardown);
 
-/* A log with places: at PLACE of MODULE, one that the capture named, and one that
- * cannot be found. */
-static void write_log(const char *module, const char *id, uint64_t place)
+/* A log with places: at PLACE of MODULE, one that the capture named by the strings
+ * KNOWN and the next, and one that cannot be found. */
+static void write_log_ended(const char *module, const char *id, uint64_t place, uint64_t known,
+                            enum mr_end_reason reason)
 {
 	const char *const texts[] = { "libmemcapture 1.0.0", module, id, "known", "known.c" };
 	struct log_builder builder = { 0 };
@@ -106,16 +109,21 @@ static void write_log(const char *module, const char *id, uint64_t place)
 	log_builder_stream(&builder, 42, MR_SOURCE_TRACKER, 0);
 	log_builder_strings(&builder, 1, MR_ARRAY_LEN(texts), texts);
 	LOG_ROWS(&builder, MR_KIND_MODULES, 4, 1, 2, 3, base);
-	LOG_ROWS(&builder, MR_KIND_CODE, 6, 1, 1, place, 0, 0, 0, 2, 0, 0, 4, 5, 6, 3, 1, 0x7fffffffffff, 0,
-	         0, 0);
+	LOG_ROWS(&builder, MR_KIND_CODE, 6, 1, 1, place, 0, 0, 0, 2, 0, 0, known, known + 1, 6, 3, 1,
+	         0x7fffffffffff, 0, 0, 0);
 	LOG_ROWS(&builder, MR_KIND_STACKS, 3, 1, 0, 1, 2, 1, 2, 3, 2, 3);
 	log_builder_frame_end(&builder, 0, 0);
-	log_builder_end(&builder, 1, MR_END_CLOSED);
+	log_builder_end(&builder, 1, reason);
 	FILE *file = fopen(path_in, "w");
 	cr_assert(ne(ptr, file, NULL));
 	cr_assert(eq(sz, fwrite(builder.bytes.data, 1, builder.bytes.len, file), builder.bytes.len));
 	cr_assert(eq(int, fclose(file), 0));
 	log_builder_release(&builder);
+}
+
+static void write_log(const char *module, const char *id, uint64_t place)
+{
+	write_log_ended(module, id, place, 4, MR_END_CLOSED);
 }
 
 static void expect_named(const char *path)
@@ -189,16 +197,49 @@ Test(symbolizer, modules_that_do_not_fit__are_named)
 	expect_problem(path_in, "", "is not on this machine");
 }
 
-Test(symbolizer, damaged_log__is_refused)
+Test(symbolizer, damaged_log__is_left_alone_and_named_elsewhere)
 {
 	struct mr_symbolize_report report = { 0 };
+	struct mr_verify_report verified = { 0 };
 	struct mr_error err = { 0 };
+	struct stat before, after;
 
 	write_log(program, build_id, named_place() - base);
-	cr_assert(eq(int, truncate(path_in, 200), 0));
-	cr_expect(eq(int, mr_log_symbolize(path_in, path_out, &report, &err), MR_ERR_FORMAT));
-	cr_expect(ne(ptr, strstr(err.message, "repair it first"), NULL), "%s", err.message);
-	cr_expect(ne(int, access(path_out, F_OK), 0));
+	cr_assert(eq(int, stat(path_in, &before), 0));
+	cr_assert(eq(int, truncate(path_in, before.st_size - 1), 0));
+	cr_assert(eq(int, stat(path_in, &before), 0));
+	cr_expect(eq(int, mr_log_symbolize(path_in, NULL, &report, &err), MR_ERR_FORMAT));
+	cr_expect(ne(ptr, strstr(err.message, "-o OUT"), NULL), "%s", err.message);
+	cr_assert(eq(int, stat(path_in, &after), 0));
+	cr_expect(eq(u64, before.st_ino, after.st_ino), "it may still be written");
+
+	err = (struct mr_error){ 0 };
+	cr_assert(eq(int, mr_log_symbolize(path_in, path_out, &report, &err), 0), "%s", err.message);
+	cr_expect(gt(sz, report.problem_count, 0), "what is wrong is said");
+	expect_named(path_out);
+	mr_symbolize_report_release(&report);
+	cr_assert(eq(int, mr_log_verify(path_out, &verified, &err), 0), "%s", err.message);
+	cr_expect(eq(sz, verified.problem_count, 0));
+	mr_verify_report_release(&verified);
+}
+
+Test(symbolizer, lost_names__stay_lost)
+{
+	struct mr_symbolize_report report = { 0 };
+	struct mr_position positions[2];
+	struct mr_model *model = NULL;
+	const char *const path = path_in;
+
+	/* The strings 6 and 7 went with a frame that a repair left out. */
+	write_log_ended(program, build_id, named_place() - base, 6, MR_END_REPAIRED);
+	cr_assert(eq(int, mr_log_symbolize(path_in, NULL, &report, NULL), 0));
+	cr_expect(eq(u64, report.codes_named, 1));
+	mr_symbolize_report_release(&report);
+	expect_named(path_in);
+	cr_assert(eq(int, mr_model_open(&path, 1, &model, NULL), 0));
+	cr_assert(ge(sz, mr_run_trace(model, &model->runs[0], 2, positions, MR_ARRAY_LEN(positions)), 1));
+	cr_expect(eq(str, (char *)positions[0].function, "?"));
+	mr_model_close(model);
 }
 
 Test(symbolizer, demangle__shows_what_programmers_write)
