@@ -18,7 +18,7 @@
  *     memcapture_track(nodes, node);             // where a node has been made
  *     memcapture_forget(capture, node);          // before it is freed
  *     memcapture_snapshot(capture, "loaded");    // sizes all that is tracked
- *     memcapture_close(capture);
+ *     memcapture_close(capture, NULL);
  *
  * The environment variable MEMCAPTURE_LOG names another file ("%p" is the pid),
  * or is "off": then memcapture_open() gives a NULL capture.  Every function
@@ -28,7 +28,9 @@
  *
  * Nothing here prints, aborts, installs a signal handler or uses the program's
  * heap (starting a thread, which is the C library's work, apart).  All functions
- * may be called from any thread at any time, but not from a signal handler.
+ * may be called from any thread at any time, but not from a signal handler;
+ * memcapture_close() must be the last call with its capture: no other one with
+ * it, its classes or its objects may be under way then, or come later.
  *
  * While a snapshot sizes an object it reads the object and what its layout leads
  * to: that memory must stay readable until the object is forgotten.
@@ -105,7 +107,10 @@ struct memcapture_field {
 };
 
 /* Walks an irregular container: calls memcapture_visit*() for what OBJECT
- * refers to.  Runs during snapshots; must not track, forget or allocate. */
+ * refers to.  Runs during snapshots, and for a class with keep in
+ * memcapture_forget(); must not track, forget or allocate, nor wait for a lock that any thread holds while it
+ * calls memcapture_forget(), memcapture_move() or memcapture_hold(): these wait
+ * for the walk.  The same goes for measure and describe. */
 struct memcapture_visitor;
 typedef void memcapture_walk(const void *object, struct memcapture_visitor *visitor);
 /* The flat size of OBJECT, for things that vary (flexible arrays). */
@@ -206,7 +211,9 @@ int memcapture_close(struct memcapture *capture, struct memcapture_error *error)
 int memcapture_status(struct memcapture *capture, struct memcapture_error *error);
 
 /* Starts tracking a class.  The options of a class of the same name are
- * replaced, and the same class is given.  NULL: no memory, or a NULL capture. */
+ * replaced, and the same class is given.  Its layout as well: by that all its
+ * instances are sized from then on, so what is laid out otherwise needs a class
+ * of another name.  NULL: no memory, or a NULL capture. */
 struct memcapture_class *memcapture_track_class(struct memcapture *capture,
                                                 const struct memcapture_class_options *options);
 /* An instance of KLASS was made.  An object is tracked once: announcing it
@@ -215,8 +222,9 @@ struct memcapture_class *memcapture_track_class(struct memcapture *capture,
  * any other it stays what it is. */
 int memcapture_track_at(struct memcapture_class *klass, const void *object,
                         struct memcapture_position position);
-/* Tracks a single object: as an instance of the class that OPTIONS names, which is made when it is new.
- * The resolution level is the object's own, whatever that of the class. */
+/* Tracks a single object: as an instance of the class that OPTIONS names, which is made when it is new;
+ * one that is there keeps its options, and its layout must be the object's.  The resolution level is the
+ * object's own, whatever that of the class. */
 int memcapture_track_object_at(struct memcapture *capture, const void *object,
                                const struct memcapture_class_options *options,
                                struct memcapture_position position);
