@@ -165,9 +165,9 @@ static bool wants_line(const struct mr_replay *replay, uint64_t first, size_t co
 	while (count > 0) {
 		const size_t bit = first % 64;
 		const size_t some = 64 - bit < count ? 64 - bit : count;
+		const uint64_t mask = some < 64 ? (UINT64_C(1) << some) - 1 : UINT64_MAX;
 
-		if ((replay->filter[first / 64 % MR_REPLAY_FILTER_WORDS] >> bit &
-		     UINT64_MAX >> (64 - some)) != 0)
+		if ((replay->filter[first / 64 % MR_REPLAY_FILTER_WORDS] >> bit & mask) != 0)
 			return true;
 		first += some;
 		count -= some;
