@@ -108,9 +108,10 @@ struct memcapture_field {
 
 /* Walks an irregular container: calls memcapture_visit*() for what OBJECT
  * refers to.  Runs during snapshots, and for a class with keep in
- * memcapture_forget(); must not track, forget or allocate, nor wait for a lock that any thread holds while it
- * calls memcapture_forget(), memcapture_move() or memcapture_hold(): these wait
- * for the walk.  The same goes for measure and describe. */
+ * memcapture_forget(); must not track, forget or allocate, nor wait for a lock
+ * that any thread holds while it calls memcapture_forget(), memcapture_move() or
+ * memcapture_hold(): these wait for the walk.  The same goes for measure and
+ * describe. */
 struct memcapture_visitor;
 typedef void memcapture_walk(const void *object, struct memcapture_visitor *visitor);
 /* The flat size of OBJECT, for things that vary (flexible arrays). */
