@@ -14,6 +14,7 @@
 #define LIMIT_MIN 1
 #define APPENDIX_LIMIT 4 /* a page with fewer rows in a table has no room for the same again as JSON */
 #define TRIES_MAX 8
+#define LOGS_NAMED 4
 #define APPENDIX_SHARE 6 /* a sixth of the page */
 #define DETAIL_CLASSES 32
 #define DETAIL_OBJECTS 16
@@ -107,18 +108,28 @@ static int fill_run(struct mr_scope *root, struct mr_view *view, const struct mr
 	return 0;
 }
 
-/* "2026-01-31T10:00:00.123Z" as "31 January 2026, 10:00:00 UTC". */
-static void set_date(struct mr_scope *scope, const char *name, const char *text)
+/* The files that the runs are in, in the order of the runs: the first few. */
+static void set_logs(struct mr_scope *root, const struct mr_report_data *data)
 {
-	static const char *const months[] = { "January",   "February", "March",    "April",
-		                              "May",       "June",     "July",     "August",
-		                              "September", "October",  "November", "December" };
-	unsigned year, month, day;
-	char time[9];
-	if (sscanf(text, "%4u-%2u-%2uT%8[0-9:]", &year, &month, &day, time) == 4 && month >= 1 && month <= 12)
-		mr_scope_format(scope, name, "%u %s %u, %s UTC", day, months[month - 1], year, time);
-	else
-		mr_scope_text(scope, name, text);
+	const char *files[LOGS_NAMED];
+	size_t count = 0;
+	struct mr_buffer text = { 0 };
+	for (size_t i = 0; i < data->run_count; i++) {
+		size_t known = 0;
+		while (known < count && strcmp(files[known], data->runs[i].file) != 0)
+			known++;
+		if (known < count)
+			continue;
+		if (count == LOGS_NAMED) {
+			mr_buffer_printf(&text, " and more");
+			break;
+		}
+		files[count++] = data->runs[i].file;
+		mr_buffer_printf(&text, "%s%s", count > 1 ? ", " : "", data->runs[i].file);
+	}
+	mr_buffer_put_u8(&text, '\0');
+	mr_scope_format(root, "log", "%s", text.failed ? "?" : (const char *)text.data);
+	mr_buffer_release(&text);
 }
 
 static void fill_page(struct memreport *report, struct mr_scope *root)
@@ -135,9 +146,9 @@ static void fill_page(struct memreport *report, struct mr_scope *root)
 		              : first       ? mr_report_run_name(first)
 		                            : "Empty log");
 	mr_scope_text(root, "version", MR_VERSION_STRING);
-	mr_scope_text(root, "log", first ? first->file : "");
+	set_logs(root, data);
 	mr_scope_text(root, "recorded", first ? first->start : "");
-	set_date(root, "recorded_text", first ? first->start : "");
+	mr_section_date(root, "recorded_text", first ? first->start : "");
 	mr_scope_list(root, "runs");
 	mr_scope_flag(root, "empty", data->run_count == 0);
 	mr_scope_format(root, "left_out", "%s", report->left_out);

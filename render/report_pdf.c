@@ -239,9 +239,9 @@ static void headline(struct paper *paper, const struct mr_scope *run)
 	const struct mr_value figures = value_of(run, "figures"), verdicts = value_of(run, "verdicts");
 	char facts[512];
 	line(paper, text_of(run, "command"), TEXT_SIZE, false, MR_PAINT_MUTED);
-	snprintf(facts, sizeof(facts), "%s%s%s%s%s", text_of(run, "start"),
-	         text_of(run, "start")[0] ? " - " : "", text_of(run, "duration"),
-	         text_of(run, "exit")[0] ? " - " : "", text_of(run, "exit"));
+	snprintf(facts, sizeof(facts), "%s%srecorded for %s%s%s", text_of(run, "start_text"),
+	         text_of(run, "start_text")[0] ? ", " : "", text_of(run, "duration"),
+	         text_of(run, "exit")[0] ? ", " : "", text_of(run, "exit"));
 	line(paper, facts, TEXT_SIZE, false, MR_PAINT_MUTED);
 	paper->y += 10;
 	need(paper, 60);

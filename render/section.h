@@ -66,6 +66,8 @@ void mr_section_bytes(struct mr_scope *scope, const char *name, uint64_t size_by
 void mr_section_count(struct mr_scope *scope, const char *name, uint64_t count);
 /* PART of WHOLE in percent; none where the whole is nothing. */
 void mr_section_share(struct mr_scope *scope, const char *name, double part, double whole);
+/* "2026-01-31T10:00:00.123Z" as "31 January 2026, 10:00:00 UTC". */
+void mr_section_date(struct mr_scope *scope, const char *name, const char *text);
 /* "1,234 objects", "1 object" */
 const char *mr_section_plural(struct mr_scope *scope, uint64_t count, const char *one, const char *many);
 /* NAME becomes the CSS class that shows the paint: "s1". */

@@ -237,7 +237,7 @@ int mr_section_headline(const struct mr_view *view, struct mr_scope *scope, stru
 	const struct mr_report_run *run = view->run;
 	mr_scope_text(scope, "name", mr_report_run_name(run));
 	mr_scope_text(scope, "command", run->command);
-	mr_scope_text(scope, "start", run->start);
+	mr_section_date(scope, "start_text", run->start);
 	mr_scope_text(scope, "file", run->file);
 	mr_scope_duration(scope, "duration", run->duration_ns);
 	if (run->pid == MR_NO_VALUE)

@@ -5,6 +5,7 @@
 #include "section.h"
 
 #include <math.h>
+#include <stdio.h>
 
 bool mr_section_run_is_shown(const struct mr_view *view, const struct mr_report_run *run)
 {
@@ -100,4 +101,18 @@ size_t mr_section_choose(size_t count, size_t limit, size_t best, size_t *indexe
 	if (limit > 2 && best > 0 && best + 1 < count)
 		indexes[nearest] = best;
 	return limit;
+}
+
+/* "2026-01-31T10:00:00.123Z" as "31 January 2026, 10:00:00 UTC". */
+void mr_section_date(struct mr_scope *scope, const char *name, const char *text)
+{
+	static const char *const months[] = { "January",   "February", "March",    "April",
+		                              "May",       "June",     "July",     "August",
+		                              "September", "October",  "November", "December" };
+	unsigned year, month, day;
+	char time[9];
+	if (sscanf(text, "%4u-%2u-%2uT%8[0-9:]", &year, &month, &day, time) == 4 && month >= 1 && month <= 12)
+		mr_scope_format(scope, name, "%u %s %u, %s UTC", day, months[month - 1], year, time);
+	else
+		mr_scope_text(scope, name, text);
 }
