@@ -265,7 +265,8 @@ static int describe_end(struct mr_log *log, struct mr_log_segment *segment, stru
 	mr_text_duration(at, time_last);
 	return mr_notes_add(
 		&log->notes, err,
-		"%s: ends at t=%s without an end record: the program was killed, could not write, or still runs",
+		"%s: ends at t=%s without an end record: the program was killed, could not write, "
+		"or still runs",
 		log->source.path, at);
 }
 

@@ -38,7 +38,7 @@ static const struct memstats_column columns[COLUMN_COUNT] = {
 	[BIRTH] = { "birth", MEMSTATS_TIME, "when it was announced" },
 	[DEATH] = { "death", MEMSTATS_TIME, "when it was freed or detached" },
 	[LIFETIME] = { "lifetime", MEMSTATS_DURATION, "from birth to death, or to the end of the log" },
-	[SIZE] = { "size", MEMSTATS_BYTES, "the largest measured, with what it refers to; if none was, its class's" },
+	[SIZE] = { "size", MEMSTATS_BYTES, "the largest measured, with what it refers to; or its class's" },
 	[TSIZE] = { "tsize", MEMSTATS_BYTES,
 	            "size at the snapshot at which all objects together were largest" },
 	[LAST] = { "last", MEMSTATS_BYTES, "size when it was last measured" },
