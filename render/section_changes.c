@@ -96,6 +96,8 @@ static void set_pair(const struct mr_view *view, struct mr_scope *item, size_t a
 	mr_scope_duration(item, "after", to->time_ns > from->time_ns ? to->time_ns - from->time_ns : 0);
 	mr_scope_bytes_change(item, "size_change", (int64_t)(to->size_bytes - from->size_bytes));
 	mr_scope_count_change(item, "objects_change", (int64_t)(to->objects - from->objects));
+	const bool one = to->objects - from->objects == 1 || from->objects - to->objects == 1;
+	mr_scope_text(item, "objects_word", one ? "object" : "objects");
 	mr_scope_list(item, "rows");
 	mr_scope_none(item, "rest");
 	for (size_t i = 0; i < run->followed; i++)

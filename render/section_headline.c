@@ -164,10 +164,23 @@ static void judge_growth(struct mr_scope *scope, const struct mr_report_run *run
 	mr_buffer_release(&text);
 }
 
+/* PART of WHOLE (above 0) in percent, as a sentence has it. */
+static void percent_words(char out[64], double part, double whole, unsigned decimals)
+{
+	const double percent = part * 100 / whole;
+	const double least = decimals > 0 ? 0.1 : 1;
+	mr_decimal_text(out, percent > 0 && percent < least / 2 ? least : percent, decimals);
+	if (percent > 0 && percent < least / 2) {
+		memmove(out + strlen("less than "), out, strlen(out) + 1);
+		memcpy(out, "less than ", strlen("less than "));
+	}
+	snprintf(out + strlen(out), 64 - strlen(out), " %%");
+}
+
 static void judge_largest(struct mr_scope *scope, const struct mr_report_run *run)
 {
 	const struct mr_report_snapshot *largest = largest_snapshot(run);
-	char text[512], percent[40];
+	char text[512], percent[64];
 	if (!largest || largest->size_bytes == 0 || run->class_count == 0)
 		return;
 	const size_t at = (size_t)(largest - run->snapshots);
@@ -176,25 +189,27 @@ static void judge_largest(struct mr_scope *scope, const struct mr_report_run *ru
 		if (!most || run->classes[i].sizes[at] > most->sizes[at])
 			most = &run->classes[i];
 	if (most && most->sizes[at] > 0) {
-		mr_decimal_text(percent, most->sizes[at] * 100 / (double)largest->size_bytes, 0);
-		snprintf(text, sizeof(text),
-		         "%s holds the most: %s %% of all that is tracked at snapshot %s.",
+		percent_words(percent, most->sizes[at], (double)largest->size_bytes, 0);
+		snprintf(text, sizeof(text), "%s holds the most: %s of all that is tracked at snapshot %s.",
 		         mr_section_name(scope, most->name, NAME_COLUMNS), percent,
 		         mr_section_snapshot_name(scope, largest));
 		add_verdict(scope, "note", text);
 	}
 	if (largest->rss_bytes != MR_NO_VALUE && largest->rss_bytes > 0) {
-		mr_decimal_text(percent, (double)largest->size_bytes * 100 / (double)largest->rss_bytes, 1);
+		percent_words(percent, (double)largest->size_bytes, (double)largest->rss_bytes, 1);
 		snprintf(text, sizeof(text),
-		         "What is tracked makes up %s %% of the process's resident memory there.", percent);
-		add_verdict(scope, "note", text);
+		         "What is tracked makes up %s of the process's resident memory there.", percent);
+		add_verdict(scope, "note",
+		            largest->size_bytes <= largest->rss_bytes
+		                    ? text
+		                    : "What is tracked is larger than the process's resident memory there.");
 	}
 }
 
 static void judge_end(struct mr_scope *scope, const struct mr_report_run *run)
 {
 	const struct mr_report_snapshot *largest = largest_snapshot(run);
-	char text[512], alive[32], total[32], percent[40];
+	char text[512], alive[32], total[32], percent[64];
 	if (run->objects_total > 0) {
 		mr_count_text(alive, run->objects_alive);
 		mr_count_text(total, run->objects_total);
@@ -210,9 +225,8 @@ static void judge_end(struct mr_scope *scope, const struct mr_report_run *run)
 		return;
 	const double held =
 		(double)run->snapshots[run->snapshot_count - 1].size_bytes / (double)largest->size_bytes;
-	mr_decimal_text(percent, held * 100, 0);
-	snprintf(text, sizeof(text), "%s %% of the tracked peak is still held at the last snapshot.",
-	         percent);
+	percent_words(percent, held, 1, 0);
+	snprintf(text, sizeof(text), "At the last snapshot, %s of the tracked peak is still held.", percent);
 	add_verdict(scope, held > STILL_HELD ? "note" : "good", text);
 }
 

@@ -147,6 +147,7 @@ static void set_snapshot(struct mr_scope *item, const struct mr_report_run *run,
 	mr_scope_duration(item, "time", snapshot->time_ns);
 	mr_scope_duration(item, "duration", snapshot->duration_ns);
 	mr_scope_count(item, "objects", snapshot->objects);
+	mr_scope_text(item, "objects_text", mr_section_plural(item, snapshot->objects, "object", "objects"));
 	mr_scope_bytes(item, "size", snapshot->size_bytes);
 	mr_section_bytes(item, "overhead", snapshot->overhead_bytes);
 	mr_section_bytes(item, "rss", snapshot->rss_bytes);
