@@ -270,10 +270,10 @@ static int repair(const struct arguments *arguments, const char *path, struct mr
 		mr_command_warn(&command, "%s: was whole; copied to %s", path, arguments->repair);
 	else if (!arguments->quiet)
 		mr_command_warn(&command,
-		                "%s: %" PRIu64 " frames written to %s, %" PRIu64 " frames and %" PRIu64
-		                " bytes left out",
-		                path, report.frames, arguments->repair, report.frames_left_out,
-		                report.bytes_left_out);
+		                "%s: %" PRIu64 " of %" PRIu64 " frames are in %s now; %" PRIu64
+		                " bytes are left out",
+		                path, report.frames, report.frames + report.frames_left_out,
+		                arguments->repair, report.bytes_left_out);
 	return 0;
 }
 
