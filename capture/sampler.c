@@ -51,7 +51,7 @@ int mr_sampler_new(struct mr_sampler **sampler, struct mr_log_writer *writer,
 	made->own_pid = (uint32_t)getpid();
 	made->due_ns = now;
 	made->write_due_ns = now + WRITE_INTERVAL_NS;
-	made->budget = (struct mr_budget){ .start_ns = now, .advance_ns = 1000000, .share_ppm = 7000 };
+	made->budget = (struct mr_budget){ .start_ns = now, .advance_ns = 4000000, .share_ppm = 6000 };
 	made->rollup_budget = (struct mr_budget){ .start_ns = now, .advance_ns = 5000000, .share_ppm = 3000 };
 	made->ends_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (made->ends_fd < 0 || mr_proc_boot_id_read(made->log.boot_id) < 0) {

@@ -9,7 +9,7 @@
  * unless a process has so many threads that it would take more than 0.2% of the
  * time; pss, uss and swap make the kernel walk the process's page tables, so
  * they get at most 0.3%, of each process's time and of all.  And all that is done
- * for the sampler's sake gets 0.7% of a core, as its caller charges it: when
+ * for the sampler's sake gets 0.6% of a core, as its caller charges it: when
  * there is more to look at, it looks less often.
  *
  * One thread.  Errors come from the log or from memory; after the first one the
