@@ -118,6 +118,9 @@ class Terminal:
         except OSError as error:
             raise cases.Skip(f"no terminal to be had: {error}") from error
         if self.pid == 0:
+            # What runs in the background of a script ignores these, and so would the command.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            signal.signal(signal.SIGQUIT, signal.SIG_DFL)
             os.execv(words[0], words)
         self.seen = ""
 
