@@ -190,7 +190,7 @@ int mr_section_snapshots(const struct mr_view *view, struct mr_scope *scope, str
 	const struct mr_report_run *run = view->run;
 	size_t rows[ROWS_MAX], detailed[BREAKDOWNS_MAX];
 	const size_t row_limit = 2 * view->limit < ROWS_MAX ? 2 * view->limit : ROWS_MAX;
-	const size_t detail_limit = view->limit < BREAKDOWNS_MAX ? (view->limit + 1) / 2 : BREAKDOWNS_MAX / 2;
+	const size_t detail_limit = row_limit < BREAKDOWNS_MAX ? row_limit : BREAKDOWNS_MAX;
 	const size_t largest = largest_of(run);
 	const size_t row_count = mr_section_choose(run->snapshot_count, row_limit, largest, rows);
 	const size_t detail_count = mr_section_choose(run->snapshot_count, detail_limit, largest, detailed);
