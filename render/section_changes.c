@@ -112,7 +112,7 @@ int mr_section_changes(const struct mr_view *view, struct mr_scope *scope, struc
 {
 	const struct mr_report_run *run = view->run;
 	size_t pairs[PAIRS_MAX], best = 0;
-	const size_t limit = view->limit < PAIRS_MAX ? (view->limit + 1) / 2 : PAIRS_MAX / 2;
+	const size_t limit = 2 * view->limit < PAIRS_MAX ? 2 * view->limit : PAIRS_MAX;
 	const size_t pair_count = run->snapshot_count > 1 ? run->snapshot_count - 1 : 0;
 	uint64_t most = 0;
 	mr_section_diff(view, scope, run->id);
