@@ -20,6 +20,12 @@ int mr_run_rows_init(struct mr_run_rows *rows, const struct mr_model *model, mr_
                      struct mr_error *err) MR_MUST_CHECK;
 void mr_run_rows_release(struct mr_run_rows *rows);
 
+/* For tables that have no other state: a struct mr_run_rows as the table's own,
+ * and its release; what open() and close() of such a table call. */
+int mr_run_rows_open(const struct mr_model *model, mr_run_count *count, void **state, size_t *row_count,
+                     struct mr_error *err) MR_MUST_CHECK;
+void mr_run_rows_close(void *state); /* NULL is fine */
+
 static inline size_t mr_run_rows_count(const struct mr_run_rows *rows)
 {
 	return rows->first[rows->model->run_count];

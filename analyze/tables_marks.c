@@ -22,22 +22,9 @@ static size_t count_rows(const struct mr_run *run)
 static int marks_open(struct memstats_log *log, uint64_t needed, void **state, size_t *row_count,
                       struct mr_error *err)
 {
-	struct mr_run_rows *rows = mr_alloc(sizeof(*rows));
-
 	(void)needed;
-	MR_FAIL_IF(!rows, err, MR_ERR_NOMEM, "no memory for table marks");
-	*state = rows;
 	MR_TRY(mr_model_load(log->model, MR_LOAD_SAMPLES, err));
-	MR_TRY(mr_run_rows_init(rows, log->model, count_rows, err));
-	*row_count = mr_run_rows_count(rows);
-	return 0;
-}
-
-static void marks_close(void *state)
-{
-	if (state)
-		mr_run_rows_release(state);
-	mr_free(state);
+	return mr_run_rows_open(log->model, count_rows, state, row_count, err);
 }
 
 static void marks_cell(const void *state, size_t row, size_t column, struct mr_cell *cell)
@@ -73,5 +60,5 @@ const struct mr_table_type mr_table_marks = {
 	.info = { "marks", "messages from the programs", columns, COLUMN_COUNT, TEXT },
 	.open = marks_open,
 	.cell = marks_cell,
-	.close = marks_close,
+	.close = mr_run_rows_close,
 };

@@ -49,22 +49,9 @@ static size_t count_rows(const struct mr_run *run)
 static int samples_open(struct memstats_log *log, uint64_t needed, void **state, size_t *row_count,
                         struct mr_error *err)
 {
-	struct mr_run_rows *rows = mr_alloc(sizeof(*rows));
-
 	(void)needed;
-	MR_FAIL_IF(!rows, err, MR_ERR_NOMEM, "no memory for table samples");
-	*state = rows;
 	MR_TRY(mr_model_load(log->model, MR_LOAD_SAMPLES, err));
-	MR_TRY(mr_run_rows_init(rows, log->model, count_rows, err));
-	*row_count = mr_run_rows_count(rows);
-	return 0;
-}
-
-static void samples_close(void *state)
-{
-	if (state)
-		mr_run_rows_release(state);
-	mr_free(state);
+	return mr_run_rows_open(log->model, count_rows, state, row_count, err);
 }
 
 /* Null for the first sample, and where the clock or a counter stood still or went back. */
@@ -118,5 +105,5 @@ const struct mr_table_type mr_table_samples = {
 	.info = { "samples", "memory of each process over time", columns, COLUMN_COUNT, PROCESS },
 	.open = samples_open,
 	.cell = samples_cell,
-	.close = samples_close,
+	.close = mr_run_rows_close,
 };

@@ -54,21 +54,8 @@ static size_t count_rows(const struct mr_run *run)
 static int snapshots_open(struct memstats_log *log, uint64_t needed, void **state, size_t *row_count,
                           struct mr_error *err)
 {
-	struct mr_run_rows *rows = mr_alloc(sizeof(*rows));
-
 	(void)needed;
-	MR_FAIL_IF(!rows, err, MR_ERR_NOMEM, "no memory for table snapshots");
-	*state = rows;
-	MR_TRY(mr_run_rows_init(rows, log->model, count_rows, err));
-	*row_count = mr_run_rows_count(rows);
-	return 0;
-}
-
-static void snapshots_close(void *state)
-{
-	if (state)
-		mr_run_rows_release(state);
-	mr_free(state);
+	return mr_run_rows_open(log->model, count_rows, state, row_count, err);
 }
 
 static const char *kind_name(uint64_t flags)
@@ -130,5 +117,5 @@ const struct mr_table_type mr_table_snapshots = {
 	          columns, COLUMN_COUNT, DESCRIPTION },
 	.open = snapshots_open,
 	.cell = snapshots_cell,
-	.close = snapshots_close,
+	.close = mr_run_rows_close,
 };
