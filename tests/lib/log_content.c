@@ -63,25 +63,26 @@ void log_content_release(struct log_content *content)
 	*content = (struct log_content){ 0 };
 }
 
-void log_rows_load(struct log_rows *rows, const struct log_content *content, enum mr_kind kind)
+struct log_rows log_rows_of(const struct log_content *content, enum mr_kind kind)
 {
+	struct log_rows rows = { 0 };
 	struct mr_block block;
 	size_t offset = 0;
 
-	*rows = (struct log_rows){ 0 };
 	while (offset < content->len) {
 		require(mr_block_parse(content->data, content->len, &offset, &block, NULL) == 0,
 		        "a block is damaged");
 		if (block.kind != (unsigned)kind)
 			continue;
 		for (unsigned id = 1; id <= MR_BLOCK_COLUMNS_MAX; id++) {
-			rows->columns[id] =
-				grow(rows->columns[id], (rows->count + block.rows) * sizeof(uint64_t));
-			require(mr_block_decode(&block, id, rows->columns[id] + rows->count, NULL) == 0,
+			rows.columns[id] =
+				grow(rows.columns[id], (rows.count + block.rows) * sizeof(uint64_t));
+			require(mr_block_decode(&block, id, rows.columns[id] + rows.count, NULL) == 0,
 			        "a column is damaged");
 		}
-		rows->count += block.rows;
+		rows.count += block.rows;
 	}
+	return rows;
 }
 
 void log_rows_release(struct log_rows *rows)

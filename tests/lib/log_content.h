@@ -23,7 +23,7 @@ struct log_rows {
 };
 
 /* All rows of KIND (not of STRINGS). */
-void log_rows_load(struct log_rows *rows, const struct log_content *content, enum mr_kind kind);
+struct log_rows log_rows_of(const struct log_content *content, enum mr_kind kind);
 void log_rows_release(struct log_rows *rows);
 /* The first row whose column ID is VALUE, or SIZE_MAX. */
 size_t log_rows_find(const struct log_rows *rows, unsigned id, uint64_t value);

@@ -95,8 +95,8 @@ Test(ring, records__arrive_in_order_however_often_it_wraps)
 	cr_assert_eq(mr_drain_run(drain, NULL), 0);
 	end(&content);
 
-	log_rows_load(&births, &content, MR_KIND_BIRTHS);
-	log_rows_load(&deaths, &content, MR_KIND_DEATHS);
+	births = log_rows_of(&content, MR_KIND_BIRTHS);
+	deaths = log_rows_of(&content, MR_KIND_DEATHS);
 	cr_assert_eq(births.count, COUNT);
 	cr_assert_eq(deaths.count, COUNT);
 	for (uint64_t i = 0; i < COUNT; i++) {
@@ -134,8 +134,8 @@ Test(ring, a_block__passes_unchanged_with_its_span)
 	mr_buffer_release(&buffer);
 	end(&content);
 
-	log_rows_load(&marks, &content, MR_KIND_MARKS);
-	log_rows_load(&index, &content, MR_KIND_INDEX);
+	marks = log_rows_of(&content, MR_KIND_MARKS);
+	index = log_rows_of(&content, MR_KIND_INDEX);
 	cr_assert_eq(marks.count, 100);
 	cr_assert_eq(marks.columns[MR_MARKS_TIME][99], 77);
 	cr_assert_eq(index.columns[MR_INDEX_TIME_FIRST][0], 77);
@@ -225,7 +225,7 @@ Test(ring, a_full_ring__waits_for_room_and_loses_nothing)
 	cr_assert_eq(counts.dropped, 0);
 	cr_assert_gt(counts.waits, 0);
 	end(&content);
-	log_rows_load(&deaths, &content, MR_KIND_DEATHS);
+	deaths = log_rows_of(&content, MR_KIND_DEATHS);
 	cr_assert_eq(deaths.count, COUNT);
 	for (uint64_t i = 0; i < COUNT; i++)
 		cr_assert_eq(deaths.columns[MR_DEATHS_OBJECT][i], i + 1);

@@ -57,14 +57,6 @@ static void finish(struct log_content *content)
 	unlink(path);
 }
 
-static struct log_rows rows_of(const struct log_content *content, enum mr_kind kind)
-{
-	struct log_rows rows;
-
-	log_rows_load(&rows, content, kind);
-	return rows;
-}
-
 static void assert_text(const struct log_content *content, uint64_t id, const char *expected)
 {
 	char *const text = log_content_string(content, id);
@@ -103,9 +95,9 @@ Test(tracker, an_object__is_born_and_dies)
 	cr_assert_eq(memcapture_count(capture, NULL), 0);
 	finish(&content);
 
-	struct log_rows births = rows_of(&content, MR_KIND_BIRTHS);
-	struct log_rows deaths = rows_of(&content, MR_KIND_DEATHS);
-	struct log_rows classes = rows_of(&content, MR_KIND_CLASSES);
+	struct log_rows births = log_rows_of(&content, MR_KIND_BIRTHS);
+	struct log_rows deaths = log_rows_of(&content, MR_KIND_DEATHS);
+	struct log_rows classes = log_rows_of(&content, MR_KIND_CLASSES);
 	cr_assert_eq(births.count, 1);
 	cr_assert_eq(deaths.count, 1);
 	cr_assert_eq(births.columns[MR_BIRTHS_OBJECT][0], deaths.columns[MR_DEATHS_OBJECT][0]);
@@ -150,9 +142,9 @@ Test(tracker, the_most_specialised_class__wins_in_either_order)
 	cr_assert_eq(memcapture_count(capture, other), 0);
 	finish(&content);
 
-	struct log_rows births = rows_of(&content, MR_KIND_BIRTHS);
-	struct log_rows changes = rows_of(&content, MR_KIND_CHANGES);
-	struct log_rows classes = rows_of(&content, MR_KIND_CLASSES);
+	struct log_rows births = log_rows_of(&content, MR_KIND_BIRTHS);
+	struct log_rows changes = log_rows_of(&content, MR_KIND_CHANGES);
+	struct log_rows classes = log_rows_of(&content, MR_KIND_CLASSES);
 	cr_assert_eq(births.count, 3);
 	cr_assert_eq(changes.count, 1);
 	cr_assert_eq(changes.columns[MR_CHANGES_OBJECT][0], births.columns[MR_BIRTHS_OBJECT][0]);
@@ -197,8 +189,8 @@ Test(tracker, a_class_tracked_again__is_the_same_with_other_options)
 	memcapture_track(klass, &nodes[1]);
 	finish(&content);
 
-	struct log_rows births = rows_of(&content, MR_KIND_BIRTHS);
-	struct log_rows classes = rows_of(&content, MR_KIND_CLASSES);
+	struct log_rows births = log_rows_of(&content, MR_KIND_BIRTHS);
+	struct log_rows classes = log_rows_of(&content, MR_KIND_CLASSES);
 	cr_assert_eq(births.columns[MR_BIRTHS_LEVEL][0], 0 + 1);
 	cr_assert_eq(births.columns[MR_BIRTHS_LEVEL][1], 2 + 1);
 	cr_assert_eq(classes.count, 2);
@@ -220,7 +212,7 @@ Test(tracker, a_single_object__has_a_class_of_its_name_and_a_level_of_its_own)
 	cr_assert_eq(memcapture_track_object(capture, &nodes[1], &options), 0);
 	finish(&content);
 
-	struct log_rows births = rows_of(&content, MR_KIND_BIRTHS);
+	struct log_rows births = log_rows_of(&content, MR_KIND_BIRTHS);
 	cr_assert_eq(births.count, 2);
 	cr_assert_eq(births.columns[MR_BIRTHS_CLASS][0], births.columns[MR_BIRTHS_CLASS][1]);
 	cr_assert_eq(births.columns[MR_BIRTHS_LEVEL][0], 0 + 1);
@@ -246,9 +238,9 @@ Test(tracker, a_morphed_object__keeps_its_identity)
 	cr_assert_eq(memcapture_count(capture, to), 0);
 	finish(&content);
 
-	struct log_rows births = rows_of(&content, MR_KIND_BIRTHS);
-	struct log_rows deaths = rows_of(&content, MR_KIND_DEATHS);
-	struct log_rows changes = rows_of(&content, MR_KIND_CHANGES);
+	struct log_rows births = log_rows_of(&content, MR_KIND_BIRTHS);
+	struct log_rows deaths = log_rows_of(&content, MR_KIND_DEATHS);
+	struct log_rows changes = log_rows_of(&content, MR_KIND_CHANGES);
 	cr_assert_eq(changes.count, 1);
 	cr_assert_eq(changes.columns[MR_CHANGES_CLASS][0], 2 + 1);
 	cr_assert_eq(changes.columns[MR_CHANGES_LEVEL][0], 1 + 1);
@@ -275,9 +267,9 @@ Test(tracker, a_changed_level__counts_from_the_next_snapshot_on)
 	memcapture_snapshot(capture, NULL);
 	finish(&content);
 
-	struct log_rows changes = rows_of(&content, MR_KIND_CHANGES);
-	struct log_rows referents = rows_of(&content, MR_KIND_REFERENTS);
-	struct log_rows paths = rows_of(&content, MR_KIND_PATHS);
+	struct log_rows changes = log_rows_of(&content, MR_KIND_CHANGES);
+	struct log_rows referents = log_rows_of(&content, MR_KIND_REFERENTS);
+	struct log_rows paths = log_rows_of(&content, MR_KIND_PATHS);
 	cr_assert_eq(changes.count, 1);
 	cr_assert_eq(changes.columns[MR_CHANGES_CLASS][0], 0);
 	cr_assert_eq(changes.columns[MR_CHANGES_LEVEL][0], 1 + 1);
@@ -311,8 +303,8 @@ Test(tracker, a_moved_object__is_found_at_its_new_address)
 	cr_assert_eq(memcapture_count(capture, klass), 0);
 	finish(&content);
 
-	struct log_rows births = rows_of(&content, MR_KIND_BIRTHS);
-	struct log_rows deaths = rows_of(&content, MR_KIND_DEATHS);
+	struct log_rows births = log_rows_of(&content, MR_KIND_BIRTHS);
+	struct log_rows deaths = log_rows_of(&content, MR_KIND_DEATHS);
 	cr_assert_eq(deaths.count, 2);
 	cr_assert_eq(deaths.columns[MR_DEATHS_OBJECT][0], births.columns[MR_BIRTHS_OBJECT][1]);
 	cr_assert_eq(deaths.columns[MR_DEATHS_OBJECT][1], births.columns[MR_BIRTHS_OBJECT][0]);
@@ -380,8 +372,8 @@ Test(tracker, detach_all__lets_go_of_every_object)
 	memcapture_snapshot(capture, "nothing");
 	finish(&content);
 
-	struct log_rows deaths = rows_of(&content, MR_KIND_DEATHS);
-	struct log_rows snapshots = rows_of(&content, MR_KIND_SNAPSHOTS);
+	struct log_rows deaths = log_rows_of(&content, MR_KIND_DEATHS);
+	struct log_rows snapshots = log_rows_of(&content, MR_KIND_SNAPSHOTS);
 	cr_assert_eq(deaths.count, COUNT);
 	for (size_t i = 0; i < COUNT; i++)
 		cr_assert_eq(deaths.columns[MR_DEATHS_REASON][i], MR_DEATH_DETACHED);
@@ -412,13 +404,13 @@ Test(tracker, clear__starts_the_log_afresh)
 	memcapture_snapshot(capture, "after");
 	finish(&content);
 
-	struct log_rows births = rows_of(&content, MR_KIND_BIRTHS);
-	struct log_rows snapshots = rows_of(&content, MR_KIND_SNAPSHOTS);
-	struct log_rows marks = rows_of(&content, MR_KIND_MARKS);
-	struct log_rows classes = rows_of(&content, MR_KIND_CLASSES);
-	struct log_rows streams = rows_of(&content, MR_KIND_STREAM);
-	struct log_rows referents = rows_of(&content, MR_KIND_REFERENTS);
-	struct log_rows paths = rows_of(&content, MR_KIND_PATHS);
+	struct log_rows births = log_rows_of(&content, MR_KIND_BIRTHS);
+	struct log_rows snapshots = log_rows_of(&content, MR_KIND_SNAPSHOTS);
+	struct log_rows marks = log_rows_of(&content, MR_KIND_MARKS);
+	struct log_rows classes = log_rows_of(&content, MR_KIND_CLASSES);
+	struct log_rows streams = log_rows_of(&content, MR_KIND_STREAM);
+	struct log_rows referents = log_rows_of(&content, MR_KIND_REFERENTS);
+	struct log_rows paths = log_rows_of(&content, MR_KIND_PATHS);
 	cr_assert_eq(births.count, 1);
 	cr_assert_eq(births.columns[MR_BIRTHS_ADDRESS][0], (uint64_t)(uintptr_t)&nodes[1]);
 	cr_assert_eq(snapshots.count, 1);
@@ -451,7 +443,7 @@ Test(tracker, a_snapshot__has_time_description_and_memory_with_nothing_tracked)
 	cr_assert_eq(memcapture_snapshot(capture, NULL), 0);
 	finish(&content);
 
-	struct log_rows snapshots = rows_of(&content, MR_KIND_SNAPSHOTS);
+	struct log_rows snapshots = log_rows_of(&content, MR_KIND_SNAPSHOTS);
 	cr_assert_eq(snapshots.count, 2);
 	cr_assert_eq(snapshots.columns[MR_SNAPSHOTS_NUMBER][0], 1);
 	cr_assert_eq(snapshots.columns[MR_SNAPSHOTS_NUMBER][1], 2);
@@ -488,9 +480,9 @@ Test(tracker, sizes__are_written_when_they_change_and_in_key_snapshots)
 	}
 	finish(&content);
 
-	struct log_rows sizes = rows_of(&content, MR_KIND_SIZES);
-	struct log_rows totals = rows_of(&content, MR_KIND_CLASS_TOTALS);
-	struct log_rows snapshots = rows_of(&content, MR_KIND_SNAPSHOTS);
+	struct log_rows sizes = log_rows_of(&content, MR_KIND_SIZES);
+	struct log_rows totals = log_rows_of(&content, MR_KIND_CLASS_TOTALS);
+	struct log_rows snapshots = log_rows_of(&content, MR_KIND_SNAPSHOTS);
 	/* 1: both that are not of the class's size; 2 and 3: one; 17: both again. */
 	cr_assert_eq(sizes.count, 6);
 	cr_assert_neq(row_where(&sizes, MR_SIZES_SNAPSHOT, 2, MR_SIZES_SIZE, sizeof(struct node) + 200),
@@ -534,8 +526,8 @@ Test(tracker, shared_data__counts_for_the_first_announced_and_tracked_objects_fo
 	memcapture_snapshot(capture, NULL);
 	finish(&content);
 
-	struct log_rows births = rows_of(&content, MR_KIND_BIRTHS);
-	struct log_rows sizes = rows_of(&content, MR_KIND_SIZES);
+	struct log_rows births = log_rows_of(&content, MR_KIND_BIRTHS);
+	struct log_rows sizes = log_rows_of(&content, MR_KIND_SIZES);
 	cr_assert_eq(sizes.count, 1, "the second has the size of its class");
 	cr_assert_eq(sizes.columns[MR_SIZES_OBJECT][0], births.columns[MR_BIRTHS_OBJECT][1]);
 	cr_assert_eq(sizes.columns[MR_SIZES_SIZE][0], sizeof(struct node) + sizeof(shared));
@@ -565,8 +557,8 @@ Test(tracker, many_objects_in_any_order__are_sized_in_order_of_birth)
 	memcapture_snapshot(capture, NULL);
 	finish(&content);
 
-	struct log_rows births = rows_of(&content, MR_KIND_BIRTHS);
-	struct log_rows sizes = rows_of(&content, MR_KIND_SIZES);
+	struct log_rows births = log_rows_of(&content, MR_KIND_BIRTHS);
+	struct log_rows sizes = log_rows_of(&content, MR_KIND_SIZES);
 	cr_assert_eq(sizes.count, 1);
 	cr_assert_eq(sizes.columns[MR_SIZES_OBJECT][0], births.columns[MR_BIRTHS_OBJECT][COUNT - 1]);
 	log_rows_release(&births);
@@ -589,10 +581,10 @@ Test(tracker, a_kept_object__leaves_its_last_state)
 	memcapture_forget(capture, &node);
 	finish(&content);
 
-	struct log_rows births = rows_of(&content, MR_KIND_BIRTHS);
-	struct log_rows deaths = rows_of(&content, MR_KIND_DEATHS);
-	struct log_rows sizes = rows_of(&content, MR_KIND_SIZES);
-	struct log_rows referents = rows_of(&content, MR_KIND_REFERENTS);
+	struct log_rows births = log_rows_of(&content, MR_KIND_BIRTHS);
+	struct log_rows deaths = log_rows_of(&content, MR_KIND_DEATHS);
+	struct log_rows sizes = log_rows_of(&content, MR_KIND_SIZES);
+	struct log_rows referents = log_rows_of(&content, MR_KIND_REFERENTS);
 	cr_assert_eq(sizes.count, 1);
 	cr_assert_eq(deaths.count, 1);
 	cr_assert_eq(sizes.columns[MR_SIZES_SNAPSHOT][0], 0);
@@ -631,8 +623,8 @@ Test(tracker, labels__are_written_when_they_change_and_cut)
 	memcapture_snapshot(capture, NULL);
 	finish(&content);
 
-	struct log_rows labels = rows_of(&content, MR_KIND_LABELS);
-	struct log_rows sizes = rows_of(&content, MR_KIND_SIZES);
+	struct log_rows labels = log_rows_of(&content, MR_KIND_LABELS);
+	struct log_rows sizes = log_rows_of(&content, MR_KIND_SIZES);
 	cr_assert_eq(labels.count, 2);
 	cr_assert_eq(labels.columns[MR_LABELS_SNAPSHOT][0], 1);
 	cr_assert_eq(labels.columns[MR_LABELS_SNAPSHOT][1], 3);
@@ -661,7 +653,7 @@ Test(tracker, periodic_snapshots__go_on_until_they_are_stopped)
 	memcapture_stop_periodic_snapshots(capture);
 	finish(&content);
 
-	struct log_rows snapshots = rows_of(&content, MR_KIND_SNAPSHOTS);
+	struct log_rows snapshots = log_rows_of(&content, MR_KIND_SNAPSHOTS);
 	cr_assert_gt(snapshots.count, 1);
 	for (size_t i = 0; i < snapshots.count; i++)
 		cr_assert(snapshots.columns[MR_SNAPSHOTS_FLAGS][i] & MR_SNAPSHOT_PERIODIC);
@@ -719,10 +711,10 @@ Test(tracker, a_trace__begins_where_the_object_was_announced)
 	}
 	finish(&content);
 
-	struct log_rows births = rows_of(&content, MR_KIND_BIRTHS);
-	struct log_rows stacks = rows_of(&content, MR_KIND_STACKS);
-	struct log_rows codes = rows_of(&content, MR_KIND_CODE);
-	struct log_rows modules = rows_of(&content, MR_KIND_MODULES);
+	struct log_rows births = log_rows_of(&content, MR_KIND_BIRTHS);
+	struct log_rows stacks = log_rows_of(&content, MR_KIND_STACKS);
+	struct log_rows codes = log_rows_of(&content, MR_KIND_CODE);
+	struct log_rows modules = log_rows_of(&content, MR_KIND_MODULES);
 	const uint64_t *const stack = births.columns[MR_BIRTHS_STACK];
 	for (size_t i = 2; i < COUNT; i++)
 		cr_assert_eq(stack[i], stack[i % 2]);
@@ -759,8 +751,8 @@ Test(tracker, marks__have_a_time_a_text_and_a_thread)
 	cr_assert_eq(memcapture_mark(capture, "saved"), 0);
 	finish(&content);
 
-	struct log_rows marks = rows_of(&content, MR_KIND_MARKS);
-	struct log_rows threads = rows_of(&content, MR_KIND_THREADS);
+	struct log_rows marks = log_rows_of(&content, MR_KIND_MARKS);
+	struct log_rows threads = log_rows_of(&content, MR_KIND_THREADS);
 	cr_assert_eq(marks.count, 2);
 	assert_text(&content, marks.columns[MR_MARKS_TEXT][0], "loaded");
 	assert_text(&content, marks.columns[MR_MARKS_TEXT][1], "saved");

@@ -43,24 +43,16 @@ static void finish(struct log_content *content)
 	unlink(path);
 }
 
-static struct log_rows rows_of(const struct log_content *content, enum mr_kind kind)
-{
-	struct log_rows rows;
-
-	log_rows_load(&rows, content, kind);
-	return rows;
-}
-
 Test(tracker_stream, the_log__says_which_process_it_is_of_and_how_it_ended)
 {
 	struct log_content content;
 
 	finish(&content);
-	struct log_rows streams = rows_of(&content, MR_KIND_STREAM);
-	struct log_rows process = rows_of(&content, MR_KIND_PROCESS);
-	struct log_rows ends = rows_of(&content, MR_KIND_END);
-	struct log_rows counters = rows_of(&content, MR_KIND_COUNTERS);
-	struct log_rows samples = rows_of(&content, MR_KIND_SAMPLES);
+	struct log_rows streams = log_rows_of(&content, MR_KIND_STREAM);
+	struct log_rows process = log_rows_of(&content, MR_KIND_PROCESS);
+	struct log_rows ends = log_rows_of(&content, MR_KIND_END);
+	struct log_rows counters = log_rows_of(&content, MR_KIND_COUNTERS);
+	struct log_rows samples = log_rows_of(&content, MR_KIND_SAMPLES);
 	cr_assert_eq(streams.count, 1);
 	cr_assert_eq(streams.columns[MR_STREAM_PID][0], (uint64_t)getpid());
 	cr_assert_eq(streams.columns[MR_STREAM_SOURCE][0], MR_SOURCE_TRACKER);
@@ -96,7 +88,7 @@ Test(tracker_stream, names_of_any_length__are_taken_and_cut)
 	cr_assert_eq(memcapture_snapshot(capture, name), 0);
 	cr_assert_eq(memcapture_mark(capture, name), 0);
 	finish(&content);
-	struct log_rows marks = rows_of(&content, MR_KIND_MARKS);
+	struct log_rows marks = log_rows_of(&content, MR_KIND_MARKS);
 	char *const text = log_content_string(&content, marks.columns[MR_MARKS_TEXT][0]);
 	cr_assert_eq(strlen(text), 64u << 10);
 	free(text);
