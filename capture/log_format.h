@@ -350,8 +350,8 @@ struct mr_block_writer {
 };
 
 void mr_block_begin(struct mr_block_writer *block, struct mr_buffer *out, enum mr_kind kind, uint32_t rows);
-/* VALUES: one a row, in the smallest of the number encodings. Not called for a
- * column of zeros only: the writer leaves such a column out by itself. */
+/* VALUES: one a row, in the number encoding that is the smallest (for long
+ * columns: likely to be).  A column of zeros only is left out. */
 void mr_block_column(struct mr_block_writer *block, unsigned id, const uint64_t *values);
 void mr_block_scalar(struct mr_block_writer *block, unsigned id, uint64_t value); /* for blocks of one row */
 void mr_block_bytes(struct mr_block_writer *block, unsigned id, const void *data, size_t len);
