@@ -111,6 +111,10 @@ enum mr_col_frame {
 	MR_FRAME_SEQUENCE = 2, /* counts the segment's frames from 0: a gap is a loss */
 };
 
+/* Python's stacks are shown outermost first, and its referents one by one under the names that they have. */
+enum mr_language { MR_LANGUAGE_NATIVE = 0, MR_LANGUAGE_PYTHON = 1 };
+/* Another tool's file: totals and percentages are shown as that tool shows them. */
+enum mr_imported { MR_IMPORTED_NOTHING = 0, MR_IMPORTED_PYMPLER = 1 };
 enum mr_stream_source { MR_SOURCE_TRACKER = 1, MR_SOURCE_SAMPLER = 2, MR_SOURCE_HEAP = 3 };
 
 enum mr_col_stream {
@@ -123,6 +127,8 @@ enum mr_col_stream {
 	MR_STREAM_CLOCK_REALTIME = 7,  /* CLOCK_REALTIME at the stream's zero, ns */
 	MR_STREAM_CREATOR = 8,         /* string: "libmemcapture 1.0.0" */
 	MR_STREAM_VERSION = 9,         /* major << 16 | minor */
+	MR_STREAM_LANGUAGE = 10,       /* enum mr_language */
+	MR_STREAM_IMPORTED = 11,       /* enum mr_imported */
 };
 
 enum mr_col_strings { MR_STRINGS_ID = 1, MR_STRINGS_LENGTH = 2, MR_STRINGS_BYTES = 3 /* raw, joined */ };
@@ -157,6 +163,7 @@ enum mr_col_code { /* a place in the code, as a stack names it */
 	           MR_CODE_FUNCTION = 4, /* string: known at capture (the tracking macro); 0 otherwise */
 	           MR_CODE_FILE = 5,
 	           MR_CODE_LINE = 6,
+	           MR_CODE_SOURCE = 7, /* string: the text of the line or lines; only what another tool kept */
 };
 
 enum mr_col_stacks { MR_STACKS_ID = 1, MR_STACKS_PARENT = 2 /* the caller's stack */, MR_STACKS_CODE = 3 };
@@ -185,6 +192,8 @@ enum mr_col_births {
 	MR_BIRTHS_ADDRESS = 5,
 	MR_BIRTHS_NAME = 6,  /* string: the name it was announced under, 0 the class's */
 	MR_BIRTHS_LEVEL = 7, /* optional: a resolution level of its own */
+	MR_BIRTHS_SIZE = 8,  /* optional: bytes of the object alone when it was announced; it is then
+	                      * shown at its birth as well */
 };
 
 enum mr_death_reason { MR_DEATH_FREED = 0, MR_DEATH_DETACHED = 1 };
@@ -221,8 +230,12 @@ enum mr_col_referents { /* of the objects in the SIZES block before it; replaces
 enum mr_col_labels {
 	MR_LABELS_SNAPSHOT = 1,
 	MR_LABELS_OBJECT = 2,
-	MR_LABELS_TEXT = 3 /* string: how the object shows itself */
+	MR_LABELS_TEXT = 3, /* string: how the object shows itself */
+	MR_LABELS_FORM = 4, /* enum mr_label_form */
 };
+
+/* ADDRESS: the text is followed by " object at 0x", the object's address and ">". */
+enum mr_label_form { MR_LABEL_TEXT = 0, MR_LABEL_ADDRESS = 1 };
 
 enum mr_snapshot_flag { MR_SNAPSHOT_KEY = 1, MR_SNAPSHOT_PERIODIC = 2, MR_SNAPSHOT_REQUESTED = 4 };
 
@@ -243,6 +256,9 @@ enum mr_col_snapshots {
 	MR_SNAPSHOTS_DATA = 14, /* VmData, VmStk, VmExe + VmLib of /proc/PID/status */
 	MR_SNAPSHOTS_STACK = 15,
 	MR_SNAPSHOTS_CODE = 16,
+	MR_SNAPSHOTS_TOTAL = 17,  /* optional: bytes of all objects that the program's runtime knows */
+	MR_SNAPSHOTS_SHARED = 18, /* optional: bytes */
+	MR_SNAPSHOTS_FAULTS = 19, /* optional: major faults since the process's start */
 };
 
 enum mr_col_class_totals {
