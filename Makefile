@@ -50,6 +50,7 @@ all:
 include capture/rules.mk
 include analyze/rules.mk
 include render/rules.mk
+include capture/python/rules.mk
 include samples/rules.mk
 include tests/rules.mk
 
@@ -166,7 +167,8 @@ clean:
 
 define HELP
 targets
-  all               commands and libraries, into build/ (the default)
+  all               commands, libraries and the Python package, into build/ (the default)
+  python            the Python package alone: PYTHONPATH=build/python
   demo              a report of a real program: packages, build, profile.dat, report.html
   test              packages, and every test; the last line counts them
   test-unit, test-integration, check-headers, golden-update
@@ -181,6 +183,7 @@ targets
 knobs
   B=build           where everything is built
   CC, CXX, CFLAGS, CPPFLAGS, LDFLAGS
+  PYTHON=/usr/bin/python3             the interpreter that the Python package is for
   SAN=address,undefined | thread      sanitizers; give B= a folder of its own
   WERROR=1          warnings are errors
   V=1               show the commands
