@@ -31,8 +31,11 @@ void mr_feed_death(struct mr_feed *feed, uint32_t row); /* or detached: by the r
 void mr_feed_level(struct mr_feed *feed, uint32_t row);
 void mr_feed_snapshot(struct mr_feed *feed, uint32_t snapshot); /* it is complete in the store */
 void mr_feed_mark(struct mr_feed *feed, const char *text, size_t len);
-/* The log starts afresh; STORE is the one that it tells of from now on. */
+/* clear(): the log starts afresh; STORE is the one that it tells of from now on. */
 void mr_feed_restart(struct mr_feed *feed, struct mr_store *store);
+/* detach_all(): what the log tells of stays, the objects that were observed are told as
+ * detached, and STORE is the one that it tells of from now on. */
+void mr_feed_move(struct mr_feed *feed, struct mr_store *store);
 /* 0, or -1 with a Python OSError: the first failure. */
 int mr_feed_status(const struct mr_feed *feed);
 

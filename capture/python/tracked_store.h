@@ -138,6 +138,7 @@ struct mr_feed; /* log_feed.h: where the account goes while the program runs */
 struct mr_store {
 	uint64_t references; /* the tracker and views */
 	PyObject *module;    /* _capture, borrowed: the tracker and each view keep it alive by their types */
+	uint64_t zero_ns;    /* CLOCK_MONOTONIC at the import of the package: what times count from */
 
 	struct mr_chunks rows;   /* struct mr_tracked_row */
 	struct mr_chunks states; /* struct mr_tracked_state */
