@@ -75,7 +75,7 @@ class ProcessMemoryInfo:
     def update(self):
         """Reads the numbers again.  True where there are any."""
         try:
-            with open("/proc/self/stat") as stat, open("/proc/self/status") as status:
+            with open("/proc/self/stat", errors="replace") as stat, open("/proc/self/status") as status:
                 self._read(stat.read(), status.read())
         except (OSError, ValueError, IndexError):
             return False
