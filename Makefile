@@ -134,7 +134,7 @@ define install_library
 endef
 
 .PHONY: install uninstall
-install: all commands $(LIBRARIES:%=$(B)/staged/lib%.a)
+install: all commands install-python $(LIBRARIES:%=$(B)/staged/lib%.a)
 	$(Q)$(INSTALL) -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR) \
 	  $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(DATADIR)/memreport/templates
 	$(Q)$(INSTALL) -m 755 $(COMMANDS:%=$(B)/%) $(DESTDIR)$(BINDIR)
@@ -143,7 +143,7 @@ install: all commands $(LIBRARIES:%=$(B)/staged/lib%.a)
 	$(Q)$(INSTALL) -m 644 $(TEMPLATE_FILES) $(DESTDIR)$(DATADIR)/memreport/templates
 	@echo "installed under $(DESTDIR)$(PREFIX)"
 
-uninstall:
+uninstall: uninstall-python
 	rm -f $(COMMANDS:%=$(DESTDIR)$(BINDIR)/%) $(addprefix $(DESTDIR)$(MANDIR)/man1/,$(notdir $(MAN_PAGES)))
 	rm -f $(foreach library,$(LIBRARIES),$(DESTDIR)$(LIBDIR)/lib$(library).a $(DESTDIR)$(LIBDIR)/lib$(library).so \
 	  $(DESTDIR)$(LIBDIR)/lib$(library).so.$(SONAME_VERSION) $(DESTDIR)$(LIBDIR)/lib$(library).so.$(VERSION) \
@@ -189,7 +189,7 @@ knobs
   V=1               show the commands
   JOBS=n            how many tests run at a time
   FUZZ_SECONDS=30   for each target of `make fuzz`
-  PREFIX=/usr/local BINDIR LIBDIR INCLUDEDIR DATADIR MANDIR DESTDIR
+  PREFIX=/usr/local BINDIR LIBDIR INCLUDEDIR DATADIR MANDIR PYTHON_DIR DESTDIR
 endef
 help:
 	$(info $(HELP))

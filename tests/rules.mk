@@ -135,7 +135,7 @@ fixtures: $(FIXTURE_PROGRAMS)
 
 # ---- Running ----------------------------------------------------------------------------
 JOBS ?= $(shell nproc)
-RUN_TESTS = $(Q)MAKE='$(MAKE)' CC='$(CC)' CXX='$(CXX)' PKG_CONFIG='$(PKG_CONFIG)' \
+RUN_TESTS = $(Q)MAKE='$(MAKE)' CC='$(CC)' CXX='$(CXX)' PKG_CONFIG='$(PKG_CONFIG)' PYTHON='$(PYTHON)' \
             tests/run --build '$(B)' --jobs $(JOBS) $(ONLY:%=--only '%')
 
 .PHONY: test test-unit test-integration check-headers golden-update test-programs unit-programs thread-programs

@@ -69,6 +69,29 @@ python-capture python-report: python-skipped
 python-skipped:
 	@echo "python: left out: $(PYTHON) $(if $(PYTHON_TAG),has no headers (python3-dev),is not CPython 3.10 or newer)"
 endif
-ifneq ($(and $(wildcard capture/python/module_capture.c),$(wildcard capture/python/report_module.c)),)
-all: python
+PYTHON_WHOLE := $(and $(wildcard capture/python/module_capture.c),$(wildcard capture/python/report_module.c))
+all: $(if $(PYTHON_WHOLE),python)
+
+# ---- Installing ------------------------------------------------------------------
+# Where this interpreter looks for packages below PREFIX; or, when it looks nowhere there, where
+# one that lived there would.  With PREFIX=/usr/local and /usr that is Debian's dist-packages.
+PYTHON_DIR ?= $(eval PYTHON_DIR := $(shell $(PYTHON) -E -s -c 'import os, site, sys; \
+  below = os.path.join(sys.argv[1], "lib", ""); \
+  known = [folder for folder in sys.path if folder.endswith("-packages")]; \
+  found = [folder for folder in known + site.getsitepackages([sys.argv[1]]) if folder.startswith(below)]; \
+  print(found[0])' $(PREFIX)))$(PYTHON_DIR)
+PYTHON_INSTALLED = $(DESTDIR)$(PYTHON_DIR)/memcapture
+
+.PHONY: install-python uninstall-python
+ifneq ($(and $(PYTHON_INCLUDE),$(PYTHON_WHOLE)),)
+install-python: python
+	$(Q)$(INSTALL) -d $(PYTHON_INSTALLED)
+	$(Q)$(INSTALL) -m 644 $(PYTHON_GLUE) $(PYTHON_CAPTURE) $(PYTHON_REPORT) $(PYTHON_INSTALLED)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.argv[1] in sys.path)' '$(PYTHON_DIR)' && \
+	  echo 'the Python package is for PYTHONPATH=$(PYTHON_DIR)' || :
+uninstall-python:
+	rm -rf $(PYTHON_INSTALLED)
+else
+install-python: python
+uninstall-python:
 endif
