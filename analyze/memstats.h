@@ -57,7 +57,13 @@ struct memstats_log;
  * A damaged log opens with what is whole in it; see memstats_log_warning(). */
 int memstats_log_open(const char *const *paths, size_t path_count, struct memstats_log **log,
                       struct memstats_error *error);
+/* The same of a log that lies in memory, borrowed until memstats_log_close(); NAME stands for its path. */
+int memstats_log_open_memory(const void *data, size_t size_bytes, const char *name, struct memstats_log **log,
+                             struct memstats_error *error);
 void memstats_log_close(struct memstats_log *log); /* NULL is fine */
+/* Writes the log to OUT, which is flushed but not closed: its bytes as they are, or, of another
+ * tool's file, those that it was turned into. */
+int memstats_log_copy(const struct memstats_log *log, FILE *out, struct memstats_error *error);
 
 /* What was wrong with the files: a sentence each, or NULL past the last.
  * Grows as tables read more of the log. Borrowed from the log. */
@@ -106,7 +112,8 @@ enum memstats_operation {
 	MEMSTATS_MATCH,   /* POSIX extended regular expression */
 	MEMSTATS_WHERE,   /* "size>=1MiB" */
 	MEMSTATS_LIMIT,   /* "10" rows, or "0.5" of them */
-	MEMSTATS_COLUMNS  /* "class,size" */
+	MEMSTATS_COLUMNS, /* "class,size" */
+	MEMSTATS_UNSORTED /* rows as the log has them, where the table has an order of its own; value ignored */
 };
 
 struct memstats_query;
@@ -143,6 +150,21 @@ uint64_t memstats_table_number_or(const struct memstats_table *table, size_t row
 int64_t memstats_table_change(const struct memstats_table *table, size_t row, size_t column);
 double memstats_table_real(const struct memstats_table *table, size_t row, size_t column);
 
+/* ---- Rows in an order that a program keeps ----
+ *
+ * A table's source rows are numbered as the log has them; the numbers hold for every table of the
+ * same name of the same open log. */
+
+/* The source row that is shown as ROW. */
+size_t memstats_table_source(const struct memstats_table *table, size_t row);
+/* Shows the COUNT source rows ROWS, in that order, in place of what was shown. */
+int memstats_table_arrange(struct memstats_table *table, const uint32_t *rows, size_t count,
+                           struct memstats_error *error);
+/* Sorts the rows that are shown by COLUMNS ("size,birth"; all of them shown) as a query does, those
+ * that these hold equal as they stand, and keeps the first LIMIT of them. */
+int memstats_table_sort(struct memstats_table *table, const char *columns, size_t limit,
+                        struct memstats_error *error);
+
 enum memstats_format {
 	MEMSTATS_FORMAT_TEXT,
 	MEMSTATS_FORMAT_JSON,
@@ -175,6 +197,7 @@ struct memstats_referent {
 	uint64_t count;
 	uint64_t size_bytes;
 	uint64_t flat_bytes;
+	size_t place; /* in the log: depth first, in the order in which they were found */
 };
 
 struct memstats_state {    /* an object at a snapshot; referents in depth-first order, largest first */

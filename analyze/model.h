@@ -322,6 +322,8 @@ int mr_model_open(const char *const *paths, size_t path_count, struct mr_model *
 int mr_model_open_memory(const void *data, size_t size_bytes, const char *name, struct mr_model **model,
                          struct mr_error *err) MR_MUST_CHECK;
 void mr_model_close(struct mr_model *model); /* NULL is fine */
+/* Writes the bytes that the model was read from to OUT, one log behind the other: a log again. */
+int mr_model_copy(const struct mr_model *model, FILE *out, struct mr_error *err) MR_MUST_CHECK;
 
 /* Loads PARTS (enum mr_load) of all runs, if they are not there yet.  After a
  * failure the model can be closed only. */

@@ -4,6 +4,8 @@
  */
 #include "model_private.h"
 
+#include <errno.h>
+
 const char *mr_model_string(const struct mr_model *model, uint32_t string)
 {
 	const struct mr_model_state *const state = model->state;
@@ -78,6 +80,39 @@ size_t mr_run_trace(const struct mr_model *model, const struct mr_run *run, uint
 		stack = frame->parent;
 	}
 	return count;
+}
+
+/* ---- Copying ------------------------------------------------------------------ */
+
+static int copy_source(const struct mr_source *source, uint8_t *chunk, size_t chunk_len, FILE *out,
+                       struct mr_error *err)
+{
+	for (uint64_t offset = 0; offset < source->size_bytes;) {
+		const int64_t got = mr_source_read(source, chunk, chunk_len, offset, err);
+
+		if (got < 0)
+			return (int)got;
+		MR_FAIL_IF(got == 0, err, MR_ERR_READ, "%s: has become shorter", source->path);
+		MR_FAIL_IF(fwrite(chunk, 1, (size_t)got, out) != (size_t)got, err, MR_ERR_WRITE,
+		           "cannot write a copy of %s: %s", source->path, strerror(errno));
+		offset += (uint64_t)got;
+	}
+	return 0;
+}
+
+int mr_model_copy(const struct mr_model *model, FILE *out, struct mr_error *err)
+{
+	static const size_t chunk_len = 256 << 10;
+	uint8_t *const chunk = mr_realloc(NULL, chunk_len);
+	int code = 0;
+
+	MR_FAIL_IF(chunk == NULL, err, MR_ERR_NOMEM, "no memory to copy a log");
+	for (size_t i = 0; i < model->state->log_count && code == 0; i++)
+		code = copy_source(&model->state->logs[i].source, chunk, chunk_len, out, err);
+	mr_free(chunk);
+	if (code == 0 && fflush(out) != 0)
+		code = mr_fail(err, MR_ERR_WRITE, "cannot write a copy of a log: %s", strerror(errno));
+	return code;
 }
 
 /* ---- Letting go ------------------------------------------------------------- */

@@ -15,7 +15,7 @@
 static const char *const option_names[] = {
 	[MEMSTATS_SORT] = "sort",       [MEMSTATS_REVERSE] = "reverse", [MEMSTATS_FILTER] = "filter",
 	[MEMSTATS_MATCH] = "match",     [MEMSTATS_WHERE] = "where",     [MEMSTATS_LIMIT] = "limit",
-	[MEMSTATS_COLUMNS] = "columns",
+	[MEMSTATS_COLUMNS] = "columns", [MEMSTATS_UNSORTED] = "unsorted",
 };
 
 /* ---- Steps --------------------------------------------------------------- */
@@ -220,6 +220,7 @@ static int parse_step(struct mr_query_step *step, struct mr_error *err)
 		return 0;
 	case MEMSTATS_REVERSE:
 	case MEMSTATS_FILTER:
+	case MEMSTATS_UNSORTED:
 		return 0;
 	}
 	return mr_fail(err, MR_ERR_ARG, "a query has no operation %d", (int)step->operation);
@@ -354,7 +355,8 @@ static int resolve_shown(const struct memstats_query *query, struct memstats_tab
 static bool query_orders(const struct memstats_query *query)
 {
 	for (size_t i = 0; query && i < query->count; i++) {
-		if (query->steps[i].operation == MEMSTATS_SORT)
+		if (query->steps[i].operation == MEMSTATS_SORT ||
+		    query->steps[i].operation == MEMSTATS_UNSORTED)
 			return true;
 		if (query->steps[i].operation == MEMSTATS_LIMIT ||
 		    query->steps[i].operation == MEMSTATS_REVERSE)
@@ -396,6 +398,7 @@ int mr_query_resolve(const struct memstats_query *query, struct memstats_table *
 		case MEMSTATS_REVERSE:
 		case MEMSTATS_LIMIT:
 		case MEMSTATS_COLUMNS:
+		case MEMSTATS_UNSORTED:
 			break;
 		}
 	}
@@ -412,25 +415,13 @@ struct run {
 	bool pending;          /* and not yet carried out */
 };
 
-/* Rows by number, once some of them are to go or to move. */
-static int make_rows(struct memstats_table *table, struct mr_error *err)
-{
-	if (table->rows || table->row_count == 0)
-		return 0;
-	table->rows = mr_alloc(table->row_count * sizeof(*table->rows));
-	MR_FAIL_IF(!table->rows, err, MR_ERR_NOMEM, "no memory for %zu rows", table->row_count);
-	for (size_t i = 0; i < table->row_count; i++)
-		table->rows[i] = (uint32_t)i;
-	return 0;
-}
-
 static int settle(struct run *run, size_t wanted, struct mr_error *err)
 {
 	struct memstats_table *table = run->table;
 
 	if (!run->pending)
 		return 0;
-	MR_TRY(make_rows(table, err));
+	MR_TRY(mr_table_make_rows(table, err));
 	MR_TRY(mr_order_apply(&run->order, table->type, table->state, table->rows, table->row_count, wanted,
 	                      err));
 	run->pending = false;
@@ -459,7 +450,7 @@ static int run_reverse(struct run *run, struct mr_error *err)
 		run->pending = true;
 		return 0;
 	}
-	MR_TRY(make_rows(table, err));
+	MR_TRY(mr_table_make_rows(table, err));
 	for (size_t i = 0; i < table->row_count / 2; i++) {
 		const uint32_t row = table->rows[i];
 
@@ -476,7 +467,7 @@ static int run_limit(struct run *run, const struct mr_query_step *step, struct m
 
 	MR_TRY(settle(run, wanted, err));
 	if (wanted < table->row_count)
-		MR_TRY(make_rows(table, err));
+		MR_TRY(mr_table_make_rows(table, err));
 	table->limited_count += table->row_count - wanted;
 	table->row_count = wanted;
 	return 0;
@@ -507,7 +498,7 @@ static int run_names(struct run *run, const struct mr_query_step *step, struct m
 	struct memo memos[MEMO_SIZE] = { { NULL, 0, false } };
 	size_t kept = 0;
 
-	MR_TRY(make_rows(table, err));
+	MR_TRY(mr_table_make_rows(table, err));
 	for (size_t i = 0; i < table->row_count; i++) {
 		struct mr_cell cell;
 
@@ -533,7 +524,7 @@ static int run_where(struct run *run, const struct mr_query_step *step, struct m
 	size_t kept = 0;
 
 	MR_TRY(mr_condition_parse(&table->type->info, step, &condition, err));
-	MR_TRY(make_rows(table, err));
+	MR_TRY(mr_table_make_rows(table, err));
 	for (size_t i = 0; i < table->row_count; i++) {
 		struct mr_cell cell;
 
@@ -561,6 +552,7 @@ static int run_step(struct run *run, const struct mr_query_step *step, struct mr
 	case MEMSTATS_WHERE:
 		return run_where(run, step, err);
 	case MEMSTATS_COLUMNS:
+	case MEMSTATS_UNSORTED:
 		break;
 	}
 	return 0;

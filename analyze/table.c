@@ -113,6 +113,17 @@ int mr_table_new(struct memstats_log *log, const struct mr_table_type *type,
 	return 0;
 }
 
+int mr_table_make_rows(struct memstats_table *table, struct mr_error *err)
+{
+	if (table->rows || table->row_count == 0)
+		return 0;
+	table->rows = mr_alloc(table->row_count * sizeof(*table->rows));
+	MR_FAIL_IF(!table->rows, err, MR_ERR_NOMEM, "no memory for %zu rows", table->row_count);
+	for (size_t i = 0; i < table->row_count; i++)
+		table->rows[i] = (uint32_t)i;
+	return 0;
+}
+
 int mr_table_finish(struct memstats_table *table, struct mr_error *err)
 {
 	uint64_t columns = 0;

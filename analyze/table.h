@@ -138,6 +138,8 @@ int mr_table_new(struct memstats_log *log, const struct mr_table_type *type,
                  const struct memstats_query *query, struct memstats_table **table, struct mr_error *err)
 	MR_MUST_CHECK;
 int mr_table_finish(struct memstats_table *table, struct mr_error *err) MR_MUST_CHECK;
+/* Rows by number, once some of them are to go or to move. */
+int mr_table_make_rows(struct memstats_table *table, struct mr_error *err) MR_MUST_CHECK;
 const struct mr_table_type *mr_table_type_find(const char *name); /* NULL: there is none */
 /* The names of all tables, "a, b, c", for messages. */
 const char *mr_table_names(void);

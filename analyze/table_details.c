@@ -169,6 +169,7 @@ static void append_siblings(struct walk *walk, size_t first, size_t end)
 			.count = from->count,
 			.size_bytes = from->size_bytes,
 			.flat_bytes = from->flat_bytes,
+			.place = siblings[i],
 		};
 		append_siblings(walk, siblings[i] + 1, walk->sorting.ends[siblings[i]]);
 	}

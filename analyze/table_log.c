@@ -29,6 +29,21 @@ int mr_log_from_model_take(struct mr_model *model, struct memstats_log **log, st
 	return 0;
 }
 
+int memstats_log_open_memory(const void *data, size_t size_bytes, const char *name, struct memstats_log **log,
+                             struct memstats_error *error)
+{
+	struct mr_error *err = mr_table_error(error);
+	struct mr_model *model = NULL;
+
+	MR_TRY(mr_model_open_memory(data, size_bytes, name, &model, err));
+	return mr_log_from_model_take(model, log, err);
+}
+
+int memstats_log_copy(const struct memstats_log *log, FILE *out, struct memstats_error *error)
+{
+	return mr_model_copy(log->model, out, mr_table_error(error));
+}
+
 void memstats_log_close(struct memstats_log *log)
 {
 	if (!log)
