@@ -164,5 +164,5 @@ $(BENCH_PROGRAMS): $(B)/bench/%: $(B)/obj/tests/bench/%.o $(B)/libmemcapture.a
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lpthread
 
 .PHONY: bench
-bench: commands $(BENCH_PROGRAMS)
-	$(Q)tests/bench/run --build '$(B)'
+bench: commands python $(BENCH_PROGRAMS)
+	$(Q)PYTHON='$(PYTHON)' PYMPLER='$(PYMPLER)' FULL='$(FULL)' tests/bench/run --build '$(B)' $(PART:%=--part '%')
