@@ -186,7 +186,7 @@ int mr_cursor_pass(struct mr_cursor *cursor, uint32_t count, struct mr_error *er
 /* Passes over COUNT values, without a look at them where that is possible. */
 int mr_cursor_skip(struct mr_cursor *cursor, uint32_t count, struct mr_error *err) MR_MUST_CHECK;
 
-#define MR_ROWS_COLUMNS_MAX 16
+#define MR_ROWS_COLUMNS_MAX 19
 
 /* The rows of a block with the columns 1 .. COLUMNS, MR_CHUNK rows at a time. */
 struct mr_rows {

@@ -183,12 +183,13 @@ int memstats_table_write(struct memstats_table *table, enum memstats_format form
  *
  * What an `objects` row holds beyond its columns. */
 
-struct memstats_position {    /* a frame of a trace, innermost first */
+struct memstats_position {    /* a frame of a trace, innermost first (Python shows them outermost first) */
 	const char *function; /* "" when unknown */
 	const char *file;     /* "" when unknown */
 	uint32_t line;        /* 0 when unknown */
 	const char *module;   /* "" when unknown */
 	uint64_t offset;
+	const char *source; /* the text of the line, or lines with '\n' between them; "" when unknown */
 };
 
 struct memstats_referent {
@@ -200,8 +201,17 @@ struct memstats_referent {
 	size_t place; /* in the log: depth first, in the order in which they were found */
 };
 
-struct memstats_state {    /* an object at a snapshot; referents in depth-first order, largest first */
-	uint64_t snapshot; /* 0: when it was freed (kept objects) */
+enum memstats_moment {
+	MEMSTATS_AT_SNAPSHOT,
+	MEMSTATS_AT_BIRTH, /* before any snapshot: what it took alone when it was announced (Python) */
+	MEMSTATS_AT_DEATH  /* when it was freed (kept objects) */
+};
+
+/* An object at a moment; referents in depth-first order, largest first (Python: where several have one
+ * size, the last one first). */
+struct memstats_state {
+	enum memstats_moment moment;
+	uint64_t snapshot; /* 0: at no snapshot */
 	uint64_t time_ns;
 	uint64_t size_bytes;
 	uint64_t flat_bytes;
@@ -209,7 +219,11 @@ struct memstats_state {    /* an object at a snapshot; referents in depth-first 
 	const struct memstats_referent *referents;
 };
 
+enum memstats_language { MEMSTATS_NATIVE, MEMSTATS_PYTHON };
+
 struct memstats_object {
+	enum memstats_language language; /* of its run */
+	const char *label;               /* how it showed itself last, "" when unknown */
 	size_t trace_count;
 	const struct memstats_position *trace;
 	size_t state_count;

@@ -53,6 +53,7 @@ struct mr_code {
 	uint32_t module;   /* 0: unknown */
 	uint32_t function; /* strings, as known at capture; 0: not known */
 	uint32_t file;
+	uint32_t source; /* string: the text of its line or lines, where another tool kept it */
 	uint32_t line;
 	uint64_t offset;       /* in the module's own addresses */
 	uint64_t id;           /* as its stream has it */
@@ -102,6 +103,9 @@ struct mr_snapshot {
 	uint64_t data_bytes;
 	uint64_t stack_bytes;
 	uint64_t code_bytes;
+	uint64_t total_bytes;     /* of all objects that the program's runtime knows */
+	uint64_t shared_bytes;    /* shared segment */
+	uint64_t faults_major;    /* since the process's start */
 	size_t class_total_first; /* its rows in `class_totals` */
 	size_t class_total_count;
 	size_t referent_total_first; /* its rows in `referent_totals` */
@@ -183,12 +187,13 @@ struct mr_objects {
 	uint32_t *name;        /* string, 0: the class's */
 	uint8_t *death_reason; /* enum mr_death_reason */
 	uint8_t *level;        /* the resolution level now in force, at most 255 */
+	uint64_t *birth_bytes; /* alone, when it was announced; MR_NONE: unknown.  NULL: of no object */
 	/* With MR_LOAD_SIZES; NULL before. */
 	uint64_t *size_bytes;     /* the last known: at its last snapshot, or when it was freed (keep);
 	                       * the class's size when there is no snapshot of it */
 	uint64_t *flat_bytes;     /* may be the same column as size_bytes */
 	uint64_t *size_max_bytes; /* the largest that is known */
-	uint32_t *label;          /* string: how it showed itself last */
+	uint32_t *label;          /* string (for mr_model_string() only): how it showed itself last */
 };
 
 /* Changes of class or level after birth, by time. */
@@ -204,6 +209,7 @@ struct mr_change {
 
 struct mr_stream {
 	uint32_t source;       /* enum mr_stream_source */
+	uint32_t imported;     /* enum mr_imported */
 	uint32_t segment;      /* index in the model's segments */
 	uint64_t shift_ns;     /* what was added to its times */
 	uint32_t creator;      /* string */
@@ -218,9 +224,11 @@ struct mr_run {
 	uint64_t start_ticks;
 	uint64_t start_monotonic_ns; /* clocks at time 0 */
 	uint64_t start_realtime_ns;
-	uint64_t end_ns; /* the last time that anything is known of */
-	uint32_t parent; /* index of the run that started it, or MR_INDEX_NONE */
-	uint32_t file;   /* index in the model's files: where it is found first */
+	uint64_t end_ns;   /* the last time that anything is known of */
+	uint32_t parent;   /* index of the run that started it, or MR_INDEX_NONE */
+	uint32_t file;     /* index in the model's files: where it is found first */
+	uint32_t language; /* enum mr_language, of any of its streams */
+	uint32_t imported; /* enum mr_imported, likewise */
 
 	uint64_t exit_time_ns; /* MR_NONE: unknown */
 	uint64_t exit_state;   /* enum mr_exit_state, 0: nothing recorded */
@@ -349,6 +357,7 @@ struct mr_position {
 	const char *function;
 	const char *file;
 	const char *module;
+	const char *source; /* the text of its line or lines, '\n' between them */
 	uint32_t line;
 	bool inlined; /* into the position that follows */
 	uint64_t offset;
@@ -391,10 +400,14 @@ struct mr_state_referent {
 	uint64_t flat_bytes;
 };
 
-/* An object at a snapshot, or when it was freed. */
+enum mr_moment { MR_AT_SNAPSHOT, MR_AT_BIRTH, MR_AT_DEATH };
+
+/* An object at a snapshot, when it was announced (where that is known), or when it was freed. */
 struct mr_state {
-	uint32_t snapshot; /* index in run->snapshots; MR_INDEX_NONE: when it was freed */
+	enum mr_moment moment;
+	uint32_t snapshot; /* index in run->snapshots; MR_INDEX_NONE: at no snapshot */
 	uint32_t label;    /* string */
+	uint32_t form;     /* enum mr_label_form of it */
 	uint64_t time_ns;
 	uint64_t size_bytes;
 	uint64_t flat_bytes;
@@ -403,7 +416,7 @@ struct mr_state {
 		*referents; /* as the log has them: depth first, parents before children */
 };
 
-struct mr_states { /* of one object, by time: one state a snapshot that it is in */
+struct mr_states { /* of one object, by time: one state a snapshot that it is in (imported: was sized at) */
 	size_t count;
 	const struct mr_state *states;
 };

@@ -10,6 +10,8 @@ const char *mr_model_string(const struct mr_model *model, uint32_t string)
 {
 	const struct mr_model_state *const state = model->state;
 
+	if (MR_UNLIKELY(string >= MR_STRING_MADE))
+		return state->made_text + state->made.items[string - MR_STRING_MADE];
 	return state->text + state->strings.items[string < state->strings.count ? string : MR_STRING_LOST];
 }
 
@@ -52,6 +54,7 @@ static size_t code_positions(const struct mr_model *model, const struct mr_run *
 		out[i] = (struct mr_position){
 			.function = mr_model_string(model, known ? symbol->function : code->function),
 			.file = mr_model_string(model, known ? symbol->file : code->file),
+			.source = mr_model_string(model, known ? 0 : code->source),
 			.line = known ? symbol->line : code->line,
 			.module = module,
 			.offset = code->offset,
@@ -128,6 +131,7 @@ void mr_objects_release(struct mr_objects *objects)
 	mr_free(objects->name);
 	mr_free(objects->death_reason);
 	mr_free(objects->level);
+	mr_free(objects->birth_bytes);
 	if (objects->flat_bytes != objects->size_bytes)
 		mr_free(objects->flat_bytes);
 	mr_free(objects->size_bytes);
@@ -218,6 +222,8 @@ void mr_model_close(struct mr_model *model)
 	mr_free(state->warnings.items);
 	mr_free(state->text);
 	mr_free(state->strings.items);
+	mr_free(state->made_text);
+	mr_free(state->made.items);
 	mr_free(state);
 
 	for (size_t i = 0; i < model->run_count; i++)

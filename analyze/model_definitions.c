@@ -47,7 +47,7 @@ static int add_string(struct mr_loading *loading, uint64_t id, const uint8_t *by
 
 	MR_FAIL_IF(id == 0, err, MR_ERR_FORMAT, "a string has no id");
 	if (mr_grow(&state->text, &state->text_capacity, state->text_len + len + 1, 1) < 0 ||
-	    MR_LIST_RESERVE(&state->strings, 1) < 0 || state->strings.count >= UINT32_MAX - 1)
+	    MR_LIST_RESERVE(&state->strings, 1) < 0 || state->strings.count >= MR_STRING_MADE - 1)
 		return no_memory(err);
 
 	text = state->text + state->text_len;
@@ -159,7 +159,7 @@ int mr_model__read_code(struct mr_loading *loading, const struct mr_block *block
 	int count;
 
 	MR_TRY(mr_model__spend_rows(loading, block->rows, err));
-	MR_TRY(mr_rows_open(&rows, block, MR_CODE_LINE, err));
+	MR_TRY(mr_rows_open(&rows, block, MR_CODE_SOURCE, err));
 	while ((count = mr_rows_next(&rows, err)) > 0) {
 		if (MR_LIST_RESERVE(&stream->codes, (size_t)count) < 0)
 			return no_memory(err);
@@ -172,6 +172,7 @@ int mr_model__read_code(struct mr_loading *loading, const struct mr_block *block
 				.module = mr_raw_id(rows.values[MR_CODE_MODULE][i]),
 				.function = mr_raw_id(rows.values[MR_CODE_FUNCTION][i]),
 				.file = mr_raw_id(rows.values[MR_CODE_FILE][i]),
+				.source = mr_raw_id(rows.values[MR_CODE_SOURCE][i]),
 				.line = mr_raw_id(rows.values[MR_CODE_LINE][i]),
 				.offset = rows.values[MR_CODE_OFFSET][i],
 				.id = rows.values[MR_CODE_ID][i],
@@ -297,7 +298,7 @@ int mr_model__read_stream(struct mr_loading *loading, const struct mr_block *blo
 	MR_FAIL_IF(block->rows != 1, err, MR_ERR_FORMAT, "a STREAM block has %u rows instead of one",
 	           block->rows);
 	MR_TRY(mr_model__spend_rows(loading, block->rows, err));
-	MR_TRY(mr_rows_open(&rows, block, MR_STREAM_VERSION, err));
+	MR_TRY(mr_rows_open(&rows, block, MR_STREAM_IMPORTED, err));
 	MR_TRY(mr_rows_next(&rows, err));
 	stream->described = true;
 	stream->boot_id[0] = rows.values[MR_STREAM_BOOT_ID_HIGH][0];
@@ -308,5 +309,7 @@ int mr_model__read_stream(struct mr_loading *loading, const struct mr_block *blo
 	stream->clock_monotonic_ns = rows.values[MR_STREAM_CLOCK_MONOTONIC][0];
 	stream->clock_realtime_ns = rows.values[MR_STREAM_CLOCK_REALTIME][0];
 	stream->creator = mr_raw_id(rows.values[MR_STREAM_CREATOR][0]);
+	stream->language = rows.values[MR_STREAM_LANGUAGE][0];
+	stream->imported = rows.values[MR_STREAM_IMPORTED][0];
 	return 0;
 }

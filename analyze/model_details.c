@@ -10,6 +10,7 @@ struct condition {
 	uint64_t size;
 	uint64_t flat;
 	uint32_t label;
+	uint32_t form;
 	MR_LIST(struct mr_state_referent) referents;
 	size_t pool_first; /* where those stand in the pool, when `pooled` */
 	bool pooled;
@@ -19,6 +20,7 @@ struct condition {
 struct chosen {
 	uint32_t row;
 	bool has_final;
+	bool told; /* of an imported stream: the snapshot says what its size is */
 	struct condition now;
 	struct condition final; /* when it was freed: may be told before its last snapshots are */
 	size_t state_first;     /* in the end: its states */
@@ -88,7 +90,9 @@ static int begin(struct mr_replay *replay, bool key, struct mr_error *err)
 
 	(void)err;
 	set_births(replay, details);
-	for (size_t i = 0; key && i < details->count; i++)
+	for (size_t i = 0; replay->imported && i < details->count; i++)
+		details->chosen[i].told = false;
+	for (size_t i = 0; key && !replay->imported && i < details->count; i++)
 		if (is_ours(replay, &details->chosen[i]) &&
 		    mr_object_is_alive(&replay->run->objects, details->chosen[i].row, replay->time_ns))
 			reset(replay, &details->chosen[i]);
@@ -109,6 +113,7 @@ static int set_sizes(struct mr_replay *replay, bool freed, const uint32_t *rows,
 			continue;
 		set(freed ? &chosen->final : &chosen->now, values[i], flats[i]);
 		chosen->has_final |= freed;
+		chosen->told |= !freed;
 	}
 	return 0;
 }
@@ -129,19 +134,24 @@ static int add_referent(struct mr_replay *replay, bool freed, uint32_t row,
 	return 0;
 }
 
-static int set_label(struct mr_replay *replay, bool freed, uint32_t row, uint32_t text, struct mr_error *err)
+static int set_label(struct mr_replay *replay, bool freed, uint32_t row, uint32_t text, uint64_t form,
+                     struct mr_error *err)
 {
 	struct chosen *const chosen = find(replay->context, row);
 
 	(void)err;
-	if (chosen != NULL)
-		*(freed ? &chosen->final.label : &chosen->now.label) = text;
+	if (chosen == NULL)
+		return 0;
+
+	struct condition *const condition = freed ? &chosen->final : &chosen->now;
+	condition->label = text;
+	condition->form = form == MR_LABEL_ADDRESS ? MR_LABEL_ADDRESS : MR_LABEL_TEXT;
 	return 0;
 }
 
 /* Adds a state of CHOSEN, which is in that CONDITION. */
 static int add_state(struct details *details, const struct chosen *chosen, struct condition *condition,
-                     uint32_t snapshot, uint64_t time_ns, struct mr_error *err)
+                     enum mr_moment moment, uint32_t snapshot, uint64_t time_ns, struct mr_error *err)
 {
 	const size_t referents = condition->referents.count;
 
@@ -161,11 +171,13 @@ static int add_state(struct details *details, const struct chosen *chosen, struc
 		.chosen = (size_t)(chosen - details->chosen),
 		.referent_first = condition->pool_first,
 		.state = {
+			.moment = moment,
 			.snapshot = snapshot,
 			.time_ns = time_ns,
 			.size_bytes = condition->size,
 			.flat_bytes = condition->flat,
 			.label = condition->label,
+			.form = condition->form,
 			.referent_count = referents,
 		},
 	};
@@ -180,9 +192,11 @@ static int end(struct mr_replay *replay, struct mr_error *err)
 		struct chosen *const chosen = &details->chosen[i];
 
 		if (is_ours(replay, chosen) &&
-		    mr_object_is_alive(&replay->run->objects, chosen->row, replay->time_ns))
-			MR_TRY(add_state(details, chosen, &chosen->now, replay->snapshot, replay->time_ns,
-			                 err));
+		    (replay->imported
+		             ? chosen->told
+		             : mr_object_is_alive(&replay->run->objects, chosen->row, replay->time_ns)))
+			MR_TRY(add_state(details, chosen, &chosen->now, MR_AT_SNAPSHOT, replay->snapshot,
+			                 replay->time_ns, err));
 	}
 	return 0;
 }
@@ -248,6 +262,21 @@ static int choose(struct details *details, const struct mr_run *run, const uint3
 	return 0;
 }
 
+/* What was known when they were announced comes first in time. */
+static int add_births(struct details *details, const struct mr_objects *objects, struct mr_error *err)
+{
+	for (size_t i = 0; objects->birth_bytes != NULL && i < details->count; i++) {
+		const uint32_t row = details->chosen[i].row;
+		struct condition born = { .size = objects->birth_bytes[row],
+			                  .flat = objects->birth_bytes[row] };
+
+		if (born.size != MR_NONE)
+			MR_TRY(add_state(details, &details->chosen[i], &born, MR_AT_BIRTH, MR_INDEX_NONE,
+			                 objects->birth_ns[row], err));
+	}
+	return 0;
+}
+
 static int gather(struct mr_model *model, size_t run_index, struct details *details, struct mr_error *err)
 {
 	static const struct mr_replay_hooks hooks = {
@@ -256,6 +285,7 @@ static int gather(struct mr_model *model, size_t run_index, struct details *deta
 	const struct mr_model_state *const state = model->state;
 	struct mr_run *const run = &model->runs[run_index];
 
+	MR_TRY(add_births(details, &run->objects, err));
 	for (size_t i = 0; i < state->streams.count; i++) {
 		struct mr_stream_state *const stream = state->streams.items[i];
 		struct mr_replay replay = {
@@ -283,10 +313,12 @@ static int gather(struct mr_model *model, size_t run_index, struct details *deta
 	for (size_t i = 0; i < details->count; i++) {
 		struct chosen *const chosen = &details->chosen[i];
 
-		if (chosen->final.label == 0)
+		if (chosen->final.label == 0) {
 			chosen->final.label = chosen->now.label;
+			chosen->final.form = chosen->now.form;
+		}
 		if (chosen->has_final)
-			MR_TRY(add_state(details, chosen, &chosen->final, MR_INDEX_NONE,
+			MR_TRY(add_state(details, chosen, &chosen->final, MR_AT_DEATH, MR_INDEX_NONE,
 			                 run->objects.death_ns[chosen->row], err));
 	}
 	return 0;

@@ -141,6 +141,7 @@ static void merge_code(const struct source *from)
 			code.function =
 				mr_model__resolve(from->model, stream, MR_DEFINED_STRING, code.function);
 			code.file = mr_model__resolve(from->model, stream, MR_DEFINED_STRING, code.file);
+			code.source = mr_model__resolve(from->model, stream, MR_DEFINED_STRING, code.source);
 			run->codes[run->code_count++] = code;
 		}
 		for (size_t j = 0; j < stream->stacks.count; j++) {

@@ -44,7 +44,25 @@ static int reserve(struct mr_objects *objects, size_t *capacity, size_t wanted, 
 		if (mr_grow(columns[i].items, &grown, wanted, columns[i].size) < 0)
 			return no_memory(err);
 	}
+	if (objects->birth_bytes != NULL) {
+		grown = *capacity;
+		if (mr_grow(&objects->birth_bytes, &grown, wanted, sizeof(*objects->birth_bytes)) < 0)
+			return no_memory(err);
+	}
 	*capacity = grown;
+	return 0;
+}
+
+/* Makes the column of sizes at birth, which few logs have, for CAPACITY objects. */
+static int make_birth_bytes(struct mr_objects *objects, size_t capacity, struct mr_error *err)
+{
+	if (objects->birth_bytes != NULL)
+		return 0;
+	objects->birth_bytes = mr_realloc(NULL, capacity * sizeof(*objects->birth_bytes));
+	if (objects->birth_bytes == NULL)
+		return no_memory(err);
+	for (size_t row = 0; row < objects->count; row++)
+		objects->birth_bytes[row] = MR_NONE;
 	return 0;
 }
 
@@ -97,11 +115,13 @@ int mr_model__read_births(struct mr_loading *loading, const struct mr_block *blo
 	MR_FAIL_IF(block->rows > loading->budget->objects_left, err, MR_ERR_LIMIT,
 	           "the log claims far more objects than its size can hold");
 	loading->budget->objects_left -= block->rows;
-	MR_TRY(mr_rows_open(&rows, block, MR_BIRTHS_LEVEL, err));
+	MR_TRY(mr_rows_open(&rows, block, MR_BIRTHS_SIZE, err));
 	while ((count = mr_rows_next(&rows, err)) > 0) {
 		MR_FAIL_IF(objects->count + (size_t)count >= UINT32_MAX, err, MR_ERR_LIMIT,
 		           "the log has too many objects");
 		MR_TRY(reserve(objects, &stream->object_capacity, objects->count + (size_t)count, err));
+		if (block->columns[MR_BIRTHS_SIZE].data != NULL)
+			MR_TRY(make_birth_bytes(objects, stream->object_capacity, err));
 		for (int i = 0; i < count; i++) {
 			const size_t at = objects->count;
 			const uint64_t id = rows.values[MR_BIRTHS_OBJECT][i];
@@ -122,6 +142,8 @@ int mr_model__read_births(struct mr_loading *loading, const struct mr_block *blo
 			objects->name[at] =
 				resolve(loading, MR_DEFINED_STRING, rows.values[MR_BIRTHS_NAME][i], &name);
 			objects->death_reason[at] = 0;
+			if (objects->birth_bytes != NULL) /* 0 is "none" and wraps around to MR_NONE */
+				objects->birth_bytes[at] = rows.values[MR_BIRTHS_SIZE][i] - 1;
 			const uint64_t in_force =
 				level != 0 ? level - 1 : run->classes[objects->class_index[at]].level;
 			objects->level[at] = in_force < UINT8_MAX ? (uint8_t)in_force : UINT8_MAX;
@@ -272,6 +294,12 @@ static int append_objects(struct mr_run *run, struct mr_stream_state *stream, si
 	MR_FAIL_IF(to->count + from->count >= UINT32_MAX, err, MR_ERR_LIMIT,
 	           "the logs have too many objects");
 	MR_TRY(reserve(to, capacity, to->count + from->count, err));
+	if (from->birth_bytes != NULL || to->birth_bytes != NULL) {
+		MR_TRY(make_birth_bytes(from, from->count, err));
+		MR_TRY(make_birth_bytes(to, *capacity, err));
+		memcpy(to->birth_bytes + to->count, from->birth_bytes,
+		       from->count * sizeof(*to->birth_bytes));
+	}
 	const struct column columns_to[] = COLUMNS(to);
 	const struct column columns_from[] = COLUMNS(from);
 	for (size_t i = 0; i < MR_ARRAY_LEN(columns_to); i++) {

@@ -13,9 +13,10 @@
 #include "log_reader.h"
 #include "model.h"
 
-#define MR_LOAD__SUMMARY 0x100u /* definitions and summaries: at opening */
-#define MR_STRING_LOST 1        /* the string "?" */
-#define MR_ID_LOST UINT32_MAX   /* an id that no definition can have */
+#define MR_LOAD__SUMMARY 0x100u    /* definitions and summaries: at opening */
+#define MR_STRING_LOST 1           /* the string "?" */
+#define MR_ID_LOST UINT32_MAX      /* an id that no definition can have */
+#define MR_STRING_MADE 0x80000000u /* strings from here on are not in the log as such: labels */
 
 /* ---- Ids ------------------------------------------------------------------ */
 
@@ -115,6 +116,8 @@ struct mr_stream_state {
 	uint64_t pid;
 	uint64_t start_ticks;
 	uint64_t source;
+	uint64_t language;
+	uint64_t imported;
 	uint64_t clock_monotonic_ns;
 	uint64_t clock_realtime_ns;
 	uint32_t creator; /* string id, then string */
@@ -183,6 +186,8 @@ struct mr_model_state {
 	size_t text_len;
 	size_t text_capacity;
 	MR_LIST(size_t) strings; /* offsets in text */
+	char *made_text;         /* likewise: of what was put together when sizes were loaded */
+	MR_LIST(size_t) made;
 };
 
 /* ---- Loading --------------------------------------------------------------- */
@@ -259,6 +264,14 @@ static inline uint64_t mr_run_time(const struct mr_stream_state *stream, uint64_
 	const uint64_t sum = time_ns + stream->shift_ns;
 
 	return sum < time_ns || sum == MR_NONE ? MR_NONE - 1 : sum;
+}
+
+/* The size that the object in ROW had when it was announced, or OTHERWISE. */
+static inline uint64_t mr_birth_size(const struct mr_objects *objects, size_t row, uint64_t otherwise)
+{
+	return objects->birth_bytes != NULL && objects->birth_bytes[row] != MR_NONE
+	               ? objects->birth_bytes[row]
+	               : otherwise;
 }
 
 /* Reads the frames of LOG that hold any of KINDS (a mask), for which WANTED says so (NULL: all),

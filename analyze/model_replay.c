@@ -3,7 +3,7 @@
  * The course of one stream's snapshots.  Sizes are stored as changes: a
  * snapshot's state is the last key snapshot's and all that followed.  Rows that
  * come too late, or of objects that are not in the snapshot, are dropped and
- * counted.
+ * counted (of an imported stream, what the other tool said of them counts).
  */
 #include "model_replay.h"
 
@@ -137,7 +137,7 @@ static inline uint32_t row_of(struct mr_replay *replay, uint64_t object, bool fr
 	}
 	replay->row_next = row + 1;
 	if (MR_UNLIKELY(freed ? objects->death_ns[row] == MR_NONE
-	                      : !mr_object_is_alive(objects, row, replay->time_ns))) {
+	                      : !replay->imported && !mr_object_is_alive(objects, row, replay->time_ns))) {
 		drop(replay);
 		return MR_INDEX_NONE;
 	}
@@ -275,7 +275,9 @@ static size_t stretch_of(const struct mr_replay *replay, uint64_t first, size_t 
 
 	if (at >= stream->dense_count || count > stream->dense_count - at)
 		return SIZE_MAX;
-	*seen = replay->time_before_ns != MR_NONE;
+	*seen = replay->imported || replay->time_before_ns != MR_NONE;
+	if (replay->imported)
+		return replay->row_first + (size_t)at;
 	for (size_t i = (size_t)at / MR_LIVES_ROWS; i <= ((size_t)at + count - 1) / MR_LIVES_ROWS; i++) {
 		const struct mr_lives *const lives = &stream->lives.items[i];
 
@@ -409,7 +411,7 @@ static int read_labels(struct mr_replay *replay, const struct mr_block *block, s
 	int count;
 
 	MR_TRY(mr_replay_spend(replay, block->rows, err));
-	MR_TRY(mr_rows_open(&rows, block, MR_LABELS_TEXT, err));
+	MR_TRY(mr_rows_open(&rows, block, MR_LABELS_FORM, err));
 	while ((count = mr_rows_next(&rows, err)) > 0) {
 		for (int i = 0; i < count; i++) {
 			const uint64_t number = rows.values[MR_LABELS_SNAPSHOT][i];
@@ -426,7 +428,7 @@ static int read_labels(struct mr_replay *replay, const struct mr_block *block, s
 				                            mr_model__resolve(replay->model, replay->stream,
 				                                              MR_DEFINED_STRING,
 				                                              rows.values[MR_LABELS_TEXT][i]),
-				                            err));
+				                            rows.values[MR_LABELS_FORM][i], err));
 		}
 	}
 	return count;
@@ -479,6 +481,7 @@ static int prepare(struct mr_replay *replay, struct mr_error *err)
 	replay->row_first = stream->object_first;
 	replay->row_end = stream->object_first + (size_t)stream->object_count;
 	replay->row_next = replay->row_first;
+	replay->imported = stream->imported != MR_IMPORTED_NOTHING;
 	replay->snapshot = MR_INDEX_NONE;
 	replay->class_index = run->objects.class_index;
 	if (__builtin_mul_overflow(replay->model->files[replay->stream->log].size_bytes, WORK_PER_BYTE,

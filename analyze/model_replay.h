@@ -28,7 +28,8 @@ struct mr_replay_hooks {
 	/* A referent of the object in ROW. */
 	int (*referent)(struct mr_replay *replay, bool freed, uint32_t row,
 	                const struct mr_state_referent *referent, struct mr_error *err);
-	int (*label)(struct mr_replay *replay, bool freed, uint32_t row, uint32_t text, struct mr_error *err);
+	int (*label)(struct mr_replay *replay, bool freed, uint32_t row, uint32_t text, uint64_t form,
+	             struct mr_error *err);
 	/* All that the log says of the snapshot was said. */
 	int (*end)(struct mr_replay *replay, struct mr_error *err);
 };
@@ -41,6 +42,7 @@ struct mr_replay {
 	void *context;
 	size_t row_first; /* rows of the stream */
 	size_t row_end;
+	bool imported;           /* objects have sizes only where rows say so, in a snapshot or not */
 	uint32_t snapshot;       /* index in the run's; MR_INDEX_NONE before the first */
 	uint64_t time_ns;        /* its time */
 	uint64_t time_before_ns; /* the time of the one before; MR_NONE: there is none */

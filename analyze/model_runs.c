@@ -184,8 +184,13 @@ static int build_run(struct mr_model *model, struct mr_run *run, struct mr_strea
 		if (stream->source == MR_SOURCE_TRACKER && main_stream->source != MR_SOURCE_TRACKER)
 			main_stream = stream;
 		stream->index = (uint32_t)i;
+		if (stream->language == MR_LANGUAGE_PYTHON)
+			run->language = MR_LANGUAGE_PYTHON;
+		if (stream->imported == MR_IMPORTED_PYMPLER)
+			run->imported = MR_IMPORTED_PYMPLER;
 		run->streams[run->stream_count++] = (struct mr_stream){
 			.source = (uint32_t)stream->source,
+			.imported = stream->imported < UINT32_MAX ? (uint32_t)stream->imported : UINT32_MAX,
 			.segment = stream->segment,
 			.shift_ns = stream->shift_ns,
 			.creator = mr_model__resolve(model, stream, MR_DEFINED_STRING, stream->creator),

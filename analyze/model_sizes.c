@@ -13,7 +13,7 @@ struct sizes {
 	uint32_t *label; /* likewise */
 	uint8_t *final;  /* by row: its size when it was freed is known; made when there is one */
 	bool born;       /* the columns hold something */
-	bool key;        /* the snapshot under way is a key snapshot */
+	bool key;        /* the snapshot under way is a key snapshot, which has set all back */
 	/* of mr_model_replay() */
 	mr_snapshot_visit *visit;
 	void *visit_context;
@@ -66,8 +66,8 @@ static inline void set(struct sizes *sizes, size_t row, uint64_t size, uint64_t 
 /* Whether the size that ROW has now was its size in a snapshot before this one. */
 static bool was_seen(const struct mr_replay *replay, size_t row)
 {
-	return replay->time_before_ns != MR_NONE &&
-	       replay->run->objects.birth_ns[row] <= replay->time_before_ns;
+	return replay->imported || (replay->time_before_ns != MR_NONE &&
+	                            replay->run->objects.birth_ns[row] <= replay->time_before_ns);
 }
 
 /* Sets all rows of the stream to the size of their class at birth, once. */
@@ -77,7 +77,8 @@ static void set_births(const struct mr_replay *replay, struct sizes *sizes)
 		return;
 	sizes->born = true;
 	for (size_t row = replay->row_first; row < replay->row_end; row++) {
-		const uint64_t size = mr_replay_class_size(replay, row);
+		const uint64_t size = replay->imported ? mr_birth_size(&replay->run->objects, row, 0)
+		                                       : mr_replay_class_size(replay, row);
 
 		set(sizes, row, size, size);
 	}
@@ -87,12 +88,16 @@ static int begin(struct mr_replay *replay, bool key, struct mr_error *err)
 {
 	struct sizes *const sizes = replay->context;
 	const struct mr_objects *const objects = &replay->run->objects;
+	const bool imported = replay->imported;
 
 	set_births(replay, sizes);
-	sizes->key = key;
+	sizes->key = key && !imported;
 	if (key || sizes->visit != NULL)
 		MR_TRY(mr_replay_spend(replay, replay->row_end - replay->row_first, err));
-	if (!key || replay->time_before_ns == MR_NONE)
+	/* Where nothing is said of an object it has no size then, for who asks for this snapshot. */
+	for (size_t row = replay->row_first; imported && sizes->visit != NULL && row < replay->row_end; row++)
+		set(sizes, row, 0, 0);
+	if (!key || imported || replay->time_before_ns == MR_NONE)
 		return 0;
 	for (size_t row = replay->row_first; row < replay->row_end; row++) {
 		if (!mr_object_is_alive(objects, row, replay->time_ns) ||
@@ -182,13 +187,15 @@ static int set_stretch(struct mr_replay *replay, size_t row, const uint64_t *val
 	return 0;
 }
 
-static int set_label(struct mr_replay *replay, bool freed, uint32_t row, uint32_t text, struct mr_error *err)
+/* Until make_labels() puts it together, the top bit says that the object's address follows. */
+static int set_label(struct mr_replay *replay, bool freed, uint32_t row, uint32_t text, uint64_t form,
+                     struct mr_error *err)
 {
 	struct sizes *const sizes = replay->context;
 
 	(void)freed;
 	(void)err;
-	sizes->label[row] = text;
+	sizes->label[row] = form == MR_LABEL_ADDRESS ? text | MR_STRING_MADE : text;
 	return 0;
 }
 
@@ -205,6 +212,40 @@ static int make_columns(struct mr_objects *objects, struct mr_error *err)
 	if (objects->size_bytes == NULL || objects->size_max_bytes == NULL || objects->label == NULL)
 		return no_memory(err);
 	return 0;
+}
+
+/* Whether the object in ROW was in none of the snapshots of STREAM. */
+static bool never_in_snapshot(const struct mr_run *run, const struct mr_stream_state *stream, size_t row)
+{
+	size_t low = 0, high = stream->numbered.count;
+
+	while (low < high) { /* the first snapshot that is not before its birth */
+		const size_t middle = low + (high - low) / 2;
+
+		if (run->snapshots[stream->numbered.items[middle].index].time_ns < run->objects.birth_ns[row])
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low == stream->numbered.count ||
+	       run->snapshots[stream->numbered.items[low].index].time_ns >= run->objects.death_ns[row];
+}
+
+/* Objects that were sized when they were announced: some never again. */
+static void meet_birth_sizes(const struct mr_run *run, const struct mr_stream_state *stream,
+                             struct sizes *sizes, size_t row_first, size_t row_end)
+{
+	const uint64_t *const born = run->objects.birth_bytes;
+
+	for (size_t row = row_first; born != NULL && row < row_end; row++) {
+		if (born[row] == MR_NONE)
+			continue;
+		if (stream->imported == MR_IMPORTED_NOTHING &&
+		    (sizes->final == NULL || sizes->final[row] == 0) && never_in_snapshot(run, stream, row))
+			set(sizes, row, born[row], born[row]);
+		if (sizes->max[row] < born[row])
+			sizes->max[row] = born[row];
+	}
 }
 
 static int load_stream(struct mr_model *model, struct mr_stream_state *stream, struct mr_error *err)
@@ -237,16 +278,76 @@ static int load_stream(struct mr_model *model, struct mr_stream_state *stream, s
 	if (sizes.flat != NULL)
 		objects->flat_bytes = sizes.flat;
 	for (size_t row = row_first; row < row_end && stream->numbered.count == 0; row++) {
-		const uint64_t size = run->classes[objects->class_index[row]].size_bytes;
+		const uint64_t size =
+			mr_birth_size(objects, row, run->classes[objects->class_index[row]].size_bytes);
 
 		set(&sizes, row, size, size);
 	}
+	meet_birth_sizes(run, stream, &sizes, row_first, row_end);
 	for (size_t row = row_first; row < row_end && code == 0; row++)
 		raise_max(&sizes, row);
-	stream->sizes_are_last = stream->numbered.count > 0 && run->change_count == 0 &&
+	stream->sizes_are_last = stream->numbered.count > 0 && run->change_count == 0 && !replay.imported &&
 	                         sizes.final == NULL && code == 0 && !replay.done;
 	mr_free(sizes.final);
 	return code;
+}
+
+/* Bytes of the label of ROW that ends in its address, with the zero byte. */
+static size_t put_label(const struct mr_model *model, const struct mr_objects *objects, size_t row, char *out)
+{
+	static const char digits[] = "0123456789abcdef", middle[] = " object at 0x";
+	const char *const text = mr_model_string(model, objects->label[row] & ~MR_STRING_MADE);
+	const size_t text_len = strlen(text);
+	unsigned nibbles = 1;
+
+	while (nibbles < 16 && objects->address[row] >> (4 * nibbles) != 0)
+		nibbles++;
+	if (out != NULL) {
+		memcpy(out, text, text_len);
+		memcpy(out + text_len, middle, sizeof(middle) - 1);
+		out += text_len + sizeof(middle) - 1;
+		for (unsigned i = nibbles; i > 0; i--)
+			*out++ = digits[objects->address[row] >> (4 * (i - 1)) & 15];
+		memcpy(out, ">", 2);
+	}
+	return text_len + sizeof(middle) - 1 + nibbles + 2;
+}
+
+/* Puts the labels together that are stored without what all of them have in common. */
+static int make_labels(struct mr_model *model, struct mr_error *err)
+{
+	struct mr_model_state *const state = model->state;
+	size_t count = 0, len = 0;
+
+	for (size_t i = 0; i < model->run_count; i++) {
+		const struct mr_objects *const objects = &model->runs[i].objects;
+
+		for (size_t row = 0; row < objects->count; row++) {
+			if (objects->label[row] < MR_STRING_MADE)
+				continue;
+			count++;
+			len += put_label(model, objects, row, NULL);
+		}
+	}
+	if (count == 0)
+		return 0;
+	MR_FAIL_IF(count >= MR_STRING_MADE, err, MR_ERR_LIMIT, "the logs have too many objects");
+	state->made_text = mr_realloc(NULL, len);
+	if (state->made_text == NULL || MR_LIST_RESERVE(&state->made, count) < 0)
+		return no_memory(err);
+	len = 0;
+	for (size_t i = 0; i < model->run_count; i++) {
+		const struct mr_objects *const objects = &model->runs[i].objects;
+
+		for (size_t row = 0; row < objects->count; row++) {
+			if (objects->label[row] < MR_STRING_MADE)
+				continue;
+			state->made.items[state->made.count] = len;
+			len += put_label(model, objects, row, state->made_text + len);
+			objects->label[row] = MR_STRING_MADE + (uint32_t)state->made.count++;
+		}
+	}
+	return 0;
 }
 
 int mr_model__load_sizes(struct mr_model *model, struct mr_error *err)
@@ -258,7 +359,7 @@ int mr_model__load_sizes(struct mr_model *model, struct mr_error *err)
 	for (size_t i = 0; i < state->streams.count; i++)
 		if (!state->streams.items[i]->repeated)
 			MR_TRY(load_stream(model, state->streams.items[i], err));
-	return 0;
+	return make_labels(model, err);
 }
 
 /* ---- One snapshot after the other --------------------------------------------------- */

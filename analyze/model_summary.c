@@ -26,7 +26,7 @@ int mr_model__read_snapshots(struct mr_loading *loading, const struct mr_block *
 	MR_FAIL_IF(block->rows > loading->budget->snapshots_left, err, MR_ERR_LIMIT,
 	           "the log claims far more snapshots than its size can hold");
 	loading->budget->snapshots_left -= block->rows;
-	MR_TRY(mr_rows_open(&rows, block, MR_SNAPSHOTS_CODE, err));
+	MR_TRY(mr_rows_open(&rows, block, MR_SNAPSHOTS_FAULTS, err));
 	while ((count = mr_rows_next(&rows, err)) > 0) {
 		if (MR_LIST_RESERVE(&stream->snapshots, (size_t)count) < 0)
 			return no_memory(err);
@@ -48,6 +48,9 @@ int mr_model__read_snapshots(struct mr_loading *loading, const struct mr_block *
 				.data_bytes = optional(rows.values[MR_SNAPSHOTS_DATA][i]),
 				.stack_bytes = optional(rows.values[MR_SNAPSHOTS_STACK][i]),
 				.code_bytes = optional(rows.values[MR_SNAPSHOTS_CODE][i]),
+				.total_bytes = optional(rows.values[MR_SNAPSHOTS_TOTAL][i]),
+				.shared_bytes = optional(rows.values[MR_SNAPSHOTS_SHARED][i]),
+				.faults_major = optional(rows.values[MR_SNAPSHOTS_FAULTS][i]),
 			};
 	}
 	return count;

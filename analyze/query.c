@@ -13,8 +13,8 @@
 #include <stdlib.h>
 
 static const char *const option_names[] = {
-	[MEMSTATS_SORT] = "sort",       [MEMSTATS_REVERSE] = "reverse", [MEMSTATS_FILTER] = "filter",
-	[MEMSTATS_MATCH] = "match",     [MEMSTATS_WHERE] = "where",     [MEMSTATS_LIMIT] = "limit",
+	[MEMSTATS_SORT] = "sort",       [MEMSTATS_REVERSE] = "reverse",   [MEMSTATS_FILTER] = "filter",
+	[MEMSTATS_MATCH] = "match",     [MEMSTATS_WHERE] = "where",       [MEMSTATS_LIMIT] = "limit",
 	[MEMSTATS_COLUMNS] = "columns", [MEMSTATS_UNSORTED] = "unsorted",
 };
 
@@ -373,8 +373,8 @@ int mr_query_resolve(const struct memstats_query *query, struct memstats_table *
 	uint64_t used = 0;
 
 	MR_TRY(resolve_shown(query, table, err));
-	if (table->type->default_sort && !query_orders(query))
-		MR_TRY(mr_order_parse(info, table->type->default_sort, &order, err));
+	if (mr_table_default_sort(table) && !query_orders(query))
+		MR_TRY(mr_order_parse(info, mr_table_default_sort(table), &order, err));
 	for (size_t i = 0; i < order.count; i++)
 		used |= UINT64_C(1) << order.columns[i];
 	for (size_t i = 0; query && i < query->count; i++) {
@@ -562,8 +562,8 @@ int mr_query_run(const struct memstats_query *query, struct memstats_table *tabl
 {
 	struct run run = { .table = table };
 
-	if (table->type->default_sort && !query_orders(query))
-		MR_TRY(run_sort(&run, table->type->default_sort, err));
+	if (mr_table_default_sort(table) && !query_orders(query))
+		MR_TRY(run_sort(&run, mr_table_default_sort(table), err));
 	for (size_t i = 0; query && i < query->count; i++)
 		MR_TRY(run_step(&run, &query->steps[i], err));
 	return settle(&run, table->row_count, err);

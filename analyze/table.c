@@ -146,6 +146,12 @@ void memstats_table_free(struct memstats_table *table)
 	mr_free(table);
 }
 
+const char *mr_table_default_sort(const struct memstats_table *table)
+{
+	return table->type->imported_sort && mr_log_is_imported(table->log) ? table->type->imported_sort
+	                                                                    : table->type->default_sort;
+}
+
 /* ---- Looking at it ------------------------------------------------------- */
 
 const char *memstats_table_name(const struct memstats_table *table)

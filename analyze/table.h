@@ -99,6 +99,8 @@ struct mr_table_type {
 	struct memstats_table_info info;
 	/* Columns by which rows are sorted when a query does not sort, or NULL. */
 	const char *default_sort;
+	/* The same where all that is read is another tool's: in that tool's order; NULL: no other. */
+	const char *imported_sort;
 	/* Finds the rows.  COLUMNS has a bit for each column that cells will be
 	 * read of; the rest need not be fetched.  *STATE is the table's own. */
 	int (*open)(struct memstats_log *log, uint64_t columns, void **state, size_t *row_count,
@@ -132,6 +134,8 @@ struct memstats_table {
 	bool finished;       /* the type's finish() has run */
 };
 
+/* The order of TABLE's rows when a query does not sort, or NULL. */
+const char *mr_table_default_sort(const struct memstats_table *table);
 /* memstats_table_new() for a type that need not be in the registry, and without
  * finishing it: cells may be read after mr_table_finish(). */
 int mr_table_new(struct memstats_log *log, const struct mr_table_type *type,

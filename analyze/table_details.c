@@ -84,6 +84,7 @@ static int measure(struct details *details, struct mr_error *err)
 {
 	struct mr_model *model = details->table->log->model;
 
+	MR_TRY(mr_model_load(model, MR_LOAD_SIZES, err)); /* for how objects show themselves */
 	for (size_t b = 0; b < details->batch_count; b++) {
 		struct batch *batch = &details->batches[b];
 
@@ -122,6 +123,7 @@ static int lay_out(struct details *details, size_t row_count, struct mr_error *e
 struct sorting {
 	const struct mr_state_referent *referents;
 	const size_t *ends; /* behind the last descendant of each */
+	bool last_first;    /* where sizes are equal: as ClassTracker shows them */
 };
 
 static int compare_siblings(const void *a, const void *b, void *context)
@@ -134,7 +136,7 @@ static int compare_siblings(const void *a, const void *b, void *context)
 
 	if (first_size != second_size)
 		return first_size > second_size ? -1 : 1;
-	return first < second ? -1 : 1;
+	return (first < second) != sorting->last_first ? -1 : 1;
 }
 
 struct walk {
@@ -207,7 +209,7 @@ static int append_referents(struct details *details, const struct mr_run *run, c
 	struct walk walk = { .details = details,
 		             .run = run,
 		             .state = state,
-		             .sorting = { state->referents, memory },
+		             .sorting = { state->referents, memory, run->language == MR_LANGUAGE_PYTHON },
 		             .order = memory + count };
 
 	find_ends(&walk, memory, memory + count);
@@ -232,6 +234,7 @@ static void fill_trace(struct details *details, const struct batch *batch, size_
 			.line = from->line,
 			.module = from->module,
 			.offset = from->offset,
+			.source = from->source,
 		};
 	}
 }
@@ -242,12 +245,17 @@ static int fill_object(struct details *details, const struct batch *batch, size_
 	struct memstats_object *object = &details->objects[batch->places[i]];
 
 	fill_trace(details, batch, i, object);
+	object->language = run->language == MR_LANGUAGE_PYTHON ? MEMSTATS_PYTHON : MEMSTATS_NATIVE;
+	object->label = mr_model_string(details->table->log->model, run->objects.label[batch->rows[i]]);
 	object->state_count = batch->states[i].count;
 	object->states = details->states + details->state_count;
 	for (size_t k = 0; k < object->state_count; k++) {
 		const struct mr_state *from = &batch->states[i].states[k];
 
 		details->states[details->state_count++] = (struct memstats_state){
+			.moment = from->moment == MR_AT_BIRTH   ? MEMSTATS_AT_BIRTH
+			          : from->moment == MR_AT_DEATH ? MEMSTATS_AT_DEATH
+			                                        : MEMSTATS_AT_SNAPSHOT,
 			.snapshot =
 				from->snapshot == MR_INDEX_NONE ? 0 : run->snapshots[from->snapshot].number,
 			.time_ns = from->time_ns,

@@ -16,6 +16,16 @@ const char *mr_log_path(const struct memstats_log *log, size_t i)
 	return log->model->files[i].path;
 }
 
+bool mr_log_is_imported(const struct memstats_log *log)
+{
+	const struct mr_model *const model = log != NULL ? log->model : NULL;
+
+	for (size_t i = 0; model != NULL && i < model->run_count; i++)
+		if (model->runs[i].imported == MR_IMPORTED_NOTHING)
+			return false;
+	return model != NULL && model->run_count > 0;
+}
+
 int mr_log_from_model_take(struct mr_model *model, struct memstats_log **log, struct mr_error *err)
 {
 	struct memstats_log *made = mr_alloc(sizeof(*made));

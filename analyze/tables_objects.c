@@ -25,6 +25,7 @@ enum {
 	FUNCTION,
 	FILE_,
 	LINE,
+	FINAL,
 	COLUMN_COUNT
 };
 
@@ -49,6 +50,8 @@ static const struct memstats_column columns[COLUMN_COUNT] = {
 	               "where it was announced: the innermost frame of its trace" },
 	[FILE_] = { "file", MEMSTATS_TEXT, "the source file of that" },
 	[LINE] = { "line", MEMSTATS_ID, "the line in it" },
+	[FINAL] = { "final", MEMSTATS_BYTES,
+	            "size at the last snapshot at which any were there; 0 when it was not in it" },
 };
 
 static const uint64_t size_columns =
@@ -59,43 +62,64 @@ static size_t count_rows(const struct mr_run *run)
 	return run->objects.count;
 }
 
-/* ---- Sizes at the largest snapshot --------------------------------------- */
+/* ---- Sizes at one snapshot of a run -------------------------------------- */
 
-struct largest {
+struct kept {
 	uint64_t *sizes; /* by row of the run */
 };
 
+/* What another tool sized when it was gone has that size, too. */
 static int keep_sizes(void *context, const struct mr_snapshot_view *view, struct mr_error *err)
 {
-	const struct largest *largest = context;
+	const struct kept *kept = context;
 	const struct mr_objects *objects = &view->run->objects;
+	const bool all = view->run->imported != MR_IMPORTED_NOTHING;
 
 	(void)err;
 	for (size_t row = view->row_first; row < view->row_end; row++)
-		if (mr_object_is_alive(objects, row, view->time_ns))
-			largest->sizes[row] = view->size_bytes[row];
+		if (all || mr_object_is_alive(objects, row, view->time_ns))
+			kept->sizes[row] = view->size_bytes[row];
 	return 0;
 }
 
-static int load_largest(struct mr_objects_table *table, struct mr_error *err)
+/* The first one at which all objects together were largest. */
+static uint32_t largest_snapshot(const struct mr_run *run)
+{
+	uint32_t found = 0;
+
+	for (uint32_t k = 1; k < run->snapshot_count; k++)
+		if (run->snapshots[k].size_bytes > run->snapshots[found].size_bytes)
+			found = k;
+	return found;
+}
+
+/* The last one that has any objects; MR_INDEX_NONE: there is none. */
+static uint32_t final_snapshot(const struct mr_run *run)
+{
+	for (size_t k = run->snapshot_count; k > 0; k--)
+		if (run->snapshots[k - 1].size_bytes > 0)
+			return (uint32_t)(k - 1);
+	return MR_INDEX_NONE;
+}
+
+/* Fills *SIZES, once: the sizes of all objects at the snapshot that CHOOSE gives of each run. */
+static int load_kept(struct mr_objects_table *table, uint64_t **sizes,
+                     uint32_t (*choose)(const struct mr_run *run), struct mr_error *err)
 {
 	struct mr_model *model = table->log->model;
 	const size_t count = mr_run_rows_count(&table->rows);
 
-	if (table->largest_sizes)
+	if (*sizes)
 		return 0;
-	table->largest_sizes = mr_alloc((count + 1) * sizeof(*table->largest_sizes));
-	MR_FAIL_IF(!table->largest_sizes, err, MR_ERR_NOMEM, "no memory for the sizes of %zu objects", count);
+	*sizes = mr_alloc((count + 1) * sizeof(**sizes));
+	MR_FAIL_IF(!*sizes, err, MR_ERR_NOMEM, "no memory for the sizes of %zu objects", count);
 	for (size_t i = 0; i < model->run_count; i++) {
 		const struct mr_run *run = &model->runs[i];
-		struct largest largest = { table->largest_sizes + table->rows.first[i] };
-		uint32_t snapshot = 0;
+		struct kept kept = { *sizes + table->rows.first[i] };
+		const uint32_t snapshot = choose(run);
 
-		for (uint32_t k = 1; k < run->snapshot_count; k++)
-			if (run->snapshots[k].size_bytes > run->snapshots[snapshot].size_bytes)
-				snapshot = k;
-		if (run->snapshot_count > 0 && run->objects.count > 0)
-			MR_TRY(mr_model_replay(model, i, snapshot, snapshot, keep_sizes, &largest, err));
+		if (snapshot < run->snapshot_count && run->objects.count > 0)
+			MR_TRY(mr_model_replay(model, i, snapshot, snapshot, keep_sizes, &kept, err));
 	}
 	return 0;
 }
@@ -105,7 +129,9 @@ static int load_columns(struct mr_objects_table *table, uint64_t wanted, struct 
 	if (wanted & size_columns)
 		MR_TRY(mr_model_load(table->log->model, MR_LOAD_SIZES, err));
 	if (wanted & mr_column_bit(TSIZE))
-		MR_TRY(load_largest(table, err));
+		MR_TRY(load_kept(table, &table->largest_sizes, largest_snapshot, err));
+	if (wanted & mr_column_bit(FINAL))
+		MR_TRY(load_kept(table, &table->final_sizes, final_snapshot, err));
 	return 0;
 }
 
@@ -140,6 +166,7 @@ static void objects_close(void *state)
 
 	if (table) {
 		mr_free(table->largest_sizes);
+		mr_free(table->final_sizes);
 		mr_run_rows_release(&table->rows);
 	}
 	mr_free(table);
@@ -234,6 +261,9 @@ static void objects_cell(const void *state, size_t row, size_t column, struct mr
 	case TSIZE:
 		cell_of_size(table->largest_sizes, row, cell);
 		break;
+	case FINAL:
+		cell_of_size(table->final_sizes, row, cell);
+		break;
 	case LAST:
 		cell_of_size(objects->size_bytes, index, cell);
 		break;
@@ -255,6 +285,7 @@ const struct mr_table_type mr_table_objects = {
 	.info = { "objects", "every tracked object: birth, death, sizes, where it was made", columns,
 	          COLUMN_COUNT, CLASS },
 	.default_sort = "run,class,tsize,birth",
+	.imported_sort = "run,class,final,birth,death,name,repr,size",
 	.open = objects_open,
 	.cell = objects_cell,
 	.close = objects_close,

@@ -3,7 +3,9 @@
  * The text layout of objects, that of ClassTracker's print_stats: a line with
  * name, address and how the object showed itself; the trace of its making; a
  * line for each snapshot with its size, followed by the referents that make up
- * more than a thousandth of it; and a line for its end.
+ * more than a thousandth of it; and a line for its end.  Python's objects have a
+ * line for their birth, too, and traces outermost first; what another tool wrote
+ * looks line for line as that tool shows it.
  */
 #include "tables_objects.h"
 
@@ -38,11 +40,24 @@ static void put_name(struct mr_writing *writing, const char *text, size_t width,
 	mr_output_field(&writing->buffer, writing->scratch.data, writing->scratch.len, width, false);
 }
 
-static void put_time(struct mr_writing *writing, uint64_t time_ns)
+/* pympler cuts off hours and minutes before it rounds: there is a second 60 there. */
+static void imported_clock(char out[32], uint64_t time_ns)
+{
+	const uint64_t minutes = time_ns / UINT64_C(60000000000);
+	const uint64_t hundredths = (time_ns % UINT64_C(60000000000) + 5000000) / 10000000;
+
+	snprintf(out, 32, "%02" PRIu64 ":%02u:%02u.%02u", minutes / 60, (unsigned)(minutes % 60),
+	         (unsigned)(hundredths / 100), (unsigned)(hundredths % 100));
+}
+
+static void put_time(struct mr_writing *writing, const struct mr_run *run, uint64_t time_ns)
 {
 	char text[32];
 
-	mr_text_clock(text, time_ns);
+	if (run->imported != MR_IMPORTED_NOTHING)
+		imported_clock(text, time_ns);
+	else
+		mr_text_clock(text, time_ns);
 	mr_buffer_printf(&writing->buffer, "  %-30s ", text);
 }
 
@@ -65,26 +80,51 @@ static void put_head(struct mr_writing *writing, const struct mr_model *model, c
 	mr_buffer_put_u8(&writing->buffer, '\n');
 }
 
+/* A line of source text for each line in TEXT.  Its tabs do no harm and stay. */
+static void put_source(struct mr_buffer *out, const char *text)
+{
+	while (*text != '\0') {
+		const size_t len = strcspn(text, "\n");
+
+		mr_buffer_append(out, "    ", 4);
+		for (size_t at = 0; at < len;) {
+			const size_t word = strcspn(text + at, "\t\n");
+
+			mr_text_show(out, text + at, word, 0);
+			at += word;
+			if (at < len)
+				mr_buffer_put_u8(out, '\t');
+			at++;
+		}
+		mr_buffer_put_u8(out, '\n');
+		text += len + (text[len] == '\n');
+	}
+}
+
 /* "  file.c:  12 in function"; without a source position, where in which module. */
+static void put_position(struct mr_buffer *out, const struct memstats_position *position)
+{
+	put_source(out, position->source);
+	mr_buffer_append(out, "  ", 2);
+	if (position->file[0] != '\0') {
+		mr_output_name(out, position->file, 0, false);
+		mr_buffer_printf(out, ":%4" PRIu32, position->line);
+	} else {
+		mr_output_name(out, position->module[0] != '\0' ? position->module : "?", 0, false);
+		mr_buffer_printf(out, "+0x%" PRIx64, position->offset);
+	}
+	mr_buffer_append(out, " in ", 4);
+	mr_output_name(out, position->function[0] != '\0' ? position->function : "?", 0, false);
+	mr_buffer_put_u8(out, '\n');
+}
+
 static void put_trace(struct mr_writing *writing, const struct memstats_object *object)
 {
-	struct mr_buffer *out = &writing->buffer;
+	const bool outermost_first = object->language == MEMSTATS_PYTHON;
 
-	for (size_t i = 0; i < object->trace_count; i++) {
-		const struct memstats_position *position = &object->trace[i];
-
-		mr_buffer_append(out, "  ", 2);
-		if (position->file[0] != '\0') {
-			mr_output_name(out, position->file, 0, false);
-			mr_buffer_printf(out, ":%4" PRIu32, position->line);
-		} else {
-			mr_output_name(out, position->module[0] != '\0' ? position->module : "?", 0, false);
-			mr_buffer_printf(out, "+0x%" PRIx64, position->offset);
-		}
-		mr_buffer_append(out, " in ", 4);
-		mr_output_name(out, position->function[0] != '\0' ? position->function : "?", 0, false);
-		mr_buffer_put_u8(out, '\n');
-	}
+	for (size_t i = 0; i < object->trace_count; i++)
+		put_position(&writing->buffer,
+		             &object->trace[outermost_first ? object->trace_count - 1 - i : i]);
 }
 
 static void put_referent(struct mr_writing *writing, const struct memstats_referent *referent, double percent)
@@ -145,13 +185,13 @@ static void put_object(struct mr_writing *writing, const struct mr_objects_table
 	put_head(writing, model, run, index);
 	put_trace(writing, object);
 	for (size_t i = 0; i < object->state_count; i++) {
-		put_time(writing, object->states[i].time_ns);
+		put_time(writing, run, object->states[i].time_ns);
 		put_bytes(writing, object->states[i].size_bytes);
 		mr_buffer_put_u8(&writing->buffer, '\n');
 		put_referents(writing, &object->states[i]);
 	}
 	if (run->objects.death_ns[index] != MR_NONE) {
-		put_time(writing, run->objects.death_ns[index]);
+		put_time(writing, run, run->objects.death_ns[index]);
 		mr_buffer_printf(&writing->buffer, "%s\n",
 		                 run->objects.death_reason[index] == MR_DEATH_DETACHED ? "detach"
 		                                                                       : "finalize");
@@ -207,7 +247,7 @@ int mr_objects_write_text(struct mr_writing *writing, struct mr_error *err)
 	if (table->row_count > 0)
 		MR_TRY(mr_model_load(objects->log->model, MR_LOAD_SIZES,
 		                     err)); /* for how objects show themselves */
-	else
+	else if (!mr_log_is_imported(objects->log))
 		mr_buffer_printf(&writing->buffer, "(no objects)\n");
 	for (size_t first = 0; first < table->row_count;) {
 		const size_t left = table->row_count - first;
@@ -217,6 +257,7 @@ int mr_objects_write_text(struct mr_writing *writing, struct mr_error *err)
 		first += count;
 		batch = batch * BATCH_GROWTH < BATCH_MAX ? batch * BATCH_GROWTH : BATCH_MAX;
 	}
-	mr_output_more(writing);
+	if (!mr_log_is_imported(objects->log))
+		mr_output_more(writing);
 	return 0;
 }

@@ -22,6 +22,9 @@ enum {
 	DATA,
 	STACK,
 	CODE,
+	SHARED,
+	FAULTS,
+	TOTAL,
 	COLUMN_COUNT
 };
 
@@ -44,6 +47,9 @@ static const struct memstats_column columns[COLUMN_COUNT] = {
 	[DATA] = { "data", MEMSTATS_BYTES, "data segment" },
 	[STACK] = { "stack", MEMSTATS_BYTES, "main thread's stack" },
 	[CODE] = { "code", MEMSTATS_BYTES, "code of the program and its libraries" },
+	[SHARED] = { "shared", MEMSTATS_BYTES, "shared segment" },
+	[FAULTS] = { "faults", MEMSTATS_COUNT, "major page faults since the process's start" },
+	[TOTAL] = { "total", MEMSTATS_BYTES, "of all objects that the program's runtime knows (Python)" },
 };
 
 static size_t count_rows(const struct mr_run *run)
@@ -102,9 +108,10 @@ static void snapshots_cell(const void *state, size_t row, size_t column, struct 
 		break;
 	default: {
 		const uint64_t process[] = {
-			snapshot->rss_bytes,   snapshot->vsz_bytes,  snapshot->pss_bytes,
-			snapshot->uss_bytes,   snapshot->swap_bytes, snapshot->data_bytes,
-			snapshot->stack_bytes, snapshot->code_bytes,
+			snapshot->rss_bytes,    snapshot->vsz_bytes,   snapshot->pss_bytes,
+			snapshot->uss_bytes,    snapshot->swap_bytes,  snapshot->data_bytes,
+			snapshot->stack_bytes,  snapshot->code_bytes,  snapshot->shared_bytes,
+			snapshot->faults_major, snapshot->total_bytes,
 		};
 
 		mr_cell_optional(cell, process[column - RSS]);

@@ -7,7 +7,9 @@
  * ClassTracker gives percentages of the virtual memory of the process, which
  * says little, and of nothing where that is unknown.  Here the whole is the
  * resident memory of the process, or the size of all tracked objects where that
- * is larger or the other is not known.
+ * is larger or the other is not known.  What pympler wrote is shown as pympler
+ * shows it: percent of virtual memory, and in a snapshot's line the size of all
+ * objects that the runtime knows, 0 when it was not asked for.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -26,7 +28,8 @@ static const struct memstats_column columns[COLUMN_COUNT] = {
 	[TIME] = { "time", MEMSTATS_TIME, "when it was taken" },
 	[DESCRIPTION] = { "description", MEMSTATS_TEXT, "what the program called it" },
 	[TOTAL] = { "total", MEMSTATS_BYTES,
-	            "resident memory of the process, or all that is tracked where that is more" },
+	            "resident memory of the process, or all that is tracked where that is more; "
+	            "of pympler's dumps, virtual memory" },
 	[CLASS] = { "class", MEMSTATS_TEXT, "name of the class; none where nothing was tracked" },
 	[ACTIVE] = { "active", MEMSTATS_COUNT, "instances alive" },
 	[SIZE] = { "size", MEMSTATS_BYTES, "of all of them, with what they refer to" },
@@ -47,6 +50,16 @@ struct summary {
 	struct row *rows;
 	size_t count;
 };
+
+/* What percentages are of. */
+static uint64_t whole_of(const struct mr_run *run, const struct mr_snapshot *snapshot)
+{
+	if (run->imported == MR_IMPORTED_NOTHING)
+		return mr_snapshot_total(snapshot);
+	if (snapshot->vsz_bytes != MR_NONE)
+		return snapshot->vsz_bytes;
+	return snapshot->total_bytes != MR_NONE ? snapshot->total_bytes : snapshot->size_bytes;
+}
 
 /* ---- Rows ---------------------------------------------------------------- */
 
@@ -164,7 +177,7 @@ static void summary_cell(const void *state, size_t index, size_t column, struct 
 		mr_cell_model_string(cell, summary->model, snapshot->description);
 		break;
 	case TOTAL:
-		mr_cell_number(cell, mr_snapshot_total(snapshot));
+		mr_cell_number(cell, whole_of(run, snapshot));
 		break;
 	case CLASS:
 		mr_cell_string(cell,
@@ -181,7 +194,7 @@ static void summary_cell(const void *state, size_t index, size_t column, struct 
 		                       row->count == 0);
 		break;
 	case PCT:
-		mr_cell_percent(cell, (double)row->size_bytes, (double)mr_snapshot_total(snapshot));
+		mr_cell_percent(cell, (double)row->size_bytes, (double)whole_of(run, snapshot));
 		cell->is_null = cell->is_null || nothing;
 		break;
 	}
@@ -200,28 +213,26 @@ static void put_bytes(struct mr_writing *writing, uint64_t size_bytes, size_t wi
 	mr_buffer_printf(&writing->buffer, " %*s", (int)width, text);
 }
 
-/* As ClassTracker, which divides first and rounds then. */
+/* As ClassTracker, which divides first and rounds then, in floating point. */
 static void put_average(struct mr_writing *writing, uint64_t size_bytes, uint64_t count)
 {
 	static const char *const units[] = { "B", "KB", "MB", "GB", "TB", "PB", "EB" };
+	double average = count == 0 ? 0 : (double)size_bytes / (double)count;
 	unsigned degree = 0;
+	char digits[64], text[32];
 
-	if (count == 0 || (unsigned __int128)size_bytes <= (unsigned __int128)count * 1024 ||
-	    (writing->flags & MEMSTATS_EXACT_BYTES)) {
+	if (average <= 1024 || (writing->flags & MEMSTATS_EXACT_BYTES)) {
 		put_bytes(writing, count == 0 ? 0 : size_bytes / count, 12);
 		return;
 	}
-	unsigned __int128 unit = count;
+	for (; average > 1024 && degree + 1 < MR_ARRAY_LEN(units); degree++)
+		average /= 1024;
+	/* Whatever a locale has for a point: the last two digits are behind it. */
+	snprintf(digits, sizeof(digits), "%.2f", average);
+	const size_t len = strlen(digits);
 
-	while (size_bytes > unit * 1024 && degree + 1 < MR_ARRAY_LEN(units)) {
-		unit *= 1024;
-		degree++;
-	}
-	const uint64_t hundredths = (uint64_t)(((unsigned __int128)size_bytes * 100 + unit / 2) / unit);
-	char text[32];
-
-	snprintf(text, sizeof(text), "%4" PRIu64 ".%02" PRIu64 " %s", hundredths / 100, hundredths % 100,
-	         units[degree]);
+	snprintf(text, sizeof(text), "%4.*s.%s %s", (int)strspn(digits, "0123456789"), digits,
+	         digits + len - 2, units[degree]);
 	mr_buffer_printf(&writing->buffer, " %12s", text);
 }
 
@@ -232,28 +243,30 @@ static void put_name(struct mr_writing *writing, const char *text, size_t width)
 	mr_output_field(&writing->buffer, writing->scratch.data, writing->scratch.len, width, false);
 }
 
-static void put_snapshot(struct mr_writing *writing, const struct mr_model *model,
+static void put_snapshot(struct mr_writing *writing, const struct mr_model *model, const struct mr_run *run,
                          const struct mr_snapshot *snapshot)
 {
+	const uint64_t known = snapshot->total_bytes != MR_NONE ? snapshot->total_bytes : 0;
+
 	put_name(writing, mr_model_string(model, snapshot->description), DESCRIPTION_WIDTH);
 	mr_buffer_printf(&writing->buffer, " %11s", "active");
-	put_bytes(writing, mr_snapshot_total(snapshot), 12);
+	put_bytes(writing, run->imported != MR_IMPORTED_NOTHING ? known : whole_of(run, snapshot), 12);
 	mr_buffer_printf(&writing->buffer, " %12s %5s\n", "average", "pct");
 }
 
 static void put_class(struct mr_writing *writing, const struct summary *summary, const struct row *row)
 {
 	const struct mr_run *run = &summary->model->runs[row->run];
-	const uint64_t total = mr_snapshot_total(&run->snapshots[row->snapshot]);
-	const unsigned percent =
-		total == 0 ? 0 : (unsigned)((unsigned __int128)row->size_bytes * 100 / total);
+	const uint64_t total = whole_of(run, &run->snapshots[row->snapshot]);
+	const uint64_t percent =
+		total == 0 ? 0 : (uint64_t)((unsigned __int128)row->size_bytes * 100 / total);
 
 	mr_buffer_append(&writing->buffer, "  ", 2);
 	put_name(writing, mr_run_class_name(summary->model, run, row->class_index), CLASS_WIDTH);
 	mr_buffer_printf(&writing->buffer, " %11" PRIu64, row->count);
 	put_bytes(writing, row->size_bytes, 12);
 	put_average(writing, row->size_bytes, row->count);
-	mr_buffer_printf(&writing->buffer, " %4u%%\n", percent);
+	mr_buffer_printf(&writing->buffer, " %4" PRIu64 "%%\n", percent);
 }
 
 /* Rows keep their order within a snapshot; snapshots stand in the order in
@@ -317,7 +330,7 @@ static int put_rows(struct mr_writing *writing, const uint32_t *order, struct mr
 		if (summary->model->run_count > 1 && (!last || last->run != row->run))
 			mr_output_run(writing, summary->model, row->run);
 		if (!last || last->run != row->run || last->snapshot != row->snapshot)
-			put_snapshot(writing, summary->model, &run->snapshots[row->snapshot]);
+			put_snapshot(writing, summary->model, run, &run->snapshots[row->snapshot]);
 		if (row->class_index != 0)
 			put_class(writing, summary, row);
 		last = row;
@@ -342,14 +355,15 @@ static int summary_write_text(struct mr_writing *writing, struct mr_error *err)
 
 	MR_FAIL_IF(!order, err, MR_ERR_NOMEM, "no memory for the summary");
 	put_rule(writing, "---- SUMMARY ");
-	if (table->row_count == 0)
+	if (table->row_count == 0 && !mr_log_is_imported(table->log))
 		mr_buffer_printf(&writing->buffer, "(no snapshots)\n");
 	code = group_rows(table, order, err);
 	if (code == 0)
 		code = put_rows(writing, order, err);
 	mr_free(order);
 	put_rule(writing, "");
-	mr_output_more(writing);
+	if (!mr_log_is_imported(table->log))
+		mr_output_more(writing);
 	return code;
 }
 

@@ -24,7 +24,7 @@
 #include "base.h"
 
 #define MR_LOG_VERSION_MAJOR 1
-#define MR_LOG_VERSION_MINOR 0
+#define MR_LOG_VERSION_MINOR 1
 
 #define MR_LOG_MAGIC "memreplg" /* 8 bytes, the start of the header's payload */
 #define MR_LOG_MAGIC_LEN 8
@@ -163,7 +163,8 @@ enum mr_col_code { /* a place in the code, as a stack names it */
 	           MR_CODE_FUNCTION = 4, /* string: known at capture (the tracking macro); 0 otherwise */
 	           MR_CODE_FILE = 5,
 	           MR_CODE_LINE = 6,
-	           MR_CODE_SOURCE = 7, /* string: the text of the line or lines; only what another tool kept */
+	           MR_CODE_SOURCE =
+	                   7, /* string: the text of the line or lines; only what another tool kept */
 };
 
 enum mr_col_stacks { MR_STACKS_ID = 1, MR_STACKS_PARENT = 2 /* the caller's stack */, MR_STACKS_CODE = 3 };
@@ -210,7 +211,8 @@ enum mr_col_changes {
 /* An object is in snapshot N when birth <= TIME(N) and (alive or death > TIME(N)).
  * Its size there is the last one that a SIZES row gave it up to N; a key snapshot
  * and a birth reset it to its class's SIZE without referents.  SNAPSHOT 0 is the
- * state in which a kept object was when it was freed. */
+ * state in which a kept object was when it was freed.  In an imported stream an
+ * object has a size at N only where a row says so, then also when it is not in N. */
 enum mr_col_sizes {
 	MR_SIZES_SNAPSHOT = 1,
 	MR_SIZES_OBJECT = 2,
@@ -218,7 +220,9 @@ enum mr_col_sizes {
 	MR_SIZES_FLAT = 4,
 };
 
-enum mr_col_referents { /* of the objects in the SIZES block before it; replaces all that the object had */
+enum mr_col_referents { /* of the objects in the SIZES block before it; replaces all that the object had.
+	                 * Depth first: a row belongs to the one before it that is a level higher;
+	                 * Python's are not merged, so the same path may come again. */
 	                MR_REFERENTS_SNAPSHOT = 1,
 	                MR_REFERENTS_OBJECT = 2,
 	                MR_REFERENTS_PATH = 3,

@@ -102,7 +102,9 @@ static void add_states(struct mr_scope *object, const struct memstats_object *de
 	for (size_t i = 0; i < count; i++) {
 		const struct memstats_state *state = &detail->states[indexes[i]];
 		struct mr_scope *item = mr_scope_add(object, "states");
-		if (state->snapshot == 0)
+		if (state->moment == MEMSTATS_AT_BIRTH)
+			mr_scope_text(item, "snapshot", "at birth, alone");
+		else if (state->moment == MEMSTATS_AT_DEATH)
 			mr_scope_text(item, "snapshot", "when freed");
 		else
 			mr_scope_format(item, "snapshot", "#%" PRIu64, state->snapshot);

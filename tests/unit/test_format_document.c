@@ -37,7 +37,7 @@ static void write_definitions(uint32_t stream)
 	mr_block_scalar(&block, MR_STREAM_CLOCK_MONOTONIC, 1234560000000);
 	mr_block_scalar(&block, MR_STREAM_CLOCK_REALTIME, 1760000000000000000);
 	mr_block_scalar(&block, MR_STREAM_CREATOR, 1);
-	mr_block_scalar(&block, MR_STREAM_VERSION, 1 << 16);
+	mr_block_scalar(&block, MR_STREAM_VERSION, 1 << 16 | 1);
 	end_block(&block, NULL);
 
 	mr_log_writer_begin(writer, stream, MR_KIND_STRINGS, 3, &block);
