@@ -152,10 +152,10 @@ uninstall: uninstall-python
 
 # ---- Style -----------------------------------------------------------------------
 
-STYLED = $(wildcard */*.[ch] tests/*/*.[ch])
+STYLED = $(wildcard */*.[ch] */*/*.[ch])
 .PHONY: lint format
 lint:
-	$(Q).ci/lint
+	$(Q)PYTHON='$(PYTHON)' .ci/lint
 format:
 	clang-format -i $(STYLED)
 

@@ -8,11 +8,12 @@ cd "$MR_ROOT" || exit 1
 cc=${CC:-cc}
 cxx=${CXX:-g++}
 read -ra packages <<<"$("${PKG_CONFIG:-pkg-config}" --cflags cairo libxml-2.0 jansson libzstd)"
+python=$("${MR_PYTHON:-/usr/bin/python3}" -c 'import sysconfig; print(sysconfig.get_path("include"))')
 public=" capture/memcapture.h analyze/memstats.h render/memreport.h "
 strict=(-Wall -Wextra -Werror)
 
 as_c() {
-	$cc -std=gnu11 -D_GNU_SOURCE "${strict[@]}" -Icapture -Ianalyze -Irender -Itests/lib "${packages[@]}" \
+	$cc -std=gnu11 -D_GNU_SOURCE "${strict[@]}" -Icapture -Ianalyze -Irender -Itests/lib "${packages[@]}" -isystem "$python" \
 		-fsyntax-only -x c -include "$1" /dev/null
 }
 
@@ -28,8 +29,12 @@ as_public() {
 		$cxx -std=c++20 -pedantic "${strict[@]}" -fsyntax-only -x c++ -include "$1" /dev/null
 }
 
-for header in */*.h tests/*/*.h; do
+for header in */*.h */*/*.h; do
 	[ -e "$header" ] || continue
+	if [[ $header == capture/python/* && ! -e $python/Python.h ]]; then
+		echo "skip $header: no headers of Python (python3-dev)"
+		continue
+	fi
 	case_ "$header" as_c "$header"
 	if [[ $public == *" $header "* ]]; then
 		case_ "$header as C++ and strict C" as_public "$header"
