@@ -232,7 +232,8 @@ def tables_sort_and_filter():
 def values_show_under_the_pointer():
     browser = devtools.shared()
     page = browser.open(dict(pages())["shop"])
-    spot = page.evaluate("""(() => { const svg = document.querySelector('.chart.wide svg'); svg.scrollIntoView({ behavior: 'instant' });
+    spot = page.evaluate("""(() => { const svg = document.querySelector('.chart.wide svg');
+        svg.scrollIntoView({ behavior: 'instant' });
         const box = svg.querySelectorAll('.hints rect')[50].getBoundingClientRect();
         return { x: box.x + box.width / 2, y: box.y + box.height / 2 }; })()""")
     page.call("Input.dispatchMouseEvent", type="mouseMoved", **spot)
@@ -267,7 +268,8 @@ def colours_can_be_read():
         return [...document.querySelectorAll('p, td, th, dt, dd, a, h2, .sum, .verdicts li, svg text')].map(e => {
             const style = getComputedStyle(e);
             const fore = luminance(rgb(e.closest('svg') ? style.fill : style.color));
-            return [(Math.max(fore, back) + 0.05) / (Math.min(fore, back) + 0.05), e.className.baseVal || e.className, e.tagName];
+            return [(Math.max(fore, back) + 0.05) / (Math.min(fore, back) + 0.05),
+                    e.className.baseVal || e.className, e.tagName];
         }).filter(c => c[0] < 4.5).slice(0, 5);
     })()"""
     browser = devtools.shared()
@@ -282,7 +284,8 @@ def prints_whole():
     pdf = base64.b64decode(page.call("Page.printToPDF", printBackground=True)["data"])
     with open("printed.pdf", "wb") as file:
         file.write(pdf)
-    text = subprocess.run(["pdftotext", "-layout", "printed.pdf", "-"], capture_output=True, check=True, text=True).stdout
+    text = subprocess.run(["pdftotext", "-layout", "printed.pdf", "-"], capture_output=True, check=True,
+                          text=True).stdout
     for part in ("Memory over time", "take_order", "Lives of its largest objects", "The numbers"):
         cases.contains(text, part)
 

@@ -103,7 +103,8 @@ def names_of_logs():
 
 def the_closing_line():
     result = record("sh", "-c", "sleep 0.1; exit 3")
-    found = re.fullmatch(r"memrecord: t\.dat: ([\d.]+ \S+), .*, peak rss ([\d.]+ \S+).*, exited with 3\n", result.stderr)
+    found = re.fullmatch(r"memrecord: t\.dat: ([\d.]+ \S+), .*, peak rss ([\d.]+ \S+).*, exited with 3\n",
+                         result.stderr)
     if not found:
         raise AssertionError(result.stderr)
     result = record("sh", "-c", "kill -9 $$")

@@ -99,7 +99,8 @@ def orphans_tell_us_how_they_end():
     record("sh", "-c", "(setsid sh -c 'sleep 0.3; exit 9' &) ; sleep 0.8")
     cases.equal([process.exits for process in by_command("sh -c 'sleep 0.3; exit 9'")], [[(EXITED, 9)]])
     record("sh", "-c", "(sh -c 'sleep 0.2; kill -USR2 $$' &) ; sleep 0.6")
-    cases.equal([process.exits for process in by_command("sh -c 'sleep 0.2; kill -USR2 $$'")], [[(SIGNALLED, signal.SIGUSR2)]])
+    cases.equal([process.exits for process in by_command("sh -c 'sleep 0.2; kill -USR2 $$'")],
+                [[(SIGNALLED, signal.SIGUSR2)]])
 
 
 def children_that_others_reap():

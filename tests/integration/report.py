@@ -144,7 +144,8 @@ def templates_can_be_ones_own():
 <p data-table="runs" data-text="{rows.count}" data-if="!hidden"/></body></html>""")
     with open("own/style.css", "w", encoding="utf-8") as file:
         file.write("h1 { color: green }")
-    refused("shop.dat", "-T", "own", "-o", "own.html", says="own/report.html:5: nothing is named 'rows.count'", status=3)
+    refused("shop.dat", "-T", "own", "-o", "own.html", says="own/report.html:5: nothing is named 'rows.count'",
+            status=3)
     with open("own/report.html", encoding="utf-8") as file:
         text = file.read().replace("{rows.count}", "table")
     with open("own/report.html", "w", encoding="utf-8") as file:

@@ -129,9 +129,10 @@ def later():
     """Another run of the shop: classes to compare with."""
     log, names = log_making.Log(pid=300, start_ticks=70), Names()
     log.frame(log_making.stream_block(pid=300, start_ticks=70), names.block(),
-              block("CLASSES", id=[1, 2, 3], name=[names("Order"), names("Invoice"), names("<script>alert(1)</script>")],
-                    size=[100, 24, 100]), names.block())
-    log.frame(block("BIRTHS", object=[1, 2, 3, 4], time=[MS] * 4, **{"class": [1, 1, 2, 3]}, address=[64, 128, 192, 256]))
+              block("CLASSES", id=[1, 2, 3], size=[100, 24, 100],
+                    name=[names("Order"), names("Invoice"), names("<script>alert(1)</script>")]), names.block())
+    log.frame(block("BIRTHS", object=[1, 2, 3, 4], time=[MS] * 4, **{"class": [1, 1, 2, 3]},
+                    address=[64, 128, 192, 256]))
     log.frame(block("SNAPSHOTS", number=[1], time=[2 * MS], duration=[MS], description=[names("closed")], flags=[1],
                     count=[4], size=[324], rss=[2 << 20]),
               block("CLASS_TOTALS", snapshot=[1] * 3, **{"class": [1, 2, 3]}, count=[2, 1, 1], size=[200, 24, 100],
