@@ -23,6 +23,8 @@
 #include "event_drain.h"
 #include "memcapture.h"
 #include "object_map.h"
+#include "proc_identity.h"
+#include "proc_memory.h"
 #include "ring.h"
 #include "sizer.h"
 #include "tracker_clock.h"
@@ -262,6 +264,8 @@ uint32_t mr_names_string(struct memcapture *capture, const char *text, size_t le
 /* An id for text that is not expected again: nothing of it is kept but in a small cache. */
 uint32_t mr_names_passing(struct memcapture *capture, const char *text, size_t len);
 uint32_t mr_names_path(void *capture, uint32_t parent, const char *name);
+/* COUNT ids for strings that the caller defines; the first of them. */
+uint32_t mr_names_take(struct memcapture *capture, uint32_t count);
 /* All strings and paths again: a log that starts afresh. */
 void mr_names_define_all(struct memcapture *capture);
 uint64_t mr_names_memory(struct memcapture *capture);
@@ -274,6 +278,18 @@ void mr_tracker_detail(struct memcapture *capture, const struct mr_buffer *buffe
 /* ---- Facts about the stream: tracker_facts.c ------------------------------------------------ */
 
 void mr_facts_begin(struct memcapture *capture);                           /* STREAM, PROCESS, SETTINGS */
+
+struct mr_facts_process { /* what a PROCESS row says of the process that this is; empty where /proc is silent */
+	char name[MR_PROC_COMM_MAX];
+	char command[MR_PROC_TEXT_MAX];
+	char executable[MR_PROC_TEXT_MAX];
+	size_t command_len;
+	size_t executable_len;
+	uint64_t parent_pid;
+	uint64_t parent_start_ticks;
+};
+
+void mr_facts_read_process(struct mr_facts_process *facts);
 void mr_facts_counters(struct memcapture *capture, struct mr_buffer *out); /* a COUNTERS block */
 /* Bytes that the tracker itself holds; not for the flush thread. */
 uint64_t mr_facts_overhead(struct memcapture *capture);

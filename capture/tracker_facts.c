@@ -8,9 +8,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "proc_identity.h"
-#include "proc_memory.h"
-
 static const uint64_t no_span[4];
 
 static uint32_t text_id(struct memcapture *capture, const char *text)
@@ -39,33 +36,43 @@ static void put_stream(struct memcapture *capture)
 	mr_buffer_release(&buffer);
 }
 
-static void put_process(struct memcapture *capture)
+void mr_facts_read_process(struct mr_facts_process *facts)
 {
 	const char *const home = secure_getenv("HOME");
 	struct mr_proc_stat stat = { 0 };
 	struct mr_proc_stat parent = { 0 };
-	char command[MR_PROC_TEXT_MAX];
-	char executable[MR_PROC_TEXT_MAX];
-	struct mr_buffer buffer = { 0 };
-	struct mr_block_writer block;
 
 	/* What /proc does not tell stays empty: a run without a name is still a run. */
 	if (mr_proc_stat_read(0, &stat) < 0)
 		stat.parent_pid = (uint32_t)getppid();
 	if (mr_proc_stat_read(stat.parent_pid, &parent) < 0)
 		parent.start_ticks = 0;
-	const size_t command_len = mr_proc_command_line(0, true, home, command, sizeof(command));
-	const size_t executable_len = mr_proc_executable(0, home, executable, sizeof(executable));
+	memcpy(facts->name, stat.comm, sizeof(facts->name));
+	facts->parent_pid = stat.parent_pid;
+	facts->parent_start_ticks = parent.start_ticks;
+	facts->command_len = mr_proc_command_line(0, true, home, facts->command, sizeof(facts->command));
+	facts->executable_len = mr_proc_executable(0, home, facts->executable, sizeof(facts->executable));
+}
 
+static void put_process(struct memcapture *capture)
+{
+	struct mr_facts_process facts;
+	struct mr_buffer buffer = { 0 };
+	struct mr_block_writer block;
+
+	mr_facts_read_process(&facts);
 	mr_block_begin(&block, &buffer, MR_KIND_PROCESS, 1);
 	mr_block_scalar(&block, MR_PROCESS_TIME, 0);
-	mr_block_scalar(&block, MR_PROCESS_NAME, text_id(capture, stat.comm));
+	mr_block_scalar(&block, MR_PROCESS_NAME, text_id(capture, facts.name));
 	mr_block_scalar(&block, MR_PROCESS_COMMAND,
-	                command_len > 0 ? mr_names_string(capture, command, command_len) : 0);
+	                facts.command_len > 0 ? mr_names_string(capture, facts.command, facts.command_len)
+	                                      : 0);
 	mr_block_scalar(&block, MR_PROCESS_EXECUTABLE,
-	                executable_len > 0 ? mr_names_string(capture, executable, executable_len) : 0);
-	mr_block_scalar(&block, MR_PROCESS_PARENT_PID, stat.parent_pid);
-	mr_block_scalar(&block, MR_PROCESS_PARENT_START_TICKS, parent.start_ticks);
+	                facts.executable_len > 0
+	                        ? mr_names_string(capture, facts.executable, facts.executable_len)
+	                        : 0);
+	mr_block_scalar(&block, MR_PROCESS_PARENT_PID, facts.parent_pid);
+	mr_block_scalar(&block, MR_PROCESS_PARENT_START_TICKS, facts.parent_start_ticks);
 	mr_block_end(&block);
 	mr_tracker_detail(capture, &buffer, no_span);
 	mr_buffer_release(&buffer);

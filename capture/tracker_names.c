@@ -240,6 +240,18 @@ uint32_t mr_names_passing(struct memcapture *capture, const char *text, size_t l
 	return id;
 }
 
+uint32_t mr_names_take(struct memcapture *capture, uint32_t count)
+{
+	struct mr_names *const names = capture->names;
+
+	mr_lock_acquire(&capture->definition_lock);
+	const uint32_t first = names->string_next;
+	/* Past 2^32 strings, new ones share the last id. */
+	names->string_next = count < UINT32_MAX - first ? first + count : UINT32_MAX;
+	mr_lock_release(&capture->definition_lock);
+	return first;
+}
+
 uint32_t mr_names_path(void *context, uint32_t parent, const char *text)
 {
 	struct memcapture *const capture = context;
