@@ -354,6 +354,7 @@ int main(int argc, char **argv)
 	struct mr_error err = { 0, "" };
 	int code = 0;
 
+	mr_heap_prepare();
 	signal(SIGPIPE, SIG_IGN); /* so that a closed pipe is a failed write */
 	arguments.operands = mr_alloc((size_t)(argc + 1) * sizeof(*arguments.operands));
 	if (!arguments.query || !arguments.operands)

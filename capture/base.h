@@ -86,6 +86,10 @@ void *mr_alloc(size_t size_bytes);                 /* zeroed; NULL when there is
 void *mr_realloc(void *memory, size_t size_bytes); /* grown part is not zeroed */
 void mr_free(void *memory);                        /* NULL is fine */
 
+/* For a command, first thing in main(): what malloc gives from now on lies in huge pages where the
+ * kernel has them, and stays with the process until it ends.  It never fails. */
+void mr_heap_prepare(void);
+
 /* Grows *ITEMS (of ITEM_SIZE bytes each, *CAPACITY of them) to hold at least
  * WANTED, by doubling.  0, MR_ERR_NOMEM, or MR_ERR_LIMIT on overflow. */
 int mr_grow(void *items, size_t *capacity, size_t wanted, size_t item_size) MR_MUST_CHECK;

@@ -3,7 +3,7 @@
 
 # What every room links: errors, buffers, text, files, options, and the format.
 BASE_SOURCES := $(addprefix capture/, base_error.c base_buffer.c base_varint.c base_text.c \
-                  base_file.c base_options.c base_clock.c log_format.c)
+                  base_file.c base_heap.c base_options.c base_clock.c log_format.c)
 BASE_OBJECTS := $(BASE_SOURCES:%.c=$(B)/obj/%.o)
 # malloc; libmemcapture links memory_mapped.c in its place
 MEMORY_OBJECT := $(B)/obj/capture/base_memory.o

@@ -198,6 +198,7 @@ int main(int argc, char **argv)
 	struct mr_error error = { 0 };
 	struct arguments arguments = { 0 };
 	int rest = 0;
+	mr_heap_prepare();
 	/* A closed pipe is an output that cannot be written, with a message and a status of its own. */
 	signal(SIGPIPE, SIG_IGN);
 	arguments.files = mr_alloc((size_t)argc * sizeof(*arguments.files));
