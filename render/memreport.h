@@ -47,7 +47,7 @@ struct memreport_error {
 	char message[1024];
 };
 
-enum memreport_format { MEMREPORT_HTML, MEMREPORT_PDF, MEMREPORT_PNG };
+enum memreport_format { MEMREPORT_HTML, MEMREPORT_PDF, MEMREPORT_PNG, MEMREPORT_SVG /* drawings only */ };
 
 #define MEMREPORT_DEFAULT_LIMIT 20
 #define MEMREPORT_DEFAULT_MAX_SIZE 1000000
@@ -70,6 +70,23 @@ void memreport_free(struct memreport *report); /* NULL is fine */
 /* Writes the report to OUT, which is flushed but not closed. */
 int memreport_write(struct memreport *report, enum memreport_format format, FILE *out,
                     struct memreport_error *error);
+
+enum memreport_chart {
+	MEMREPORT_CHART_TIMELINE, /* memory and classes over time, of the first run with snapshots */
+	MEMREPORT_CHART_SNAPSHOT, /* the shares of classes at a snapshot */
+	MEMREPORT_CHART_CLASS     /* instances of a class over time */
+};
+
+struct memreport_drawing {
+	enum memreport_chart chart;
+	size_t snapshot_row;    /* CHART_SNAPSHOT: in the table snapshots as the log has it, from 0 */
+	const char *class_name; /* CHART_CLASS */
+};
+
+/* Writes one drawing, PNG, PDF or SVG, to OUT, which is flushed but not closed.  MEMREPORT_ERR_ARG:
+ * there is no such snapshot or class; MEMREPORT_ERR_FORMAT: there is nothing to draw. */
+int memreport_draw(struct memreport *report, const struct memreport_drawing *drawing,
+                   enum memreport_format format, FILE *out, struct memreport_error *error);
 
 /* What was left out of the page last written to stay within its size: a sentence, or NULL. Borrowed. */
 const char *memreport_left_out(const struct memreport *report);

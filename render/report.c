@@ -305,6 +305,7 @@ int memreport_write(struct memreport *report, enum memreport_format format, FILE
 {
 	struct mr_error *err = error_of(error);
 	struct mr_buffer bytes = { 0 };
+	MR_FAIL_IF(format == MEMREPORT_SVG, err, MR_ERR_ARG, "a report is a page, PDF or PNG");
 	int status = format == MEMREPORT_PDF   ? mr_report_pdf(report, &bytes, err)
 	             : format == MEMREPORT_PNG ? mr_report_png(report, &bytes, err)
 	                                       : mr_report_html(report, &bytes, err);

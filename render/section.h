@@ -44,6 +44,10 @@ MR_RUN_SECTIONS(MR_SECTION_DECLARE)
 MR_PAGE_SECTIONS(MR_SECTION_DECLARE)
 #undef MR_SECTION_DECLARE
 
+/* The classes at a snapshot (section_snapshots.c): "rows", "rest", "donut". */
+int mr_section_breakdown(const struct mr_view *view, struct mr_scope *item,
+                         const struct mr_report_snapshot *snapshot, struct mr_error *err);
+
 /* ---- Shared by sections (section_parts.c) ----------------------------------- */
 
 /* Whether a run has a part of the page of its own. */

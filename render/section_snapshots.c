@@ -112,7 +112,7 @@ static void add_rest(const struct mr_view *view, struct mr_scope *scope, const s
 	mr_scope_bytes(rest, "size", size);
 }
 
-static int add_breakdown(const struct mr_view *view, struct mr_scope *item,
+int mr_section_breakdown(const struct mr_view *view, struct mr_scope *item,
                          const struct mr_report_snapshot *snapshot, struct mr_error *err)
 {
 	const struct memstats_table *table = view->data->tables[MR_REPORT_CLASSES];
@@ -210,7 +210,7 @@ int mr_section_snapshots(const struct mr_view *view, struct mr_scope *scope, str
 		struct mr_scope *item = mr_scope_add(scope, "breakdowns");
 		set_snapshot(item, run, detailed[i]);
 		mr_scope_flag(item, "open", detailed[i] == largest);
-		MR_TRY(add_breakdown(view, item, &run->snapshots[detailed[i]], err));
+		MR_TRY(mr_section_breakdown(view, item, &run->snapshots[detailed[i]], err));
 	}
 	if (run->snapshot_count > row_count)
 		mr_scope_format(
