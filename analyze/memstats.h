@@ -237,6 +237,14 @@ int memstats_objects_new(struct memstats_table *objects, const size_t *rows, siz
                          struct memstats_object **details, struct memstats_error *error);
 void memstats_objects_free(struct memstats_object *details);
 
+/* What the instances of the class in ROW of a `classes` table refer to, all of them together, at its
+ * snapshot: *COUNT of them, depth first; texts live as long as the log.  Freed with
+ * memstats_referents_free(). */
+int memstats_referents_new(const struct memstats_table *classes, size_t row,
+                           struct memstats_referent **referents, size_t *count,
+                           struct memstats_error *error);
+void memstats_referents_free(struct memstats_referent *referents); /* NULL is fine */
+
 #pragma GCC visibility pop
 
 #ifdef __cplusplus

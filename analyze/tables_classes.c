@@ -168,3 +168,49 @@ const struct mr_table_type mr_table_classes = {
 	.cell = classes_cell,
 	.close = classes_close,
 };
+
+/* ---- Referents of a row ----------------------------------------------------- */
+
+int memstats_referents_new(const struct memstats_table *classes, size_t row,
+                           struct memstats_referent **referents, size_t *count, struct memstats_error *error)
+{
+	struct mr_error *err = mr_table_error(error);
+
+	MR_FAIL_IF(classes->type != &mr_table_classes, err, MR_ERR_ARG, "table %s has no referents of classes",
+	           classes->type->info.name);
+	MR_FAIL_IF(row >= classes->row_count, err, MR_ERR_ARG, "table classes has no row %zu", row);
+	const struct mr_run_rows *rows = &((const struct classes *)classes->state)->rows;
+	size_t index = 0;
+	const size_t run_index = mr_run_rows_find(rows, mr_table_row(classes, row), &index);
+	const struct mr_run *run = &rows->model->runs[run_index];
+	const struct mr_class_total *total = &run->class_totals[index];
+	const struct mr_snapshot *snapshot = &run->snapshots[total->snapshot];
+	struct memstats_referent *made =
+		mr_alloc((snapshot->referent_total_count + 1) * sizeof(struct memstats_referent));
+
+	MR_FAIL_IF(!made, err, MR_ERR_NOMEM, "no memory for %zu referents", snapshot->referent_total_count);
+	*count = 0;
+	for (size_t i = 0; i < snapshot->referent_total_count; i++) {
+		const struct mr_referent_total *from =
+			&run->referent_totals[snapshot->referent_total_first + i];
+
+		if (from->class_index != total->class_index)
+			continue;
+		made[*count] = (struct memstats_referent){
+			.name = mr_model_string(rows->model, run->paths[from->path].name),
+			.level = run->paths[from->path].level,
+			.count = from->count,
+			.size_bytes = from->size_bytes,
+			.flat_bytes = from->flat_bytes,
+			.place = *count,
+		};
+		(*count)++;
+	}
+	*referents = made;
+	return 0;
+}
+
+void memstats_referents_free(struct memstats_referent *referents)
+{
+	mr_free(referents);
+}
