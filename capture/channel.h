@@ -44,7 +44,7 @@
 #define MR_CHANNEL_WRITER_NAME "writer" /* the writer's page in the folder */
 
 #define MR_CHANNEL_MAGIC UINT64_C(0x6c656e6e61686372) /* "rchannel" */
-#define MR_CHANNEL_VERSION 1
+#define MR_CHANNEL_VERSION 2
 #define MR_CHANNEL_RINGS_MAX 1024
 #define MR_CHANNEL_CLOCK_SEGMENTS_MAX 64
 #define MR_CHANNEL_BLOCK_MAX (256u << 10) /* bytes that a block in a ring may take */
@@ -56,11 +56,12 @@
  * the type in bits 0..3.  Times are ticks; see the clock below. */
 
 enum mr_record_type {
-	MR_RECORD_PAD = 1,    /* bits 4..31: bytes to skip, all of this record */
-	MR_RECORD_BIRTH = 2,  /* struct mr_record_birth */
-	MR_RECORD_DEATH = 3,  /* struct mr_record_death */
-	MR_RECORD_CHANGE = 4, /* struct mr_record_change */
-	MR_RECORD_BLOCK = 5,  /* struct mr_record_block; bits 4..31: bytes of all of this record */
+	MR_RECORD_PAD = 1,         /* bits 4..31: bytes to skip, all of this record */
+	MR_RECORD_BIRTH = 2,       /* struct mr_record_birth */
+	MR_RECORD_DEATH = 3,       /* struct mr_record_death */
+	MR_RECORD_CHANGE = 4,      /* struct mr_record_change */
+	MR_RECORD_BLOCK = 5,       /* struct mr_record_block; bits 4..31: bytes of all of this record */
+	MR_RECORD_BIRTH_SIZED = 6, /* struct mr_record_birth_sized */
 };
 
 struct mr_record_birth { /* head: level in bits 4..11, object id's bits 32..51 in 12..31 */
@@ -70,6 +71,11 @@ struct mr_record_birth { /* head: level in bits 4..11, object id's bits 32..51 i
 	uint64_t address;
 	uint32_t class_id;
 	uint32_t stack;
+};
+
+struct mr_record_birth_sized {
+	struct mr_record_birth birth;
+	uint64_t size; /* bytes of the object alone */
 };
 
 struct mr_record_death { /* head: reason in bits 4..7, object id's bits 32..51 in 12..31 */

@@ -17,6 +17,8 @@ struct births {
 	uint64_t stack[BATCH];
 	uint64_t address[BATCH];
 	uint64_t level[BATCH];
+	uint64_t size[BATCH]; /* when `sized` */
+	bool sized;
 };
 
 struct deaths {
@@ -109,6 +111,8 @@ static void put_births(struct mr_drain *drain)
 	mr_block_column(&block, MR_BIRTHS_STACK, births->stack);
 	mr_block_column(&block, MR_BIRTHS_ADDRESS, births->address);
 	mr_block_column(&block, MR_BIRTHS_LEVEL, births->level);
+	if (births->sized)
+		mr_block_column(&block, MR_BIRTHS_SIZE, births->size);
 	end_block(drain, &block, births->time, count);
 }
 
@@ -149,7 +153,8 @@ static void put_changes(struct mr_drain *drain)
 
 /* ---- Records ---------------------------------------------------------------------- */
 
-static void take_birth(struct mr_drain *drain, const uint8_t *at)
+/* SIZE: as in the log, value + 1, or 0 for none. */
+static void take_birth(struct mr_drain *drain, const uint8_t *at, uint64_t size)
 {
 	struct births *const births = &drain->births;
 	const uint32_t row = drain->birth_count++;
@@ -162,8 +167,24 @@ static void take_birth(struct mr_drain *drain, const uint8_t *at)
 	births->stack[row] = birth.stack;
 	births->address[row] = birth.address;
 	births->level[row] = (birth.head >> 4 & 0xff) + 1;
+	if (births->sized)
+		births->size[row] = size;
 	if (drain->birth_count == BATCH)
 		put_births(drain);
+}
+
+static void take_birth_sized(struct mr_drain *drain, const uint8_t *at)
+{
+	struct births *const births = &drain->births;
+	struct mr_record_birth_sized sized;
+
+	memcpy(&sized, at, sizeof(sized));
+	if (!births->sized) {
+		/* The first of its kind: those before it have no size. */
+		memset(births->size, 0, sizeof(births->size));
+		births->sized = true;
+	}
+	take_birth(drain, at, sized.size + 1);
 }
 
 static void take_death(struct mr_drain *drain, const uint8_t *at)
@@ -234,6 +255,8 @@ static uint64_t record_len(uint32_t head)
 	switch (MR_RECORD_TYPE(head)) {
 	case MR_RECORD_BIRTH:
 		return sizeof(struct mr_record_birth);
+	case MR_RECORD_BIRTH_SIZED:
+		return sizeof(struct mr_record_birth_sized);
 	case MR_RECORD_DEATH:
 		return sizeof(struct mr_record_death);
 	case MR_RECORD_CHANGE:
@@ -258,7 +281,10 @@ static uint64_t take_record(struct mr_drain *drain, const uint8_t *at, uint64_t 
 		return 0;
 	switch (MR_RECORD_TYPE(head)) {
 	case MR_RECORD_BIRTH:
-		take_birth(drain, at);
+		take_birth(drain, at, 0);
+		break;
+	case MR_RECORD_BIRTH_SIZED:
+		take_birth_sized(drain, at);
 		break;
 	case MR_RECORD_DEATH:
 		take_death(drain, at);

@@ -10,7 +10,7 @@
 #include "channel.h"
 #include "futex.h"
 
-#define MR_RING_EVENT_MAX 32 /* bytes of the largest record of fixed size */
+#define MR_RING_EVENT_MAX 32 /* bytes of the largest record of the tracker's operations */
 
 #define MR_RING_AHEAD 512 /* bytes: some records' time */
 
@@ -30,17 +30,22 @@ void mr_ring_writer_init(struct mr_ring_writer *writer, struct mr_channel *chann
  * and the record is counted as lost. */
 bool mr_ring_make_room(struct mr_ring_writer *writer, size_t len);
 
-/* Makes sure that a fixed-size record will fit.  To be called before the clock
+/* Makes sure that a record of LEN bytes will fit.  To be called before the clock
  * is read: it may wait. */
-static inline bool mr_ring_reserve_event(struct mr_ring_writer *writer)
+static inline bool mr_ring_reserve(struct mr_ring_writer *writer, size_t len)
 {
 	const struct mr_ring *const ring = writer->ring;
 	const uint64_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
 
-	if (MR_LIKELY(head + MR_RING_EVENT_MAX - ring->tail_seen <= writer->mask + 1 &&
-	              (head & writer->mask) <= writer->mask + 1 - MR_RING_EVENT_MAX))
+	if (MR_LIKELY(head + len - ring->tail_seen <= writer->mask + 1 &&
+	              (head & writer->mask) <= writer->mask + 1 - len))
 		return true;
-	return mr_ring_make_room(writer, MR_RING_EVENT_MAX);
+	return mr_ring_make_room(writer, len);
+}
+
+static inline bool mr_ring_reserve_event(struct mr_ring_writer *writer)
+{
+	return mr_ring_reserve(writer, MR_RING_EVENT_MAX);
 }
 
 /* Where the next record goes; room must have been made. */

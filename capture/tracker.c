@@ -195,19 +195,20 @@ static int expand_path(const char *pattern, char path[PATH_MAX], struct mr_error
 	return 0;
 }
 
-static int choose_path(const char *asked, char path[PATH_MAX], struct mr_error *err)
+/* The pattern for the log of memcapture_open(): what the environment says, or what was ASKED for. */
+static int choose_path(const char *asked, char pattern[PATH_MAX], struct mr_error *err)
 {
 	const char *const environment = secure_getenv(ENVIRONMENT);
-	char pattern[PATH_MAX];
+	int len;
 
 	if (environment != NULL && environment[0] != '\0')
-		return expand_path(environment, path, err);
-	if (asked != NULL)
-		return expand_path(asked, path, err);
-	MR_FAIL_IF(snprintf(pattern, sizeof(pattern), "%s.%%p.dat", program_invocation_short_name) >=
-	                   (int)sizeof(pattern),
-	           err, MR_ERR_ARG, "the program's name is too long for a log");
-	return expand_path(pattern, path, err);
+		len = snprintf(pattern, PATH_MAX, "%s", environment);
+	else if (asked != NULL)
+		len = snprintf(pattern, PATH_MAX, "%s", asked);
+	else
+		len = snprintf(pattern, PATH_MAX, "%s.%%p.dat", program_invocation_short_name);
+	MR_FAIL_IF(len >= PATH_MAX, err, MR_ERR_ARG, "the log's name is too long: '%.100s...'", pattern);
+	return 0;
 }
 
 static int open_log(struct memcapture *capture, const char *path, struct mr_error *err)
@@ -243,22 +244,47 @@ static int control_ring(struct memcapture *capture, enum mr_ring_kind kind, stru
 }
 
 /* Under memrecord its channel, otherwise private memory and a log of our own. */
-static int open_channel(struct memcapture *capture, const char *asked, struct mr_error *err)
+static int open_channel(struct memcapture *capture, const struct mr_tracker_options *options,
+                        struct mr_error *err)
 {
 	const char *const folder = secure_getenv(MR_CHANNEL_ENVIRONMENT);
+	const char *pattern = options->path;
+	char chosen[PATH_MAX];
 	char path[PATH_MAX];
 
 	if (folder != NULL && folder[0] != '\0' && mr_channel_create(&capture->channel, folder, NULL) == 0)
 		return 0;
-	MR_TRY(choose_path(asked, path, err));
+	if (options->path_by_environment) {
+		MR_TRY(choose_path(options->path, chosen, err));
+		pattern = chosen;
+	}
+	if (pattern == NULL)
+		return 0; /* nobody wants a log */
+	MR_TRY(expand_path(pattern, path, err));
 	MR_TRY(mr_channel_create(&capture->channel, NULL, err));
 	return open_log(capture, path, err);
 }
 
-static int open_parts(struct memcapture *capture, const char *asked, struct mr_error *err)
+static void begin_clock(struct mr_channel_header *header, uint64_t zero_monotonic_ns)
 {
-	MR_TRY(open_channel(capture, asked, err));
-	mr_clock_begin(capture->channel->header);
+	if (zero_monotonic_ns == 0) {
+		mr_clock_begin(header);
+		return;
+	}
+	header->zero_realtime_ns -= header->zero_monotonic_ns - zero_monotonic_ns;
+	header->zero_monotonic_ns = zero_monotonic_ns;
+	mr_clock_begin_exact(header);
+}
+
+static int open_parts(struct memcapture *capture, const struct mr_tracker_options *options,
+                      struct mr_error *err)
+{
+	capture->creator = options->creator;
+	capture->language = options->language;
+	MR_TRY(open_channel(capture, options, err));
+	if (capture->channel == NULL)
+		return 0;
+	begin_clock(capture->channel->header, options->zero_monotonic_ns);
 	capture->clock_is_tsc = capture->channel->header->clock_is_tsc != 0;
 	capture->needs_fence = syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) != 0;
 	MR_TRY(control_ring(capture, MR_RING_DEFINITIONS, &capture->definitions, err));
@@ -296,9 +322,38 @@ static void release(struct memcapture *capture)
 	mr_pages_unmap(capture, sizeof(*capture));
 }
 
+int mr_tracker_open(struct memcapture **capture, const struct mr_tracker_options *options,
+                    struct mr_error *err)
+{
+	struct registry *const registry = registry_get();
+	struct memcapture *const opened = registry != NULL ? mr_pages_map(sizeof(*opened)) : NULL;
+	MR_FAIL_IF(opened == NULL, err, MR_ERR_NOMEM, "out of memory for a capture");
+	opened->serial = atomic_fetch_add(&serial_last, 1) + 1;
+	opened->first_serial = &registry->first_serial;
+	uint64_t first = atomic_load(&registry->first_serial);
+	while ((first == 0 || first > opened->serial) &&
+	       !atomic_compare_exchange_weak(&registry->first_serial, &first, opened->serial))
+		;
+
+	const int code = open_parts(opened, options, err);
+	if (code < 0 || opened->channel == NULL) {
+		release(opened);
+		*capture = NULL;
+		return code;
+	}
+	registry_add(registry, opened);
+	*capture = opened;
+	return 0;
+}
+
 int memcapture_open(struct memcapture **capture, const char *path, struct memcapture_error *error)
 {
 	const char *const environment = secure_getenv(ENVIRONMENT);
+	const struct mr_tracker_options options = {
+		.path = path,
+		.path_by_environment = true,
+		.creator = "libmemcapture " MR_VERSION_STRING,
+	};
 	struct mr_error err = { 0 };
 
 	if (error != NULL)
@@ -308,26 +363,7 @@ int memcapture_open(struct memcapture **capture, const char *path, struct memcap
 	*capture = NULL;
 	if (environment != NULL && strcmp(environment, "off") == 0)
 		return 0;
-
-	struct registry *const registry = registry_get();
-	struct memcapture *const opened = registry != NULL ? mr_pages_map(sizeof(*opened)) : NULL;
-	if (opened == NULL) {
-		mr_fail(&err, MR_ERR_NOMEM, "out of memory for a capture");
-		return give_error(error, &err);
-	}
-	opened->serial = atomic_fetch_add(&serial_last, 1) + 1;
-	opened->first_serial = &registry->first_serial;
-	uint64_t first = atomic_load(&registry->first_serial);
-	while ((first == 0 || first > opened->serial) &&
-	       !atomic_compare_exchange_weak(&registry->first_serial, &first, opened->serial))
-		;
-	if (open_parts(opened, path, &err) < 0) {
-		release(opened);
-		return give_error(error, &err);
-	}
-	registry_add(registry, opened);
-	*capture = opened;
-	return 0;
+	return mr_tracker_open(capture, &options, &err) < 0 ? give_error(error, &err) : 0;
 }
 
 /* ---- Ending ----------------------------------------------------------------------------------- */

@@ -107,6 +107,8 @@ struct memcapture {
 	bool clock_is_tsc;
 	bool needs_fence; /* no membarrier(2) */
 	struct mr_channel *channel;
+	const char *creator;                         /* what the stream says of who writes it; borrowed */
+	uint32_t language;                           /* enum mr_language */
 	_Atomic(struct memcapture_class *) *classes; /* by id; MR_TRACKER_CLASSES_MAX + 1 of address space */
 
 	/* Written by snapshots. */
@@ -227,6 +229,21 @@ static inline void mr_thread_count(struct mr_thread *thread, uint32_t class_id, 
 
 /* ---- The registry of open captures: tracker.c --------------------------------------- */
 
+struct mr_tracker_options {
+	const char *path;         /* of the log, "%p" is the pid; NULL: there is one under memrecord alone */
+	bool path_by_environment; /* what the environment says goes first, and there is a path in any case */
+	const char *creator;
+	uint32_t language; /* enum mr_language */
+	/* CLOCK_MONOTONIC at the stream's zero, which may lie before the opening; 0: the opening.  If it is
+	 * given, ticks are nanoseconds of CLOCK_MONOTONIC: a time in the program is the same in the log. */
+	uint64_t zero_monotonic_ns;
+};
+
+/* memcapture_open(), also for an account that another part of us keeps.  *CAPTURE is NULL, without an
+ * error, when nobody wants a log. */
+int mr_tracker_open(struct memcapture **capture, const struct mr_tracker_options *options,
+                    struct mr_error *err) MR_MUST_CHECK;
+
 /* Remembers the first failure of CAPTURE for memcapture_status(). */
 void mr_tracker_fail(struct memcapture *capture, const struct mr_error *err);
 /* Calls FUNCTION for the capture of SERIAL, if it is still open, under the registry's lock. */
@@ -277,7 +294,7 @@ void mr_tracker_detail(struct memcapture *capture, const struct mr_buffer *buffe
 
 /* ---- Facts about the stream: tracker_facts.c ------------------------------------------------ */
 
-void mr_facts_begin(struct memcapture *capture);                           /* STREAM, PROCESS, SETTINGS */
+void mr_facts_begin(struct memcapture *capture); /* STREAM, PROCESS, SETTINGS */
 
 struct mr_facts_process { /* what a PROCESS row says of the process that this is; empty where /proc is silent */
 	char name[MR_PROC_COMM_MAX];

@@ -78,11 +78,17 @@ static void add_segment(struct mr_channel_header *header, uint64_t ticks, uint64
 	atomic_store_explicit(&header->clock_count, count + 1, memory_order_release);
 }
 
+void mr_clock_begin_exact(struct mr_channel_header *header)
+{
+	header->clock_is_tsc = 0;
+	add_segment(header, header->zero_monotonic_ns, 0, UINT64_C(1) << 32);
+}
+
 void mr_clock_begin(struct mr_channel_header *header)
 {
 	header->clock_is_tsc = counter_is_clock();
 	if (header->clock_is_tsc == 0) {
-		add_segment(header, header->zero_monotonic_ns, 0, UINT64_C(1) << 32);
+		mr_clock_begin_exact(header);
 		return;
 	}
 

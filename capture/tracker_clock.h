@@ -30,6 +30,8 @@ static inline uint64_t mr_clock_ticks(bool is_counter)
 
 /* Chooses the clock and writes the first piece of the function from ticks to time. */
 void mr_clock_begin(struct mr_channel_header *header);
+/* The same with CLOCK_MONOTONIC in any case: a tick is exactly one of its nanoseconds. */
+void mr_clock_begin_exact(struct mr_channel_header *header);
 /* Adds a piece when it is time to: the counter and CLOCK_MONOTONIC drift apart. One caller at a time. */
 void mr_clock_adjust(struct mr_channel_header *header);
 /* The last tick that has the same time as TICKS: what is stamped later has a later time. */

@@ -29,8 +29,9 @@ static void put_stream(struct memcapture *capture)
 	mr_block_scalar(&block, MR_STREAM_SOURCE, MR_SOURCE_TRACKER);
 	mr_block_scalar(&block, MR_STREAM_CLOCK_MONOTONIC, header->zero_monotonic_ns);
 	mr_block_scalar(&block, MR_STREAM_CLOCK_REALTIME, header->zero_realtime_ns);
-	mr_block_scalar(&block, MR_STREAM_CREATOR, text_id(capture, "libmemcapture " MR_VERSION_STRING));
+	mr_block_scalar(&block, MR_STREAM_CREATOR, text_id(capture, capture->creator));
 	mr_block_scalar(&block, MR_STREAM_VERSION, MR_LOG_VERSION_MAJOR << 16 | MR_LOG_VERSION_MINOR);
+	mr_block_scalar(&block, MR_STREAM_LANGUAGE, capture->language);
 	mr_block_end(&block);
 	mr_tracker_define(capture, &buffer);
 	mr_buffer_release(&buffer);

@@ -265,7 +265,8 @@ void mr_account_definitions(struct mr_account *account)
 		define_codes(account);
 	if (account->stack_next < store->stacks.count)
 		define_stacks(account);
-	define_classes(account);
+	if (account->class_next < store->classes.count)
+		define_classes(account);
 }
 
 /* ---- Births and deaths ------------------------------------------------------------------------------ */

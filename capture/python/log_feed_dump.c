@@ -111,7 +111,7 @@ static int write_all(struct dump *dump, const char *path, struct mr_error *err)
 		.boot_id = { dump->identity.boot_id[0], dump->identity.boot_id[1] },
 		.start_ticks = dump->identity.start_ticks,
 		.pid = dump->identity.pid,
-		.clock_realtime_ns = dump->zero_realtime_ns,
+		.clock_realtime_ns = mr_clock_realtime_ns(),
 	};
 	const struct mr_log_writer_options options = { .compression_level = 1 };
 

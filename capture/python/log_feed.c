@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Python's account as it happens.  A feed has a capture of libmemcapture's to itself:
+ * births and deaths are records in a ring, everything else blocks, and libmemcapture's
+ * thread or memrecord takes them from there; neither needs the GIL, so a feed may wait
+ * for them while it holds it.  The capture also gives what does not depend on Python:
+ * silence in a forked child, the end of the log when the program ends, and samples of
+ * the process's memory.
+ *
+ * The capture's clock is CLOCK_MONOTONIC and its zero is the store's, so the times of
+ * the store are those of the log.
+ */
+#include "log_feed.h"
+
+#include <limits.h>
+#include <stdlib.h>
+
+#include "feed_account.h"
+
+#define EVENT_RING_BYTES (1u << 20)
+#define ENVIRONMENT "MEMCAPTURE_LOG"
+
+struct mr_feed {
+	struct memcapture *capture;
+	struct mr_account *account;
+	struct mr_ring_writer events;
+	char path[PATH_MAX]; /* "": memrecord's, or not known */
+};
+
+/* ---- Records -------------------------------------------------------------------------- */
+
+static uint64_t ticks_of(const struct mr_feed *feed, uint64_t time_ns)
+{
+	return feed->capture->channel->header->zero_monotonic_ns + time_ns;
+}
+
+static uint64_t now_ns(const struct mr_feed *feed)
+{
+	return mr_clock_monotonic_ns() - feed->capture->channel->header->zero_monotonic_ns;
+}
+
+/* Appends a record of LEN bytes; one that finds no writer any more is counted by the ring. */
+static void append(struct mr_feed *feed, const void *record, size_t len)
+{
+	if (!mr_ring_reserve(&feed->events, len))
+		return;
+	memcpy(mr_ring_at_head(&feed->events), record, len);
+	mr_ring_commit(&feed->events, len);
+}
+
+static uint32_t object_high(uint64_t object)
+{
+	return (uint32_t)(object >> 32) << 12;
+}
+
+static void put_birth(struct mr_feed *feed, uint32_t id)
+{
+	struct mr_account *const account = feed->account;
+	const struct mr_tracked_row *const row = mr_store_row(account->store, id);
+	const uint64_t object = mr_account_object(account, id);
+
+	mr_account_meet(account, row);
+	const struct mr_record_birth_sized record = {
+		.birth = {
+			.head = MR_RECORD_BIRTH_SIZED | (uint32_t)row->level << 4 | object_high(object),
+			.object_low = (uint32_t)object,
+			.ticks = ticks_of(feed, row->birth_ns),
+			.address = row->address,
+			.class_id = account->class_base + row->class_index,
+			.stack = row->stack != 0 ? account->stack_base + row->stack : 0,
+		},
+		.size = row->basic_bytes,
+	};
+	append(feed, &record, sizeof(record));
+}
+
+static void put_death(struct mr_feed *feed, uint32_t id)
+{
+	const struct mr_tracked_row *const row = mr_store_row(feed->account->store, id);
+	const uint64_t object = mr_account_object(feed->account, id);
+	const uint32_t reason = row->flags & MR_TRACKED_DETACHED ? MR_DEATH_DETACHED : MR_DEATH_FREED;
+	const struct mr_record_death record = {
+		.head = MR_RECORD_DEATH | reason << 4 | object_high(object),
+		.object_low = (uint32_t)object,
+		.ticks = ticks_of(feed, row->death_ns != 0 ? row->death_ns : now_ns(feed)),
+	};
+
+	append(feed, &record, sizeof(record));
+}
+
+/* ---- Opening --------------------------------------------------------------------------- */
+
+/* Puts PATTERN, or for the second and later logs of this process PATTERN with a number before its
+ * ending ("profile.2.dat"), into PATH. */
+static int number_path(char path[PATH_MAX], const char *pattern, unsigned number, struct mr_error *err)
+{
+	const char *const slash = strrchr(pattern, '/');
+	const char *const name = slash != NULL ? slash + 1 : pattern;
+	const char *const dot = strrchr(name, '.');
+	const char *const ending = dot != NULL && dot != name ? dot : name + strlen(name);
+	const int stem = ending - pattern < PATH_MAX ? (int)(ending - pattern) : PATH_MAX;
+	const int len = number == 1 ? snprintf(path, PATH_MAX, "%s", pattern)
+	                            : snprintf(path, PATH_MAX, "%.*s.%u%s", stem, pattern, number, ending);
+
+	MR_FAIL_IF(len >= PATH_MAX, err, MR_ERR_ARG, "the log's name is too long: '%.100s...'", pattern);
+	return 0;
+}
+
+/* What was tracked before the log was opened. */
+static void put_past(struct mr_feed *feed)
+{
+	struct mr_account *const account = feed->account;
+	const uint32_t end = account->store->rows.count;
+
+	mr_account_definitions(account);
+	for (uint32_t id = 1; id < end; id++)
+		put_birth(feed, id);
+	for (uint32_t id = 1; id < end; id++) {
+		if (mr_store_row(account->store, id)->death_ns != 0)
+			put_death(feed, id);
+	}
+	mr_account_snapshots(account);
+}
+
+/* Fills in what a feed needs beside its capture. */
+static int feed_parts(struct mr_feed *feed, struct mr_store *store, struct mr_error *err)
+{
+	struct mr_channel *const channel = feed->capture->channel;
+	uint32_t index;
+
+	feed->account = mr_account_new(store);
+	MR_FAIL_IF(feed->account == NULL, err, MR_ERR_NOMEM, "out of memory for a log");
+	feed->account->sink.capture = feed->capture;
+	struct mr_ring *const ring = mr_channel_add_ring(channel, MR_RING_EVENTS, EVENT_RING_BYTES, &index);
+	MR_FAIL_IF(ring == NULL, err, MR_ERR_NOMEM, "out of memory for a log");
+	mr_ring_writer_init(&feed->events, channel, ring, index);
+	return 0;
+}
+
+static void feed_free(struct mr_feed *feed)
+{
+	mr_account_free(feed->account);
+	mr_free(feed);
+}
+
+/* A feed with the log that PATH names or, with "", memrecord's; *FEED NULL: there is none. */
+static int feed_new(struct mr_feed **feed, struct mr_store *store, const char *path, struct mr_error *err)
+{
+	const struct mr_tracker_options options = {
+		.path = path[0] != '\0' ? path : NULL,
+		.creator = MR_FEED_CREATOR,
+		.language = MR_LANGUAGE_PYTHON,
+		.zero_monotonic_ns = store->zero_ns,
+	};
+	struct mr_feed *const created = mr_alloc(sizeof(*created));
+
+	MR_FAIL_IF(created == NULL, err, MR_ERR_NOMEM, "out of memory for a log");
+	int code = mr_tracker_open(&created->capture, &options, err);
+	if (code < 0 || created->capture == NULL) {
+		mr_free(created);
+		return code;
+	}
+	code = feed_parts(created, store, err);
+	if (code < 0) {
+		memcapture_close(created->capture, NULL);
+		feed_free(created);
+		return code;
+	}
+	if (created->capture->log != NULL && strchr(path, '%') == NULL)
+		memcpy(created->path, path, strlen(path) + 1);
+	*feed = created;
+	return 0;
+}
+
+int mr_feed_open(struct mr_feed **feed, struct mr_store *store, const char *path)
+{
+	static _Atomic unsigned by_environment;
+	const char *const environment = secure_getenv(ENVIRONMENT);
+	char chosen[PATH_MAX] = "";
+	struct mr_error err = { 0 };
+
+	*feed = NULL;
+	if (environment != NULL && strcmp(environment, "off") == 0)
+		return 0;
+	int code = 0;
+	if (environment != NULL && environment[0] != '\0')
+		code = number_path(chosen, environment, atomic_fetch_add(&by_environment, 1) + 1, &err);
+	else if (path != NULL)
+		code = number_path(chosen, path, 1, &err);
+	if (code == 0)
+		code = feed_new(feed, store, chosen, &err);
+	if (code == 0) {
+		if (*feed != NULL)
+			put_past(*feed);
+		return 0;
+	}
+	/* What the program did not ask for does not stop it. */
+	if (path == NULL && code != MR_ERR_NOMEM)
+		return PyErr_WarnFormat(PyExc_RuntimeWarning, 1, "there is no log: %s", err.message);
+	mr_feed_raise(&err, strchr(chosen, '%') == NULL ? chosen : NULL);
+	return -1;
+}
+
+/* ---- Ending ------------------------------------------------------------------------------ */
+
+int mr_feed_close(struct mr_feed *feed)
+{
+	char path[PATH_MAX];
+	struct memcapture_error error = { 0 };
+	struct mr_error err = { 0 };
+
+	if (feed == NULL)
+		return 0;
+	err = feed->account->sink.failure;
+	memcpy(path, feed->path, sizeof(path));
+	if (memcapture_close(feed->capture, &error) < 0)
+		mr_fail(&err, error.code, "%s", error.message);
+	feed_free(feed);
+	if (err.code == MR_OK)
+		return 0;
+	mr_feed_raise(&err, path[0] != '\0' ? path : NULL);
+	return -1;
+}
+
+int mr_feed_status(const struct mr_feed *feed)
+{
+	struct memcapture_error error = { 0 };
+	struct mr_error err = feed->account->sink.failure;
+
+	if (memcapture_status(feed->capture, &error) < 0)
+		mr_fail(&err, error.code, "%s", error.message);
+	if (err.code == MR_OK)
+		return 0;
+	mr_feed_raise(&err, feed->path[0] != '\0' ? feed->path : NULL);
+	return -1;
+}
+
+/* ---- What happens -------------------------------------------------------------------------- */
+
+void mr_feed_class(struct mr_feed *feed, uint32_t class_index, unsigned level, bool keep, bool trace)
+{
+	if (feed != NULL && mr_tracker_alive(feed->capture))
+		mr_account_class(feed->account, class_index, level,
+		                 (keep ? MR_CLASS_KEEP : 0u) | (trace ? MR_CLASS_TRACE : 0u));
+}
+
+void mr_feed_birth(struct mr_feed *feed, uint32_t row)
+{
+	if (feed == NULL || !mr_tracker_alive(feed->capture))
+		return;
+	mr_account_definitions(feed->account);
+	put_birth(feed, row);
+}
+
+void mr_feed_death(struct mr_feed *feed, uint32_t row)
+{
+	if (feed != NULL && mr_tracker_alive(feed->capture))
+		put_death(feed, row);
+}
+
+void mr_feed_level(struct mr_feed *feed, uint32_t row)
+{
+	if (feed == NULL || !mr_tracker_alive(feed->capture))
+		return;
+
+	const uint64_t object = mr_account_object(feed->account, row);
+	const struct mr_record_change record = {
+		.head = MR_RECORD_CHANGE | object_high(object),
+		.object_low = (uint32_t)object,
+		.ticks = ticks_of(feed, now_ns(feed)),
+		.level = mr_store_row(feed->account->store, row)->level + 1u,
+	};
+	append(feed, &record, sizeof(record));
+}
+
+void mr_feed_snapshot(struct mr_feed *feed, uint32_t snapshot)
+{
+	if (feed == NULL || !mr_tracker_alive(feed->capture))
+		return;
+	mr_account_snapshot(feed->account, snapshot);
+	atomic_store_explicit(&feed->capture->snapshots_taken, feed->account->snapshot_base + snapshot,
+	                      memory_order_relaxed);
+}
+
+void mr_feed_mark(struct mr_feed *feed, const char *text, size_t len)
+{
+	if (feed == NULL || !mr_tracker_alive(feed->capture))
+		return;
+
+	char *const copy = mr_alloc(len + 1);
+	if (copy == NULL) {
+		mr_fail(&feed->account->sink.failure, MR_ERR_NOMEM, "out of memory for a mark");
+		return;
+	}
+	memcpy(copy, text, len);
+	if (memcapture_mark(feed->capture, copy) < 0)
+		mr_fail(&feed->account->sink.failure, MR_ERR_NOMEM, "out of memory for a mark");
+	mr_free(copy);
+}
+
+/* ---- Another store ---------------------------------------------------------------------------- */
+
+void mr_feed_move(struct mr_feed *feed, struct mr_store *store)
+{
+	if (feed == NULL)
+		return;
+	const struct mr_store *const before = feed->account->store;
+	for (uint32_t id = 1; id < before->rows.count && mr_tracker_alive(feed->capture); id++) {
+		if (mr_store_row(before, id)->death_ns == 0)
+			put_death(feed, id);
+	}
+	mr_account_move(feed->account, store, false);
+}
+
+void mr_feed_restart(struct mr_feed *feed, struct mr_store *store)
+{
+	if (feed == NULL)
+		return;
+	/* What memrecord has written stays: its log tells of other things as well. */
+	if (!mr_tracker_alive(feed->capture) || feed->capture->log == NULL) {
+		mr_feed_move(feed, store);
+		return;
+	}
+	/* A failure is the capture's, for mr_feed_status(). */
+	(void)(memcapture_clear(feed->capture, NULL) < 0);
+	mr_account_move(feed->account, store, true);
+}
