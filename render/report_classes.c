@@ -70,7 +70,7 @@ static int class_get(struct mr_report_run *run, const char *name, struct mr_repo
 	                   0,
 	           err, MR_ERR_NOMEM, "no memory for %zu classes", run->class_count);
 	struct mr_report_class *made = &run->classes[run->class_count++];
-	*made = (struct mr_report_class){ .name = name };
+	*made = (struct mr_report_class){ .name = name, .met = (uint32_t)(run->class_count - 1) };
 	run->class_index[slot_of(run, name)] = (uint32_t)run->class_count;
 	*found = made;
 	return 0;
@@ -205,6 +205,8 @@ static int read_run_classes(struct mr_report_run *run, const struct class_column
 
 static int sort_classes(struct mr_report_run *run, const struct class_columns *columns, struct mr_error *err)
 {
+	run->class_places = mr_alloc(run->class_count * sizeof(*run->class_places));
+	MR_FAIL_IF(!run->class_places, err, MR_ERR_NOMEM, "no memory for %zu classes", run->class_count);
 	for (size_t i = 0; i < run->class_count; i++)
 		/* One that the last snapshot leaves out is gone. */
 		if (run->classes[i].seen_last < run->snapshot_count && run->classes[i].size_seen > 0)
@@ -214,8 +216,10 @@ static int sort_classes(struct mr_report_run *run, const struct class_columns *c
 	run->followed = run->class_count < MR_REPORT_CLASSES_MAX ? run->class_count : MR_REPORT_CLASSES_MAX;
 	if (run->class_count > 0) {
 		memset(run->class_index, 0, run->class_index_size * sizeof(*run->class_index));
-		for (size_t i = 0; i < run->class_count; i++)
+		for (size_t i = 0; i < run->class_count; i++) {
 			run->class_index[slot_of(run, run->classes[i].name)] = (uint32_t)i + 1;
+			run->class_places[run->classes[i].met] = (uint32_t)i;
+		}
 	}
 	return follow(run, columns, err);
 }
@@ -301,15 +305,16 @@ static void read_object(const struct object_columns *columns, size_t row, struct
 	keep_largest(class, or_zero(mr_report_rows_number(columns->table, row, columns->size)), row);
 }
 
-/* Calls for each object: first to count the classes, also those that no snapshot saw, then to look at it. */
-static int each_object(struct mr_report_data *data, const struct object_columns *columns, bool counting,
-                       struct mr_error *err)
+/* Counts the objects of each class, also of those that no snapshot saw.  MET gets each row's class, by
+ * the number that it had when it was met. */
+static int count_objects(struct mr_report_data *data, const struct object_columns *columns, uint32_t *met,
+                         struct mr_error *err)
 {
 	/* The names of a run's classes are the same few texts, at the same addresses, over and over. */
 	struct {
 		const char *name;
-		size_t index;
-	} met[CLASSES_MET] = { { NULL, 0 } };
+		uint32_t index;
+	} seen[CLASSES_MET] = { { NULL, 0 } };
 	struct mr_report_run *run = NULL;
 	const size_t count = memstats_table_row_count(columns->table);
 	for (size_t row = 0; row < count; row++) {
@@ -317,25 +322,44 @@ static int each_object(struct mr_report_data *data, const struct object_columns 
 		const char *name = mr_report_rows_text(columns->table, row, columns->class);
 		if (!run || run->id != id) {
 			run = mr_report_run_find(data, id);
-			memset(met, 0, sizeof(met));
+			memset(seen, 0, sizeof(seen));
 		}
 		if (!run)
 			continue;
 		const size_t place = ((uintptr_t)name >> 3) % CLASSES_MET;
-		if (met[place].name != name) {
+		if (seen[place].name != name) {
 			struct mr_report_class *found = NULL;
 			MR_TRY(class_get(run, name, &found, err));
-			met[place].name = name;
-			met[place].index = (size_t)(found - run->classes);
+			seen[place].name = name;
+			seen[place].index = found->met;
 		}
-		struct mr_report_class *class = &run->classes[met[place].index];
-		if (counting) {
-			run->objects_total++;
-			class->total++;
-		} else {
-			read_object(columns, row, run, class);
-		}
+		met[row] = seen[place].index;
+		run->objects_total++;
+		run->classes[met[row]].total++; /* not sorted yet */
 	}
+	return 0;
+}
+
+static void read_objects(struct mr_report_data *data, const struct object_columns *columns, const uint32_t *met)
+{
+	struct mr_report_run *run = NULL;
+	const size_t count = memstats_table_row_count(columns->table);
+	for (size_t row = 0; row < count; row++) {
+		const uint64_t id = mr_report_rows_number(columns->table, row, columns->run);
+		if (!run || run->id != id)
+			run = mr_report_run_find(data, id);
+		if (run)
+			read_object(columns, row, run, &run->classes[run->class_places[met[row]]]);
+	}
+}
+
+static int read_by_class(struct mr_report_data *data, const struct class_columns *columns,
+                         const struct object_columns *object_columns, uint32_t *met, struct mr_error *err)
+{
+	MR_TRY(count_objects(data, object_columns, met, err));
+	for (size_t r = 0; r < data->run_count; r++)
+		MR_TRY(sort_classes(&data->runs[r], columns, err));
+	read_objects(data, object_columns, met);
 	return 0;
 }
 
@@ -477,10 +501,12 @@ int mr_report_classes_read(struct mr_report_data *data, struct mr_error *err)
 	find_rows(data, &columns);
 	for (size_t r = 0; r < data->run_count; r++)
 		MR_TRY(read_run_classes(&data->runs[r], &columns, err));
-	MR_TRY(each_object(data, &object_columns, true, err));
-	for (size_t r = 0; r < data->run_count; r++)
-		MR_TRY(sort_classes(&data->runs[r], &columns, err));
-	MR_TRY(each_object(data, &object_columns, false, err));
+	uint32_t *met = mr_alloc(memstats_table_row_count(objects) * sizeof(*met));
+	MR_FAIL_IF(!met, err, MR_ERR_NOMEM, "no memory for %zu objects", memstats_table_row_count(objects));
+	const int status = read_by_class(data, &columns, &object_columns, met, err);
+	mr_free(met);
+	if (status < 0)
+		return status;
 	for (size_t r = 0; r < data->run_count; r++)
 		sum_changes(&data->runs[r]);
 	find_referents(data);

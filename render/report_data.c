@@ -337,6 +337,7 @@ static void release_run(struct mr_report_run *run)
 	}
 	mr_free(run->classes);
 	mr_free(run->class_index);
+	mr_free(run->class_places);
 	mr_free(run->snapshots);
 	mr_free(run->marks);
 	mr_free(run->samples.times);

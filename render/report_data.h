@@ -48,6 +48,7 @@ struct mr_report_object {
 /* A class in a run. */
 struct mr_report_class {
 	const char *name;
+	uint32_t met;        /* how many were met before it */
 	enum mr_paint paint; /* the same in all runs */
 	uint64_t size_max;   /* at the snapshot at which it was largest */
 	uint64_t count_max;
@@ -103,6 +104,7 @@ struct mr_report_run {
 	size_t class_count, class_capacity, followed;
 	uint32_t *class_index; /* hash table of indexes + 1 into classes; until they are sorted */
 	size_t class_index_size;
+	uint32_t *class_places; /* of a class, once they are sorted, by its `met` */
 	struct mr_report_mark *marks;
 	size_t mark_count, mark_capacity;
 	struct mr_report_samples samples;
