@@ -340,7 +340,8 @@ static int count_objects(struct mr_report_data *data, const struct object_column
 	return 0;
 }
 
-static void read_objects(struct mr_report_data *data, const struct object_columns *columns, const uint32_t *met)
+static void read_objects(struct mr_report_data *data, const struct object_columns *columns,
+                         const uint32_t *met)
 {
 	struct mr_report_run *run = NULL;
 	const size_t count = memstats_table_row_count(columns->table);
