@@ -85,9 +85,19 @@ static int find_shares(struct drawing *drawing, size_t row, struct mr_error *err
 
 	MR_FAIL_IF(!snapshot, err, MR_ERR_ARG, "the log has no snapshot in row %zu", row);
 	MR_TRY(mr_section_breakdown(&drawing->view, mr_page_root(drawing->page), snapshot, err));
-	drawing->chart = chart_of(drawing, "donut");
-	for (size_t i = 0; drawing->chart && i < drawing->chart->of.donut.count; i++) {
-		const struct mr_share *share = &drawing->chart->of.donut.shares[i];
+	const struct mr_chart *donut = chart_of(drawing, "donut");
+	struct mr_chart *chart = mr_page_alloc(drawing->page, sizeof(*chart));
+	char title[256];
+
+	if (!donut || !chart)
+		return 0; /* no memory shows in the page's status */
+	*chart = *donut;
+	snprintf(title, sizeof(title), "Classes at %s",
+	         mr_section_snapshot_name(mr_page_root(drawing->page), snapshot));
+	chart->title = mr_section_name(mr_page_root(drawing->page), title, NAME_COLUMNS);
+	drawing->chart = chart;
+	for (size_t i = 0; i < chart->of.donut.count; i++) {
+		const struct mr_share *share = &chart->of.donut.shares[i];
 
 		drawing->legend[drawing->legend_count++] =
 			(struct mr_legend_item){ share->name, share->paint, false };
@@ -163,8 +173,7 @@ static int find_instances(struct drawing *drawing, const char *name, struct mr_e
 	MR_FAIL_IF(total == 0, err, MR_ERR_ARG, "the log has no object of a class '%.200s'", name);
 	const enum mr_paint paint = mr_report_paint(data, name);
 
-	instances->points = (struct mr_points){ "instances",      paint,
-		                                CURVE_POINTS,     instances->times,
+	instances->points = (struct mr_points){ "instances",       paint, CURVE_POINTS, instances->times,
 		                                instances->counts, false };
 	chart->of.curve = (struct mr_curve){ end_ns, MR_UNIT_COUNT, true, 1, &instances->points };
 	char title[256];
@@ -183,9 +192,10 @@ static struct mr_canvas *paint(const struct drawing *drawing, enum mr_canvas_tar
 	const struct mr_chart *chart = drawing->chart;
 	const struct mr_text_style style = { TITLE_SIZE, true, MR_ANCHOR_START, MR_PAINT_INK };
 	const double chart_height = mr_chart_height(chart);
-	const double legend = mr_legend_draw(NULL, 0, 0, chart->width, drawing->legend, drawing->legend_count);
-	const double height = 2 * MARGIN + TITLE_ROW + chart_height +
-	                      (drawing->legend_count > 0 ? LEGEND_GAP + legend : 0);
+	const double legend =
+		mr_legend_draw(NULL, 0, 0, chart->width, drawing->legend, drawing->legend_count);
+	const double height =
+		2 * MARGIN + TITLE_ROW + chart_height + (drawing->legend_count > 0 ? LEGEND_GAP + legend : 0);
 	struct mr_canvas *canvas = mr_canvas_new(target, chart->width + 2 * MARGIN, height);
 	char title[256];
 
@@ -213,7 +223,8 @@ static int finish_svg(struct mr_canvas *canvas, struct mr_buffer *out, struct mr
 
 	if (status == 0) {
 		const char *text = (const char *)element.data + strlen(start);
-		const size_t tag = (size_t)((const char *)memchr(text, '>', element.len - strlen(start)) - text) + 1;
+		const size_t tag =
+			(size_t)((const char *)memchr(text, '>', element.len - strlen(start)) - text) + 1;
 
 		mr_buffer_printf(out, "%s xmlns=\"http://www.w3.org/2000/svg\"", start);
 		mr_buffer_append(out, text, tag);

@@ -19,10 +19,10 @@ static void open_sample(void)
 	struct memstats_query *query = memstats_query_new();
 
 	log_builder_sample(&builder);
-	cr_assert(eq(int,
-	             memstats_log_open_memory(builder.bytes.data, builder.bytes.len, "made.dat", &logged,
-	                                      &error),
-	             0));
+	cr_assert(eq(
+		int,
+		memstats_log_open_memory(builder.bytes.data, builder.bytes.len, "made.dat", &logged, &error),
+		0));
 	cr_assert(eq(int, memstats_query_add(query, MEMSTATS_UNSORTED, NULL, &error), 0));
 	cr_assert(eq(int, memstats_query_add(query, MEMSTATS_COLUMNS, "object,class,size,birth", &error), 0));
 	cr_assert(eq(int, memstats_table_new(logged, "objects", query, &table, &error), 0));
@@ -81,11 +81,13 @@ Test(table_rearrange, sort__leaves_equal_rows_as_they_stand)
 	cr_assert(eq(int, memstats_table_sort(table, "class", count, &error), 0));
 	cr_assert(eq(sz, memstats_table_row_count(table), count));
 	for (size_t i = 1; i < count; i++) {
-		const int order = strcmp(memstats_table_text(table, i - 1, 1), memstats_table_text(table, i, 1));
+		const int order =
+			strcmp(memstats_table_text(table, i - 1, 1), memstats_table_text(table, i, 1));
 
 		cr_expect(le(int, order, 0));
 		if (order == 0)
-			cr_expect(gt(sz, memstats_table_source(table, i - 1), memstats_table_source(table, i)));
+			cr_expect(
+				gt(sz, memstats_table_source(table, i - 1), memstats_table_source(table, i)));
 	}
 }
 

@@ -1,0 +1,585 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The type ObjectList: objects of a log in some order, as numbers of rows.  Sorting
+ * is put off until it is known how many of the first are wanted, because ten of a
+ * million are found much faster than a million are sorted.
+ */
+#include "report_private.h"
+
+#define HEAD_MIN 64u     /* rows that are found at once where fewer are asked for */
+#define HEAD_SHARE 16u   /* of the list: more than that is worth sorting it whole */
+#define BATCH_FIRST 16u  /* objects whose details are fetched together while a list is walked ... */
+#define BATCH_GROWTH 8u  /* ... so many times more with each batch ... */
+#define BATCH_MAX 65536u /* ... up to this */
+
+struct object_list {
+	PyObject_HEAD struct mr_report_log *log; /* owned */
+	PyObject *make;                          /* owned, or NULL */
+	uint32_t *rows;
+	size_t count;
+	char *pending;  /* columns that the rows are to be sorted by; NULL: they are in order */
+	uint32_t *head; /* the first rows of that order, so far */
+	size_t head_count;
+};
+
+/* ---- Making ------------------------------------------------------------------------ */
+
+static struct object_list *list_alloc(struct mr_report_log *log, PyObject *make, size_t count)
+{
+	struct mr_report_state *const state = mr_report_state_of_type(Py_TYPE(log));
+	struct object_list *const list =
+		state ? (struct object_list *)state->list_type->tp_alloc(state->list_type, 0) : NULL;
+
+	if (!list)
+		return NULL;
+	list->log = (struct mr_report_log *)Py_NewRef(log);
+	list->make = Py_XNewRef(make);
+	list->rows = mr_realloc(NULL, (count + 1) * sizeof(*list->rows));
+	if (!list->rows) {
+		Py_DECREF(list);
+		PyErr_NoMemory();
+		return NULL;
+	}
+	list->count = count;
+	return list;
+}
+
+PyObject *mr_report_list_new(struct mr_report_log *log, const uint32_t *rows, size_t count, PyObject *make)
+{
+	struct object_list *const list = list_alloc(log, make, count);
+
+	if (list && count > 0)
+		memcpy(list->rows, rows, count * sizeof(*rows));
+	return (PyObject *)list;
+}
+
+static int list_traverse(PyObject *self, visitproc visit, void *arg)
+{
+	Py_VISIT(Py_TYPE(self));
+	Py_VISIT(((struct object_list *)self)->make);
+	return 0;
+}
+
+static int list_clear(PyObject *self)
+{
+	Py_CLEAR(((struct object_list *)self)->make);
+	return 0;
+}
+
+static void list_dealloc(PyObject *self)
+{
+	struct object_list *const list = (struct object_list *)self;
+	PyTypeObject *const type = Py_TYPE(self);
+
+	PyObject_GC_UnTrack(self);
+	(void)list_clear(self);
+	Py_XDECREF(list->log);
+	mr_free(list->rows);
+	mr_free(list->pending);
+	mr_free(list->head);
+	type->tp_free(self);
+	Py_DECREF(type);
+}
+
+/* ---- Order: all of it with the log locked ---------------------------------------------- */
+
+/* The first LIMIT rows of the pending order in *SORTED (owned). */
+static int sort_rows(const struct object_list *list, size_t limit, uint32_t **sorted,
+                     struct memstats_error *error)
+{
+	struct memstats_table *table = NULL;
+	int code = mr_report_table(list->log, "objects", list->pending, NULL, &table, error);
+
+	if (code == 0)
+		code = memstats_table_arrange(table, list->rows, list->count, error);
+	if (code == 0)
+		code = memstats_table_sort(table, list->pending, limit, error);
+	if (code == 0) {
+		const size_t count = memstats_table_row_count(table);
+		uint32_t *const rows = mr_realloc(NULL, (count + 1) * sizeof(*rows));
+
+		if (!rows) {
+			*error = (struct memstats_error){ MEMSTATS_ERR_NOMEM, "no memory to sort objects" };
+			code = MEMSTATS_ERR_NOMEM;
+		}
+		for (size_t i = 0; rows && i < count; i++)
+			rows[i] = (uint32_t)memstats_table_source(table, i);
+		*sorted = rows;
+	}
+	memstats_table_free(table);
+	return code;
+}
+
+static void forget_pending(struct object_list *list)
+{
+	mr_free(list->pending);
+	mr_free(list->head);
+	list->pending = NULL;
+	list->head = NULL;
+	list->head_count = 0;
+}
+
+/* Brings the first WANTED rows into order.  The GIL may be given up or not. */
+static int settle(struct object_list *list, size_t wanted, struct memstats_error *error)
+{
+	uint32_t *sorted = NULL;
+
+	if (!list->pending || wanted <= list->head_count)
+		return 0;
+	size_t limit = wanted < HEAD_MIN ? HEAD_MIN : 2 * wanted;
+
+	if (limit > list->count / HEAD_SHARE)
+		limit = list->count;
+	const int code = sort_rows(list, limit, &sorted, error);
+
+	if (code < 0)
+		return code;
+	if (limit < list->count) {
+		mr_free(list->head);
+		list->head = sorted;
+		list->head_count = limit;
+		return 0;
+	}
+	mr_free(list->rows);
+	list->rows = sorted;
+	forget_pending(list);
+	return 0;
+}
+
+static const uint32_t *ordered_rows(const struct object_list *list)
+{
+	return list->pending ? list->head : list->rows;
+}
+
+/* Copies the rows FROM, FROM + STEP ... of the list into ROWS (room for COUNT); gives how many there
+ * are, or -1 with an error. */
+static Py_ssize_t copy_rows(struct object_list *list, Py_ssize_t from, Py_ssize_t step, Py_ssize_t count,
+                            uint32_t *rows)
+{
+	struct memstats_error error = { 0, "" };
+	const Py_ssize_t last = from + step * (count - 1);
+	const size_t wanted = (size_t)(from > last ? from : last) + 1;
+	Py_ssize_t copied = 0;
+	int code = 0;
+
+	if (count == 0)
+		return 0;
+	mr_report_lock(list->log);
+	if (list->pending && wanted > list->head_count) {
+		Py_BEGIN_ALLOW_THREADS code = settle(list, wanted, &error);
+		Py_END_ALLOW_THREADS
+	}
+	for (Py_ssize_t i = from; code == 0 && copied < count && (size_t)i < list->count; i += step)
+		rows[copied++] = ordered_rows(list)[i];
+	mr_report_unlock(list->log);
+	return code == 0 ? copied : mr_report_raise(&error);
+}
+
+/* ---- Items ---------------------------------------------------------------------------------- */
+
+/* The object of ROW, made by somebody else. */
+static PyObject *make_object(const struct object_list *list, uint32_t row)
+{
+	const int collecting = mr_report_enter(list->log);
+	PyObject *const number =
+		PyLong_FromUnsignedLongLong(memstats_table_number(list->log->lives, row, MR_LIFE_OBJECT));
+
+	mr_report_leave(list->log, collecting);
+	if (!number)
+		return NULL;
+	PyObject *const made = PyObject_CallOneArg(list->make, number);
+
+	Py_DECREF(number);
+	return made;
+}
+
+static PyObject *object_at(struct object_list *list, uint32_t row)
+{
+	if (list->make)
+		return make_object(list, row);
+	struct mr_report_batch *const batch = mr_report_batch_new(list->log, &row, 1);
+	PyObject *const object = batch ? mr_report_object_new(batch, 0) : NULL;
+
+	mr_report_batch_release(batch);
+	return object;
+}
+
+static Py_ssize_t list_length(PyObject *self)
+{
+	return (Py_ssize_t)((struct object_list *)self)->count;
+}
+
+static PyObject *list_item(PyObject *self, Py_ssize_t i)
+{
+	struct object_list *const list = (struct object_list *)self;
+	uint32_t row = 0;
+
+	if (i < 0 || (size_t)i >= list->count) {
+		PyErr_SetString(PyExc_IndexError, "list index out of range");
+		return NULL;
+	}
+	return copy_rows(list, i, 1, 1, &row) == 1 ? object_at(list, row) : NULL;
+}
+
+static PyObject *list_slice(struct object_list *list, PyObject *slice)
+{
+	Py_ssize_t start, stop, step;
+
+	if (PySlice_Unpack(slice, &start, &stop, &step) < 0)
+		return NULL;
+	const Py_ssize_t count = PySlice_AdjustIndices((Py_ssize_t)list->count, &start, &stop, step);
+	struct object_list *made = list_alloc(list->log, list->make, (size_t)count);
+
+	if (made && copy_rows(list, start, step, count, made->rows) < 0)
+		Py_CLEAR(made);
+	return (PyObject *)made;
+}
+
+static PyObject *list_subscript(PyObject *self, PyObject *key)
+{
+	struct object_list *const list = (struct object_list *)self;
+
+	if (PySlice_Check(key))
+		return list_slice(list, key);
+	if (!PyIndex_Check(key)) {
+		PyErr_Format(PyExc_TypeError, "list indices must be integers or slices, not %.200s",
+		             Py_TYPE(key)->tp_name);
+		return NULL;
+	}
+	Py_ssize_t i = PyNumber_AsSsize_t(key, PyExc_IndexError);
+
+	if (i == -1 && PyErr_Occurred())
+		return NULL;
+	return list_item(self, i < 0 ? i + (Py_ssize_t)list->count : i);
+}
+
+/* Where the object is in the list, -1: nowhere, -2: an error. */
+static Py_ssize_t find(struct object_list *list, PyObject *object)
+{
+	const int64_t row = list->make ? -1 : mr_report_object_row(list->log, object);
+	Py_ssize_t found = -1;
+
+	if (list->make) { /* whoever makes the objects knows when two are the same */
+		for (size_t i = 0; i < list->count; i++) {
+			PyObject *const item = list_item((PyObject *)list, (Py_ssize_t)i);
+			const int same = item ? PyObject_RichCompareBool(item, object, Py_EQ) : -1;
+
+			Py_XDECREF(item);
+			if (same != 0)
+				return same < 0 ? -2 : (Py_ssize_t)i;
+		}
+		return -1;
+	}
+	if (row < 0)
+		return -1;
+	uint32_t *const rows = mr_realloc(NULL, (list->count + 1) * sizeof(*rows));
+
+	if (!rows) {
+		PyErr_NoMemory();
+		return -2;
+	}
+	const Py_ssize_t count = copy_rows(list, 0, 1, (Py_ssize_t)list->count, rows);
+
+	for (Py_ssize_t i = 0; found == -1 && i < count; i++)
+		if (rows[i] == (uint32_t)row)
+			found = i;
+	mr_free(rows);
+	return count < 0 ? -2 : found;
+}
+
+static int list_contains(PyObject *self, PyObject *object)
+{
+	const Py_ssize_t found = find((struct object_list *)self, object);
+
+	return found == -2 ? -1 : found >= 0;
+}
+
+static PyObject *list_index(PyObject *self, PyObject *object)
+{
+	const Py_ssize_t found = find((struct object_list *)self, object);
+
+	if (found >= 0)
+		return PyLong_FromSsize_t(found);
+	if (found == -1)
+		PyErr_SetString(PyExc_ValueError, "the object is not in the list");
+	return NULL;
+}
+
+static PyObject *list_count(PyObject *self, PyObject *object)
+{
+	const Py_ssize_t found = find((struct object_list *)self, object);
+
+	return found == -2 ? NULL : PyLong_FromLong(found >= 0);
+}
+
+/* As lists compare: item by item with a list, or with another of these. */
+static PyObject *list_compare(PyObject *self, PyObject *other, int operation)
+{
+	const bool comparable = PyList_Check(other) || Py_TYPE(other) == Py_TYPE(self);
+
+	if (!comparable || (operation != Py_EQ && operation != Py_NE))
+		Py_RETURN_NOTIMPLEMENTED;
+	int equal = PySequence_Size(other) == list_length(self);
+
+	for (Py_ssize_t i = 0; equal == 1 && self != other && i < list_length(self); i++) {
+		PyObject *const mine = list_item(self, i);
+		PyObject *const theirs = mine ? PySequence_GetItem(other, i) : NULL;
+
+		equal = theirs ? PyObject_RichCompareBool(mine, theirs, Py_EQ) : -1;
+		Py_XDECREF(mine);
+		Py_XDECREF(theirs);
+	}
+	return equal < 0 ? NULL : PyBool_FromLong(equal == (operation == Py_EQ));
+}
+
+static PyObject *list_repr(PyObject *self)
+{
+	return PyUnicode_FromFormat("<%zd tracked objects>", list_length(self));
+}
+
+/* ---- Orders --------------------------------------------------------------------------------- */
+
+static char *copy_text(const char *text)
+{
+	const size_t size = strlen(text) + 1;
+	char *const copy = mr_alloc(size);
+
+	if (copy)
+		memcpy(copy, text, size);
+	return copy;
+}
+
+PyDoc_STRVAR(sort_doc,
+             "sort(columns)\n--\n\n"
+             "Sorts in place by columns of the table objects (\"class,tsize\"): sizes largest first,\n"
+             "what is not known last; what is equal stays as it stands.");
+
+static PyObject *list_sort(PyObject *self, PyObject *columns)
+{
+	struct object_list *const list = (struct object_list *)self;
+	struct memstats_error error = { MEMSTATS_ERR_NOMEM, "no memory to sort objects" };
+	const char *const text = PyUnicode_AsUTF8(columns);
+	char *const pending = text ? copy_text(text) : NULL;
+	int code = 0;
+
+	if (!text)
+		return NULL;
+	if (!pending)
+		return PyErr_NoMemory();
+	mr_report_lock(list->log);
+	/* The order before decides between objects that the new one holds equal. */
+	Py_BEGIN_ALLOW_THREADS code = settle(list, list->count, &error);
+	Py_END_ALLOW_THREADS if (code == 0 && list->count > 0) list->pending = pending;
+	else mr_free(pending);
+	mr_report_unlock(list->log);
+	if (code < 0) {
+		(void)mr_report_raise(&error);
+		return NULL;
+	}
+	Py_RETURN_NONE;
+}
+
+static PyObject *list_reverse(PyObject *self, PyObject *unused MR_UNUSED)
+{
+	struct object_list *const list = (struct object_list *)self;
+	struct memstats_error error = { 0, "" };
+	int code = 0;
+
+	mr_report_lock(list->log);
+	Py_BEGIN_ALLOW_THREADS code = settle(list, list->count, &error);
+	for (size_t i = 0; code == 0 && i < list->count / 2; i++) {
+		const uint32_t row = list->rows[i];
+
+		list->rows[i] = list->rows[list->count - 1 - i];
+		list->rows[list->count - 1 - i] = row;
+	}
+	Py_END_ALLOW_THREADS mr_report_unlock(list->log);
+	if (code < 0) {
+		(void)mr_report_raise(&error);
+		return NULL;
+	}
+	Py_RETURN_NONE;
+}
+
+/* A new list of the objects whose class's name holds some text, in this order. */
+static PyObject *list_of_class(PyObject *self, PyObject *part)
+{
+	struct object_list *const list = (struct object_list *)self;
+	const char *const text = PyUnicode_AsUTF8(part);
+	struct object_list *const made = text ? list_alloc(list->log, list->make, list->count) : NULL;
+
+	if (!made || copy_rows(list, 0, 1, (Py_ssize_t)list->count, made->rows) < 0) {
+		Py_XDECREF(made);
+		return NULL;
+	}
+	size_t kept = 0;
+
+	mr_report_lock(list->log);
+	for (size_t i = 0; i < made->count; i++)
+		if (strstr(memstats_table_text(list->log->lives, made->rows[i], MR_LIFE_CLASS), text))
+			made->rows[kept++] = made->rows[i];
+	mr_report_unlock(list->log);
+	made->count = kept;
+	return (PyObject *)made;
+}
+
+/* ---- Walking ---------------------------------------------------------------------------------- */
+
+struct list_iterator {
+	PyObject_HEAD struct object_list *list; /* owned; NULL at the end */
+	uint32_t *rows;                         /* those of the batch */
+	struct mr_report_batch *batch;
+	size_t batch_size;
+	size_t at;   /* in the batch */
+	size_t done; /* rows of the list before the batch */
+};
+
+static PyObject *list_iterate(PyObject *self)
+{
+	struct mr_report_state *const state = mr_report_state_of_type(Py_TYPE(self));
+	struct list_iterator *const iterator =
+		state ? (struct list_iterator *)state->iterator_type->tp_alloc(state->iterator_type, 0)
+		      : NULL;
+
+	if (iterator)
+		iterator->list = (struct object_list *)Py_NewRef(self);
+	return (PyObject *)iterator;
+}
+
+static int iterator_traverse(PyObject *self, visitproc visit, void *arg)
+{
+	Py_VISIT(Py_TYPE(self));
+	Py_VISIT(((struct list_iterator *)self)->list);
+	return 0;
+}
+
+static int iterator_clear(PyObject *self)
+{
+	Py_CLEAR(((struct list_iterator *)self)->list);
+	return 0;
+}
+
+static void iterator_dealloc(PyObject *self)
+{
+	struct list_iterator *const iterator = (struct list_iterator *)self;
+	PyTypeObject *const type = Py_TYPE(self);
+
+	PyObject_GC_UnTrack(self);
+	(void)iterator_clear(self);
+	mr_report_batch_release(iterator->batch);
+	mr_free(iterator->rows);
+	type->tp_free(self);
+	Py_DECREF(type);
+}
+
+/* The next rows of the list.  0: there are none, -1: an error. */
+static int next_batch(struct list_iterator *iterator)
+{
+	struct object_list *const list = iterator->list;
+	size_t size = iterator->batch_size == 0 ? BATCH_FIRST : iterator->batch_size * BATCH_GROWTH;
+
+	iterator->done += iterator->batch_size;
+	if (iterator->done >= list->count)
+		return 0;
+	if (size > BATCH_MAX)
+		size = BATCH_MAX;
+	if (size > list->count - iterator->done)
+		size = list->count - iterator->done;
+	uint32_t *const rows = mr_realloc(iterator->rows, size * sizeof(*rows));
+
+	if (!rows) {
+		PyErr_NoMemory();
+		return -1;
+	}
+	iterator->rows = rows;
+	iterator->batch_size = size;
+	iterator->at = 0;
+	if (copy_rows(list, (Py_ssize_t)iterator->done, 1, (Py_ssize_t)size, rows) < 0)
+		return -1;
+	mr_report_batch_release(iterator->batch);
+	iterator->batch = list->make ? NULL : mr_report_batch_new(list->log, rows, size);
+	return list->make || iterator->batch ? 1 : -1;
+}
+
+static PyObject *iterator_next(PyObject *self)
+{
+	struct list_iterator *const iterator = (struct list_iterator *)self;
+
+	if (!iterator->list)
+		return NULL;
+	if (iterator->at == iterator->batch_size) {
+		const int more = next_batch(iterator);
+
+		if (more <= 0) {
+			(void)iterator_clear(self);
+			return NULL;
+		}
+	}
+	const size_t place = iterator->at++;
+
+	return iterator->list->make ? make_object(iterator->list, iterator->rows[place])
+	                            : mr_report_object_new(iterator->batch, place);
+}
+
+/* ---- Types --------------------------------------------------------------------------------------- */
+
+static PyMethodDef list_methods[] = {
+	{ "sort", list_sort, METH_O, sort_doc },
+	{ "reverse", list_reverse, METH_NOARGS, "reverse()\n--\n\nTurns the order round, in place." },
+	{ "of_class", list_of_class, METH_O,
+	  "of_class(text)\n--\n\nA new list of those whose class's name holds some text." },
+	{ "index", list_index, METH_O, "index(object)\n--\n\nWhere the object is; ValueError: nowhere." },
+	{ "count", list_count, METH_O, "count(object)\n--\n\nHow often the object is in the list." },
+	{ NULL, NULL, 0, NULL },
+};
+
+static PyType_Slot list_slots[] = {
+	{ Py_tp_doc, (char *)"Tracked objects in some order, made when they are looked at." },
+	{ Py_tp_dealloc, list_dealloc },
+	{ Py_tp_traverse, list_traverse },
+	{ Py_tp_clear, list_clear },
+	{ Py_tp_repr, list_repr },
+	{ Py_tp_hash, PyObject_HashNotImplemented },
+	{ Py_tp_richcompare, list_compare },
+	{ Py_tp_iter, list_iterate },
+	{ Py_tp_methods, list_methods },
+	{ Py_sq_length, list_length },
+	{ Py_sq_item, list_item },
+	{ Py_sq_contains, list_contains },
+	{ Py_mp_length, list_length },
+	{ Py_mp_subscript, list_subscript },
+	{ 0, NULL },
+};
+
+static PyType_Spec list_spec = {
+	.name = "memcapture._report.ObjectList",
+	.basicsize = sizeof(struct object_list),
+	.flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE |
+	         Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_SEQUENCE,
+	.slots = list_slots,
+};
+
+static PyType_Slot iterator_slots[] = {
+	{ Py_tp_dealloc, iterator_dealloc }, { Py_tp_traverse, iterator_traverse },
+	{ Py_tp_clear, iterator_clear },     { Py_tp_iter, PyObject_SelfIter },
+	{ Py_tp_iternext, iterator_next },   { 0, NULL },
+};
+
+static PyType_Spec iterator_spec = {
+	.name = "memcapture._report.ObjectListIterator",
+	.basicsize = sizeof(struct list_iterator),
+	.flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE |
+	         Py_TPFLAGS_DISALLOW_INSTANTIATION,
+	.slots = iterator_slots,
+};
+
+int mr_report_list_add(PyObject *module)
+{
+	struct mr_report_state *const state = mr_report_state_of(module);
+
+	state->list_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &list_spec, NULL);
+	state->iterator_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &iterator_spec, NULL);
+	if (!state->list_type || !state->iterator_type)
+		return -1;
+	return PyModule_AddType(module, state->list_type);
+}
