@@ -113,6 +113,50 @@ Test(ring, records__arrive_in_order_however_often_it_wraps)
 	log_content_release(&content);
 }
 
+static void append_birth_sized(uint64_t object, uint64_t size)
+{
+	const struct mr_record_birth_sized birth = {
+		.birth = { .head = MR_RECORD_BIRTH_SIZED, .object_low = (uint32_t)object, .ticks = object },
+		.size = size,
+	};
+
+	cr_assert(mr_ring_reserve(&ring, sizeof(birth)));
+	memcpy(mr_ring_at_head(&ring), &birth, sizeof(birth));
+	mr_ring_commit(&ring, sizeof(birth));
+}
+
+Test(ring, births_with_a_size__arrive_among_those_that_have_none)
+{
+	enum { COUNT = 9000 };
+	struct log_content content;
+	struct log_rows births;
+
+	begin();
+	for (uint64_t i = 1; i <= COUNT; i++) {
+		/* None at first, then all, then some. */
+		if (i <= 100 || (i > 5000 && i % 3 == 0))
+			cr_assert(append_birth(i));
+		else
+			append_birth_sized(i, i * 7);
+		if (i % 40 == 0)
+			cr_assert_eq(mr_drain_run(drain, NULL), 0);
+	}
+	cr_assert_eq(mr_drain_run(drain, NULL), 0);
+	end(&content);
+
+	births = log_rows_of(&content, MR_KIND_BIRTHS);
+	cr_assert_eq(births.count, COUNT);
+	for (uint64_t i = 1; i <= COUNT; i++) {
+		const bool sized = i > 100 && (i <= 5000 || i % 3 != 0);
+
+		cr_assert_eq(births.columns[MR_BIRTHS_OBJECT][i - 1], i);
+		cr_assert_eq(births.columns[MR_BIRTHS_TIME][i - 1], i);
+		cr_assert_eq(births.columns[MR_BIRTHS_SIZE][i - 1], sized ? i * 7 + 1 : 0);
+	}
+	log_rows_release(&births);
+	log_content_release(&content);
+}
+
 Test(ring, a_block__passes_unchanged_with_its_span)
 {
 	struct mr_buffer buffer = { 0 };

@@ -38,6 +38,19 @@ Test(tracker_clock, a_fresh_clock__agrees_with_the_kernels)
 	free(header);
 }
 
+Test(tracker_clock, an_exact_clock__has_the_kernels_nanoseconds)
+{
+	struct mr_channel_header *const header = header_new();
+	const uint64_t zero_ns = header->zero_monotonic_ns;
+
+	mr_clock_begin_exact(header);
+	cr_assert_eq(header->clock_is_tsc, 0);
+	cr_assert_eq(mr_channel_time_ns(header, zero_ns), 0);
+	for (uint64_t ns = 1; ns < UINT64_C(1) << 60; ns *= 3)
+		cr_assert_eq(mr_channel_time_ns(header, zero_ns + ns), ns);
+	free(header);
+}
+
 Test(tracker_clock, the_last_tick__of_a_nanosecond_is_the_last)
 {
 	struct mr_channel_header *const header = header_new();
