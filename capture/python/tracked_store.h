@@ -27,6 +27,7 @@
 struct mr_text {
 	const char *bytes; /* UTF-8 (surrogates as Python's "surrogatepass"), owned by the store */
 	uint32_t len;
+	uint32_t class_index; /* the class of this name, 0: none */
 };
 
 /* ---- Objects ------------------------------------------------------------------ */
@@ -74,11 +75,13 @@ struct mr_tracked_node { /* depth first, each before what is under it */
 };
 
 struct mr_tracked_class { /* a name under which objects are tracked, in order of first use */
-	uint32_t name;    /* text */
-	uint32_t alive;   /* objects */
-	uint32_t *rows;   /* ids, in order of birth; owned */
+	uint32_t name;  /* text */
+	uint32_t alive; /* objects */
+	uint32_t born;  /* objects, ever */
+	/* Ids in order of birth, owned; behind `born` until mr_store_index(). */
 	uint32_t row_count;
-	uint32_t row_capacity;
+	uint32_t *rows;
+	size_t row_capacity;
 };
 
 /* ---- Stacks: a trie of code positions ----------------------------------------- */
@@ -150,15 +153,29 @@ struct mr_store {
 	struct mr_chunks snapshots; /* number = id */
 	struct mr_chunks texts;     /* struct mr_text */
 
-	uint32_t *map; /* row ids by address, open addressing; 0: free */
-	uint64_t map_mask;
+	/* Row ids by address, with open addressing.  A byte of the hash beside each (0: free) spares
+	 * nearly every look at a row that is another's. */
+	uint8_t *map_tags;
+	uint32_t *map;
+	uint64_t map_mask; /* 0: no map yet */
 	uint64_t map_used;
-	void *text_index;  /* tracked_texts.c */
-	void *trace_index; /* python_trace.c */
-	uint64_t alive;    /* objects that are observed now */
-	uint64_t revision; /* counts births, deaths and snapshots: what was made of the store before is old */
-	uint64_t memory_bytes;
+	void *text_index;    /* tracked_texts.c */
+	void *trace_index;   /* python_trace.c */
+	uint32_t *stack_index;
+	uint64_t stack_mask;
+	uint32_t row_indexed; /* up to here rows are in their classes' lists */
+	uint64_t alive;      /* objects that are observed now */
+	uint64_t revision;   /* counts births, deaths and snapshots: what was made of the store before is old */
+	uint64_t last_ns;    /* time of the last birth or death: no two are the same */
 	struct mr_feed *feed; /* NULL: none */
+
+	/* The snapshot that is being taken: rows [sizing_row, sizing_end) are still to be sized. */
+	uint64_t sizing_ns;
+	uint32_t sizing_row;
+	uint32_t sizing_end; /* 0: none is being taken */
+	struct {
+		uint32_t state, tree, node; /* the first ones of it */
+	} sizing_first;
 };
 
 #define MR_STORE_AT(kind, member)                                                                     \
@@ -182,7 +199,9 @@ static inline const struct mr_text *mr_store_text(const struct mr_store *store, 
 }
 
 /* All that add give an id, or 0 with a Python error (MemoryError). */
-struct mr_store *mr_store_new(PyObject *module); /* with one reference; NULL with a Python error */
+
+/* A store with one reference, whose times count from ZERO_NS.  NULL with a Python error. */
+struct mr_store *mr_store_new(PyObject *module, uint64_t zero_ns);
 void mr_store_hold(struct mr_store *store);
 void mr_store_release(struct mr_store *store);
 
@@ -191,12 +210,51 @@ uint32_t mr_store_add_string(struct mr_store *store, PyObject *string);
 uint32_t mr_store_add_class(struct mr_store *store, PyObject *name); /* or finds it */
 uint32_t mr_store_add_code(struct mr_store *store, uint32_t file, uint32_t function, uint32_t line);
 uint32_t mr_store_add_stack(struct mr_store *store, uint32_t parent, uint32_t code); /* or finds it */
+/* A row with birth, class and address, alive, in the map and in its class's counts.  REF is taken
+ * over, but only when it succeeds. */
+uint32_t mr_store_add_row(struct mr_store *store, PyObject *ref, uint64_t address, uint32_t class_index);
+/* The row's object has died, or is not observed any more: its reference is given to the caller. */
+PyObject *mr_store_end_row(struct mr_store *store, uint32_t row);
 /* The row of the object at ADDRESS: the last one that was tracked there, alive or not; 0: none. */
 uint32_t mr_store_find(const struct mr_store *store, uint64_t address);
+/* Brings the classes' lists of rows up to date.  -1 with a Python error. */
+int mr_store_index(struct mr_store *store);
+/* Snapshots of BEFORE, as facts without states, so that STORE goes on counting.  -1 with a Python error. */
+int mr_store_inherit_snapshots(struct mr_store *store, const struct mr_store *before);
+/* An entry, zeroed; 0 with a Python error. */
+uint32_t mr_chunks_add(struct mr_chunks *chunks);
+/* Drops the entries from COUNT on. */
+void mr_chunks_cut(struct mr_chunks *chunks, uint32_t count);
+/* Now, in the store's time. */
+uint64_t mr_store_now(const struct mr_store *store);
+/* What the store holds of memory, its weak references included. */
+uint64_t mr_store_memory(const struct mr_store *store);
+static inline double mr_store_seconds(uint64_t time_ns)
+{
+	return (double)time_ns / 1e9;
+}
 
 /* The state of ROW at SNAPSHOT; NULL: it has none there. */
 const struct mr_tracked_state *mr_store_state_at(const struct mr_store *store, uint32_t row,
                                                  uint32_t snapshot);
+
+/* A text as a str; the text of 0 is "".  A new reference, or NULL with a Python error. */
+PyObject *mr_store_text_object(const struct mr_store *store, uint32_t text);
+void mr_store_texts_free(struct mr_store *store);
+uint64_t mr_store_texts_memory(const struct mr_store *store);
+
+/* ---- tracked_ref.c: the weak references ------------------------------------------------ */
+
+/* A weak reference to OBJECT that will tell the row of its death.  NULL with a Python error:
+ * TypeError when OBJECT cannot have one. */
+PyObject *mr_ref_new(PyObject *module, PyObject *object);
+void mr_ref_attach(PyObject *ref, struct mr_store *store, uint32_t row);
+void mr_ref_detach(PyObject *ref); /* its row is gone */
+/* The object, a new reference; NULL, without an error: it is gone. */
+PyObject *mr_ref_object(PyObject *ref);
+/* Whether the object is still there, without holding it. */
+bool mr_ref_alive(PyObject *ref);
+uint64_t mr_ref_bytes(void); /* that one of them takes */
 
 /* ---- python_trace.c ----------------------------------------------------------------- */
 

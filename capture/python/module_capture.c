@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The extension _capture: sizes of Python objects and the tracker.  Each
+ * interpreter that imports it has a module of its own with types of its own; the
+ * interpreters must share one GIL, because libmemcapture's memory and feeds are
+ * the process's.
+ */
+#include "module_capture.h"
+
+struct mr_sizing_state *mr_sizing_state_of(PyObject *module)
+{
+	return &mr_capture_state(module)->sizing;
+}
+
+static int module_exec(PyObject *module)
+{
+	struct mr_capture_state *const state = mr_capture_state(module);
+
+	state->zero_ns = mr_clock_monotonic_ns();
+	state->init_name = PyUnicode_InternFromString("__init__");
+	if (state->init_name == NULL)
+		return -1;
+	if (mr_sizing_add_to_module(module) < 0 || mr_ref_add_to_module(module) < 0 ||
+	    mr_observer_add_to_module(module) < 0 || mr_tracker_add_to_module(module) < 0 ||
+	    mr_tracked_object_add_to_module(module) < 0 || mr_tracked_views_add_to_module(module) < 0)
+		return -1;
+	return 0;
+}
+
+static int module_traverse(PyObject *module, visitproc visit, void *arg)
+{
+	struct mr_capture_state *const state = mr_capture_state(module);
+
+	Py_VISIT(state->ref_type);
+	Py_VISIT(state->tracker_type);
+	Py_VISIT(state->watch_type);
+	Py_VISIT(state->observer_type);
+	Py_VISIT(state->object_type);
+	Py_VISIT(state->list_type);
+	Py_VISIT(state->mapping_type);
+	Py_VISIT(state->iterator_type);
+	Py_VISIT(state->on_death);
+	Py_VISIT(state->dead_ref);
+	return mr_sizing_traverse(&state->sizing, visit, arg);
+}
+
+static int module_clear(PyObject *module)
+{
+	struct mr_capture_state *const state = mr_capture_state(module);
+
+	Py_CLEAR(state->ref_type);
+	Py_CLEAR(state->tracker_type);
+	Py_CLEAR(state->watch_type);
+	Py_CLEAR(state->observer_type);
+	Py_CLEAR(state->object_type);
+	Py_CLEAR(state->list_type);
+	Py_CLEAR(state->mapping_type);
+	Py_CLEAR(state->iterator_type);
+	Py_CLEAR(state->on_death);
+	Py_CLEAR(state->dead_ref);
+	Py_CLEAR(state->init_name);
+	return mr_sizing_clear(&state->sizing);
+}
+
+static void module_free(void *module)
+{
+	(void)module_clear(module);
+	mr_sizing_free(&mr_capture_state(module)->sizing);
+}
+
+static PyModuleDef_Slot module_slots[] = {
+	{ Py_mod_exec, (void *)module_exec },
+#ifdef Py_mod_multiple_interpreters
+	{ Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_SUPPORTED },
+#endif
+#ifdef Py_mod_gil
+	{ Py_mod_gil, Py_MOD_GIL_USED },
+#endif
+	{ 0, NULL },
+};
+
+static struct PyModuleDef module_definition = {
+	PyModuleDef_HEAD_INIT,
+	.m_name = "_capture",
+	.m_doc = "Sizes and tracks Python objects; see memcapture.classtracker and memcapture.asizeof.",
+	.m_size = sizeof(struct mr_capture_state),
+	.m_slots = module_slots,
+	.m_traverse = module_traverse,
+	.m_clear = module_clear,
+	.m_free = module_free,
+};
+
+PyMODINIT_FUNC PyInit__capture(void);
+PyMODINIT_FUNC PyInit__capture(void)
+{
+	return PyModuleDef_Init(&module_definition);
+}
