@@ -3,7 +3,8 @@
  * Orders.  Every value becomes an unsigned number that sorts as the value does
  * (texts become their rank), so there are two ways to go on: a radix sort from
  * the last column to the first, which is stable by its nature, or, when only a
- * few rows are wanted, one pass with a heap of the best ones so far.
+ * few rows are wanted, one pass with a heap of the best ones so far.  A column is
+ * looked at only for the rows that those before it leave undecided then.
  */
 #include "query.h"
 
@@ -383,27 +384,131 @@ out:
 	return code;
 }
 
-int mr_order_apply(const struct mr_order *order, const struct mr_table_type *type, const void *state,
-                   uint32_t *rows, size_t count, size_t wanted, struct mr_error *err)
-{
-	const struct rows input = { type, state, rows, count };
-	struct keys *keys = NULL;
-	int code = 0;
+/* ---- A few of many rows, by several columns ------------------------------- */
 
-	if (count < 2 || wanted == 0)
-		return 0;
-	keys = mr_alloc(order->count * sizeof(*keys));
-	if (!keys)
-		code = MR_ERR_NOMEM;
+/* Rows that may be among the first ones, column by column: only those that the columns so far hold
+ * equal to the last one wanted need a look at the next. */
+struct contest {
+	uint8_t *sure;  /* by row: it is among them */
+	uint32_t *open; /* places of the rows that are not decided, rising */
+	uint32_t *rows; /* the same rows */
+	size_t open_count;
+	size_t wanted; /* of them */
+};
+
+static void contest_release(struct contest *contest)
+{
+	mr_free(contest->sure);
+	mr_free(contest->open);
+	mr_free(contest->rows);
+}
+
+static int contest_init(struct contest *contest, const uint32_t *rows, size_t count, size_t wanted)
+{
+	*contest = (struct contest){ .open_count = count, .wanted = wanted };
+	contest->sure = mr_alloc(count);
+	contest->open = mr_alloc(count * sizeof(*contest->open));
+	contest->rows = mr_alloc(count * sizeof(*contest->rows));
+	if (!contest->sure || !contest->open || !contest->rows)
+		return MR_ERR_NOMEM;
+	memcpy(contest->rows, rows, count * sizeof(*rows));
+	for (size_t i = 0; i < count; i++)
+		contest->open[i] = (uint32_t)i;
+	return 0;
+}
+
+/* Sorts the open rows into sure ones, open ones and others by the keys of one column. */
+static int contest_column(struct contest *contest, const struct keys *keys)
+{
+	const struct chooser chooser = { keys, 1, false };
+	uint32_t *heap = mr_alloc(contest->wanted * sizeof(*heap));
+	size_t left = 0, sure = 0;
+
+	if (!heap)
+		return MR_ERR_NOMEM;
+	heap_select(&chooser, heap, contest->wanted, contest->open_count);
+	const uint32_t last = heap[contest->wanted - 1];
+	const uint64_t value = keys->values[last];
+	const uint8_t null = keys->nulls ? keys->nulls[last] : 0;
+
+	for (size_t i = 0; i < contest->open_count; i++) {
+		const uint8_t is_null = keys->nulls ? keys->nulls[i] : 0;
+
+		if (is_null == null && keys->values[i] == value) {
+			contest->open[left] = contest->open[i];
+			contest->rows[left++] = contest->rows[i];
+		} else if (is_null < null || (is_null == null && keys->values[i] < value)) {
+			contest->sure[contest->open[i]] = 1;
+			sure++;
+		}
+	}
+	contest->open_count = left;
+	contest->wanted -= sure;
+	mr_free(heap);
+	return 0;
+}
+
+/* Leaves the WANTED rows that come first, as they stand to each other. */
+static int narrow(const struct mr_order *order, const struct rows *input, uint32_t *rows, size_t wanted)
+{
+	struct contest contest;
+	int code = contest_init(&contest, rows, input->count, wanted);
+	size_t kept = 0;
+
+	for (size_t k = 0; code == 0 && k < order->count && contest.open_count > contest.wanted; k++) {
+		const struct rows open = { input->type, input->state, contest.rows, contest.open_count };
+		struct keys keys = { NULL, NULL };
+
+		code = keys_fill(&keys, &open, order->columns[k], order->reversed);
+		if (code == 0)
+			code = contest_column(&contest, &keys);
+		mr_free(keys.values);
+		mr_free(keys.nulls);
+	}
+	if (code == 0) {
+		const size_t first = order->ties_reversed ? contest.open_count - contest.wanted : 0;
+
+		for (size_t i = 0; i < contest.wanted; i++)
+			contest.sure[contest.open[first + i]] = 1;
+		for (size_t i = 0; i < input->count; i++)
+			if (contest.sure[i])
+				rows[kept++] = rows[i];
+	}
+	contest_release(&contest);
+	return code;
+}
+
+static int order_all(const struct mr_order *order, const struct rows *input, uint32_t *rows, size_t wanted)
+{
+	struct keys *keys = mr_alloc(order->count * sizeof(*keys));
+	int code = keys ? 0 : MR_ERR_NOMEM;
+
 	for (size_t k = 0; code == 0 && k < order->count; k++)
-		code = keys_fill(&keys[k], &input, order->columns[k], order->reversed);
+		code = keys_fill(&keys[k], input, order->columns[k], order->reversed);
 	if (code == 0)
-		code = order_by_keys(order, keys, rows, count, wanted);
+		code = order_by_keys(order, keys, rows, input->count, wanted);
 	for (size_t k = 0; keys && k < order->count; k++) {
 		mr_free(keys[k].values);
 		mr_free(keys[k].nulls);
 	}
 	mr_free(keys);
+	return code;
+}
+
+int mr_order_apply(const struct mr_order *order, const struct mr_table_type *type, const void *state,
+                   uint32_t *rows, size_t count, size_t wanted, struct mr_error *err)
+{
+	struct rows input = { type, state, rows, count };
+	int code = 0;
+
+	if (count < 2 || wanted == 0)
+		return 0;
+	if (order->count > 1 && wanted <= count / SELECT_SHARE) {
+		code = narrow(order, &input, rows, wanted);
+		input.count = wanted;
+	}
+	if (code == 0)
+		code = order_all(order, &input, rows, wanted);
 	MR_FAIL_IF(code < 0, err, code, "no memory to sort %zu rows", count);
 	return 0;
 }

@@ -176,8 +176,8 @@ int memstats_referents_new(const struct memstats_table *classes, size_t row,
 {
 	struct mr_error *err = mr_table_error(error);
 
-	MR_FAIL_IF(classes->type != &mr_table_classes, err, MR_ERR_ARG, "table %s has no referents of classes",
-	           classes->type->info.name);
+	MR_FAIL_IF(classes->type != &mr_table_classes, err, MR_ERR_ARG,
+	           "table %s has no referents of classes", classes->type->info.name);
 	MR_FAIL_IF(row >= classes->row_count, err, MR_ERR_ARG, "table classes has no row %zu", row);
 	const struct mr_run_rows *rows = &((const struct classes *)classes->state)->rows;
 	size_t index = 0;
