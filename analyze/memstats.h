@@ -241,8 +241,7 @@ void memstats_objects_free(struct memstats_object *details);
  * snapshot: *COUNT of them, depth first; texts live as long as the log.  Freed with
  * memstats_referents_free(). */
 int memstats_referents_new(const struct memstats_table *classes, size_t row,
-                           struct memstats_referent **referents, size_t *count,
-                           struct memstats_error *error);
+                           struct memstats_referent **referents, size_t *count, struct memstats_error *error);
 void memstats_referents_free(struct memstats_referent *referents); /* NULL is fine */
 
 #pragma GCC visibility pop
