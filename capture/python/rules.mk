@@ -31,6 +31,9 @@ PYTHON_REPORT := $(PYTHON_PACKAGE)/_report$(PYTHON_SUFFIX)
 $(PYTHON_PACKAGE)/%: capture/python/memcapture/%
 	@mkdir -p $(@D)
 	$(Q)cp $< $@
+$(PYTHON_PACKAGE)/__init__.py: capture/python/memcapture/__init__.py Makefile capture/python/rules.mk
+	@mkdir -p $(@D)
+	$(Q)sed 's/@VERSION@/$(VERSION)/' $< >$@
 
 # -isystem: our warnings are for our code, not for the interpreter's headers.
 $(PYTHON_OBJ)/%.o: %.c $(MAKEFILES_USED) capture/python/rules.mk
