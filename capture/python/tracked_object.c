@@ -361,6 +361,21 @@ static PyObject *set_resolution_level(PyObject *self, PyObject *argument)
 	Py_RETURN_NONE;
 }
 
+/* The view of another row of the same store, whatever store the tracker has by now. */
+static PyObject *sibling(PyObject *self, PyObject *argument)
+{
+	struct mr_store *const store = as_view(self)->store;
+	const unsigned long row = PyLong_AsUnsignedLong(argument);
+
+	if (row == (unsigned long)-1 && PyErr_Occurred())
+		return NULL;
+	if (row == 0 || row >= store->rows.count) {
+		PyErr_SetObject(PyExc_IndexError, argument);
+		return NULL;
+	}
+	return mr_tracked_object_new(store, (uint32_t)row);
+}
+
 /* ---- Pickling: as a record of its own that needs no store ------------------------------------ */
 
 static PyObject *getstate(PyObject *self, PyObject *Py_UNUSED(ignored))
@@ -409,6 +424,7 @@ static PyObject *view_repr(PyObject *self)
 /* ---- The type ---------------------------------------------------------------------------------- */
 
 static PyMethodDef view_methods[] = {
+	{ "_sibling", sibling, METH_O, NULL },
 	{ "get_max_size", get_max_size, METH_NOARGS,
 	  PyDoc_STR("get_max_size($self, /)\n--\n\nThe largest size that was ever found.") },
 	{ "get_size_at_time", get_size_at_time, METH_O,
