@@ -177,19 +177,24 @@ static Py_ssize_t copy_rows(struct object_list *list, Py_ssize_t from, Py_ssize_
 
 /* ---- Items ---------------------------------------------------------------------------------- */
 
-/* The object of ROW, made by somebody else. */
-static PyObject *make_object(const struct object_list *list, uint32_t row)
+/* The number in the log of the object of ROW. */
+static PyObject *number_of(const struct object_list *list, uint32_t row)
 {
 	const int collecting = mr_report_enter(list->log);
 	PyObject *const number =
 		PyLong_FromUnsignedLongLong(memstats_table_number(list->log->lives, row, MR_LIFE_OBJECT));
 
 	mr_report_leave(list->log, collecting);
-	if (!number)
-		return NULL;
-	PyObject *const made = PyObject_CallOneArg(list->make, number);
+	return number;
+}
 
-	Py_DECREF(number);
+/* The object of ROW, made by somebody else. */
+static PyObject *make_object(const struct object_list *list, uint32_t row)
+{
+	PyObject *const number = number_of(list, row);
+	PyObject *const made = number ? PyObject_CallOneArg(list->make, number) : NULL;
+
+	Py_XDECREF(number);
 	return made;
 }
 
@@ -219,6 +224,23 @@ static PyObject *list_item(PyObject *self, Py_ssize_t i)
 		return NULL;
 	}
 	return copy_rows(list, i, 1, 1, &row) == 1 ? object_at(list, row) : NULL;
+}
+
+PyDoc_STRVAR(number_doc, "number(index)\n--\n\nWhat the log calls the object at that place: a number.");
+
+static PyObject *list_number(PyObject *self, PyObject *index)
+{
+	struct object_list *const list = (struct object_list *)self;
+	const Py_ssize_t i = PyNumber_AsSsize_t(index, PyExc_IndexError);
+	uint32_t row = 0;
+
+	if (i == -1 && PyErr_Occurred())
+		return NULL;
+	if (i < 0 || (size_t)i >= list->count) {
+		PyErr_SetString(PyExc_IndexError, "list index out of range");
+		return NULL;
+	}
+	return copy_rows(list, i, 1, 1, &row) == 1 ? number_of(list, row) : NULL;
 }
 
 static PyObject *list_slice(struct object_list *list, PyObject *slice)
@@ -529,6 +551,7 @@ static PyMethodDef list_methods[] = {
 	{ "of_class", list_of_class, METH_O,
 	  "of_class(text)\n--\n\nA new list of those whose class's name holds some text." },
 	{ "index", list_index, METH_O, "index(object)\n--\n\nWhere the object is; ValueError: nowhere." },
+	{ "number", list_number, METH_O, number_doc },
 	{ "count", list_count, METH_O, "count(object)\n--\n\nHow often the object is in the list." },
 	{ NULL, NULL, 0, NULL },
 };

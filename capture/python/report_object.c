@@ -304,7 +304,7 @@ static PyObject *object_get_max_size(PyObject *self, PyObject *unused MR_UNUSED)
 static PyObject *object_get_size_at_time(PyObject *self, PyObject *timestamp)
 {
 	const struct tracked_object *const object = (struct tracked_object *)self;
-	const double wanted = PyFloat_AsDouble(timestamp);
+	const double wanted = timestamp == Py_None ? -2.0 : PyFloat_AsDouble(timestamp);
 	const struct memstats_object *details = NULL;
 	uint64_t size_bytes = 0;
 	int collecting = 0;
@@ -361,7 +361,7 @@ static PyObject *make_position(const struct memstats_position *position)
 	return made;
 }
 
-/* The position with its source: of the log, or of the file where it is there. */
+/* The position with its source: of the log, or of the file where it is there; None where neither has it. */
 static PyObject *add_source(PyObject *get_source, PyObject *position)
 {
 	PyObject *const file = PyTuple_GET_ITEM(position, 0);
@@ -374,7 +374,7 @@ static PyObject *add_source(PyObject *get_source, PyObject *position)
 	if (!source)
 		return NULL;
 	PyObject *const made = PyTuple_Pack(5, file, line, PyTuple_GET_ITEM(position, 2), source,
-	                                    PyTuple_GET_ITEM(position, 4));
+	                                    source == Py_None ? Py_None : PyTuple_GET_ITEM(position, 4));
 
 	Py_DECREF(source);
 	return made;

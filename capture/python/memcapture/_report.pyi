@@ -14,7 +14,7 @@ class TrackedObject:
     classname: str
     birth: float
     death: float | None
-    trace: list[tuple[str, int, str, list[str], int]] | None
+    trace: list[tuple[str, int, str, list[str] | None, int | None]] | None
     snapshots: list[tuple[float, Asized]]
     size: int
     tsize: int
@@ -36,6 +36,7 @@ class ObjectList(Generic[T]):
     def of_class(self, text: str) -> ObjectList[T]: ...
     def index(self, object: T) -> int: ...
     def count(self, object: T) -> int: ...
+    def number(self, index: int) -> int: ...
 
 class Log:
     def __init__(self, source: str | bytes | PathLike[str]) -> None: ...

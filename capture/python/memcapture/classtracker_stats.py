@@ -49,8 +49,10 @@ class Snapshot:
 
     @property
     def total(self):
-        """Memory of the process in bytes: see Stats.annotate_snapshot()."""
-        return _whole(self)
+        """The process's virtual size, or where that is not known the next best."""
+        if self.system_total.available:
+            return self.system_total.vsz
+        return self.asizeof_total or self.tracked_total
 
     @property
     def label(self):
@@ -210,9 +212,13 @@ class Stats:
     # ---- Orders ------------------------------------------------------------------
 
     def _objects(self):
-        """All objects, those of a class together."""
-        log = self._log()
-        return log.objects() if self._loaded is not None or self.tracker is None else log.objects(self.tracker._object)
+        """All objects, those of a class together: of a tracker its own, of a file what the file tells."""
+        objects = self._log().objects()
+        if self._loaded is not None or not objects:
+            return objects
+        # A view, so that they are the same objects after the tracker has let go of them.
+        some = self.tracker._object(objects.number(0))
+        return self._log().objects(some._sibling)
 
     def _init_sort(self):
         if not self.sorted:

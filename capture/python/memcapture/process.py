@@ -75,8 +75,9 @@ class ProcessMemoryInfo:
     def update(self):
         """Reads the numbers again.  True where there are any."""
         try:
-            with open("/proc/self/stat", errors="replace") as stat, open("/proc/self/status") as status:
-                self._read(stat.read(), status.read())
+            with open("/proc/self/stat", errors="replace") as stat:
+                with open("/proc/self/status", errors="replace") as status:
+                    self._read(stat.read(), status.read())
         except (OSError, ValueError, IndexError):
             return False
         return True
