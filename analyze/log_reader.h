@@ -40,6 +40,7 @@ struct mr_source {
 	char *path;            /* as shown */
 	int fd;                /* -1: memory */
 	const uint8_t *memory; /* borrowed */
+	uint8_t *owned;        /* what `memory` is when it is the source's own */
 	uint64_t size_bytes;   /* when it was opened: what is appended later is not seen */
 };
 
@@ -49,6 +50,8 @@ struct mr_source {
 int mr_source_open(struct mr_source *source, const char *path, struct mr_error *err) MR_MUST_CHECK;
 int mr_source_open_memory(struct mr_source *source, const void *data, size_t size_bytes, const char *name,
                           struct mr_error *err) MR_MUST_CHECK;
+/* The bytes of LOG (taken) take the place of the file's. */
+void mr_source_become(struct mr_source *source, struct mr_buffer *log);
 void mr_source_release(struct mr_source *source);
 /* Bytes read, less than LEN only at the end.  From any thread. */
 int64_t mr_source_read(const struct mr_source *source, void *data, size_t len, uint64_t offset,
@@ -146,9 +149,11 @@ int mr_frame_decompress(void *zstd, const uint8_t *data, size_t len, uint8_t *co
 int mr_frame_claim(const uint8_t *data, size_t len, uint32_t *content_bytes, struct mr_error *err)
 	MR_MUST_CHECK;
 
+enum mr_frame_effort { MR_FRAME_SMALL, MR_FRAME_FASTEST };
+
 /* Appends CONTENT as one frame to OUT.  MR_ERR_NOMEM. */
-int mr_frame_compress(struct mr_buffer *out, const uint8_t *content, size_t len, struct mr_error *err)
-	MR_MUST_CHECK;
+int mr_frame_compress(struct mr_buffer *out, const uint8_t *content, size_t len, enum mr_frame_effort effort,
+                      struct mr_error *err) MR_MUST_CHECK;
 
 /* Bytes of the whole frame that begins at DATA; 0 when [DATA, DATA + LEN) does not hold it. */
 size_t mr_frame_measure(const uint8_t *data, size_t len);

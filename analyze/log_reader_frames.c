@@ -101,7 +101,11 @@ int mr_frame_decompress(void *zstd, const uint8_t *data, size_t len, uint8_t *co
 	return 0;
 }
 
-int mr_frame_compress(struct mr_buffer *out, const uint8_t *content, size_t len, struct mr_error *err)
+/* A log that is read once, at once: more effort would take longer than it saves. */
+#define LEVEL_FASTEST (-10)
+
+int mr_frame_compress(struct mr_buffer *out, const uint8_t *content, size_t len, enum mr_frame_effort effort,
+                      struct mr_error *err)
 {
 	const size_t bound = ZSTD_compressBound(len);
 	uint8_t *const data = mr_buffer_reserve(out, bound);
@@ -110,6 +114,8 @@ int mr_frame_compress(struct mr_buffer *out, const uint8_t *content, size_t len,
 
 	if (data != NULL && zstd != NULL) {
 		ZSTD_CCtx_setParameter(zstd, ZSTD_c_checksumFlag, 1);
+		if (effort == MR_FRAME_FASTEST)
+			ZSTD_CCtx_setParameter(zstd, ZSTD_c_compressionLevel, LEVEL_FASTEST);
 		made = ZSTD_compress2(zstd, data, bound, content, len);
 	}
 	ZSTD_freeCCtx(zstd);

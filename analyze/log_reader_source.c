@@ -160,11 +160,24 @@ int mr_source_open_memory(struct mr_source *source, const void *data, size_t siz
 	return copy_path(source, name, err);
 }
 
+void mr_source_become(struct mr_source *source, struct mr_buffer *log)
+{
+	if (source->fd >= 0)
+		close(source->fd);
+	mr_free(source->owned);
+	source->fd = -1;
+	source->owned = log->data;
+	source->memory = log->data;
+	source->size_bytes = log->len;
+	*log = (struct mr_buffer){ 0 };
+}
+
 void mr_source_release(struct mr_source *source)
 {
 	if (source->fd >= 0)
 		close(source->fd);
 	mr_free(source->path);
+	mr_free(source->owned);
 	*source = (struct mr_source){ .fd = -1 };
 }
 

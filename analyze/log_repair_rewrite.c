@@ -191,7 +191,7 @@ static int write_frame(struct mr_rewrite *rewrite, const struct mr_buffer *conte
 	int code = mr_buffer_status(content, err);
 
 	if (code == 0)
-		code = mr_frame_compress(&compressed, content->data, content->len, err);
+		code = mr_frame_compress(&compressed, content->data, content->len, MR_FRAME_SMALL, err);
 	if (code == 0) {
 		const struct mr_index_entry entry = {
 			.offset = rewrite->offset,

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
 # analyze/: the log reader, the model, tables and the query on them, memstats.
 
-# Reading logs: frames, recovery, columns; checking, repairing, naming places in the code.
-ANALYZE_READER := $(patsubst analyze/%.c,%,$(wildcard analyze/log_*.c analyze/model*.c analyze/symbolizer*.c))
+# Reading logs: frames, recovery, columns; other tools' files; checking, repairing, naming places in the code.
+ANALYZE_READER := $(patsubst analyze/%.c,%,$(wildcard analyze/log_*.c analyze/model*.c analyze/import*.c \
+                    analyze/symbolizer*.c))
 # Tables: the engine, the query, the formats, and one file a table.
-ANALYZE_TABLES := $(patsubst analyze/%.c,%,$(filter-out analyze/log_%.c analyze/model%.c analyze/symbolizer%.c \
-                    analyze/memstats.c analyze/progress.c,$(wildcard analyze/*.c)))
+ANALYZE_TABLES := $(patsubst analyze/%.c,%,$(filter-out analyze/log_%.c analyze/model%.c analyze/import%.c \
+                    analyze/symbolizer%.c analyze/memstats.c analyze/progress.c,$(wildcard analyze/*.c)))
 MEMSTATS_OBJECTS := $(patsubst %,$(B)/obj/analyze/%.o,$(ANALYZE_READER) $(ANALYZE_TABLES))
 MEMSTATS_LIBS := -lzstd -ldw -lelf -liberty -ljansson -lpthread -lm
 

@@ -216,6 +216,8 @@ static void cell_of_text(const struct mr_model *model, const struct mr_run *run,
 
 	if (column == REPR) {
 		mr_cell_model_string(cell, model, objects->label ? objects->label[row] : 0);
+		if (cell->is_null && run->imported != MR_IMPORTED_NOTHING)
+			mr_cell_string(cell, ""); /* which sorts before all others there */
 	} else if (column == NAME && objects->name[row] != 0) {
 		mr_cell_model_string(cell, model, objects->name[row]);
 	} else {
