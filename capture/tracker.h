@@ -296,7 +296,7 @@ void mr_tracker_detail(struct memcapture *capture, const struct mr_buffer *buffe
 
 void mr_facts_begin(struct memcapture *capture); /* STREAM, PROCESS, SETTINGS */
 
-struct mr_facts_process { /* what a PROCESS row says of the process that this is; empty where /proc is silent */
+struct mr_facts_process { /* what a PROCESS row says of this process; empty where /proc is silent */
 	char name[MR_PROC_COMM_MAX];
 	char command[MR_PROC_TEXT_MAX];
 	char executable[MR_PROC_TEXT_MAX];

@@ -80,8 +80,8 @@ void mr_account_class(struct mr_account *account, uint32_t class_index, uint32_t
 void mr_account_learn(struct mr_account *account, const struct mr_tracked_row *row);
 void mr_account_births(struct mr_account *account); /* of all rows */
 void mr_account_deaths(struct mr_account *account);
-/* Everything that SNAPSHOT found: sizes, referents, labels and sums. */
-void mr_account_snapshot(struct mr_account *account, uint32_t snapshot);
+/* Everything that the store's snapshot INDEX found: sizes, referents, labels and sums. */
+void mr_account_snapshot(struct mr_account *account, uint32_t index);
 /* All snapshots of the store, one after the other. */
 void mr_account_snapshots(struct mr_account *account);
 
