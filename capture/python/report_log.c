@@ -443,7 +443,8 @@ static PyMethodDef log_methods[] = {
 	  "page(path, title=None)\n--\n\nWrites the page to a file." },
 	{ "chart", (PyCFunction)(void (*)(void))mr_report_write_chart, METH_VARARGS | METH_KEYWORDS,
 	  "chart(path, snapshot=None, classname=None)\n--\n\nWrites one drawing to a file: PNG or PDF." },
-	{ "copy", mr_report_copy, METH_O, "copy(path)\n--\n\nWrites the log to a file." },
+	{ "copy", mr_report_copy, METH_O,
+	  "copy(path)\n--\n\nWrites the log to a file: a path, or an open descriptor." },
 	{ NULL, NULL, 0, NULL },
 };
 

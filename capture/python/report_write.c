@@ -5,6 +5,10 @@
  */
 #include "report_private.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
 /* What is to be written, and what went wrong. */
 struct writing {
 	struct mr_report_log *log;
@@ -134,9 +138,44 @@ PyObject *mr_report_write_chart(PyObject *self, PyObject *args, PyObject *keywor
 	return write_at(&writing, path, write_report);
 }
 
+/* Writes to a descriptor that stays open.  The GIL is given up. */
+static int copy_to(struct writing *writing, int descriptor)
+{
+	const int own = fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
+	FILE *const out = own < 0 ? NULL : fdopen(own, "wb");
+	int code = 0;
+
+	if (!out) {
+		code = mr_fail(error_of(writing), MR_ERR_WRITE, "cannot write to descriptor %d: %s",
+		               descriptor, strerror(errno));
+		if (own >= 0)
+			close(own);
+		return code;
+	}
+	code = write_copy(writing, out);
+	if (fclose(out) != 0 && code == 0)
+		code = mr_fail(error_of(writing), MR_ERR_WRITE, "cannot write to descriptor %d: %s",
+		               descriptor, strerror(errno));
+	return code;
+}
+
 PyObject *mr_report_copy(PyObject *self, PyObject *path)
 {
 	struct writing writing = { .log = (struct mr_report_log *)self };
+	int code = 0;
 
-	return write_at(&writing, path, write_copy);
+	if (!PyLong_Check(path))
+		return write_at(&writing, path, write_copy);
+	const int descriptor = PyObject_AsFileDescriptor(path);
+
+	if (descriptor < 0)
+		return NULL;
+	mr_report_lock(writing.log);
+	Py_BEGIN_ALLOW_THREADS code = copy_to(&writing, descriptor);
+	Py_END_ALLOW_THREADS mr_report_unlock(writing.log);
+	if (code < 0) {
+		(void)mr_report_raise_rendering(&writing.error);
+		return NULL;
+	}
+	Py_RETURN_NONE;
 }

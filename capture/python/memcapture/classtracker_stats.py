@@ -180,7 +180,10 @@ class Stats:
                 _write_whole(os.fspath(fdump), self._dump)
             return
         with _memory_file() as (file, path):
-            self._dump(path)
+            if self._loaded is not None:
+                self._loaded.copy(file.fileno())
+            else:
+                self._dump(path)
             file.seek(0)
             for chunk in iter(lambda: file.read(1 << 20), b""):
                 fdump.write(chunk)
@@ -188,9 +191,7 @@ class Stats:
             fdump.close()
 
     def _dump(self, path):
-        if self._loaded is not None:
-            self._loaded.copy(path)
-        elif self.tracker is not None:
+        if self.tracker is not None:
             self.tracker._dump(path)
         else:
             from .classtracker import ClassTracker
@@ -213,8 +214,10 @@ class Stats:
 
     def _objects(self):
         """All objects, those of a class together: of a tracker its own, of a file what the file tells."""
-        objects = self._log().objects()
-        if self._loaded is not None or not objects:
+        if self._loaded is not None:
+            return self._loaded.objects()
+        objects = [] if self.tracker is None else self._log().objects()
+        if not objects:
             return objects
         # A view, so that they are the same objects after the tracker has let go of them.
         some = self.tracker._object(objects.number(0))
