@@ -6,14 +6,14 @@
 
 #define STRING_BLOCK_BYTES (64u << 10) /* of texts, at which a block is ended */
 
-static void no_memory(struct mr_account *account)
+static void no_memory(struct mr_feed_account *account)
 {
 	mr_fail(&account->sink.failure, MR_ERR_NOMEM, "out of memory for the log");
 }
 
-struct mr_account *mr_account_new(struct mr_store *store)
+struct mr_feed_account *mr_feed_account_new(struct mr_store *store)
 {
-	struct mr_account *const account = mr_alloc(sizeof(*account));
+	struct mr_feed_account *const account = mr_alloc(sizeof(*account));
 
 	if (account == NULL)
 		return NULL;
@@ -25,7 +25,7 @@ struct mr_account *mr_account_new(struct mr_store *store)
 	return account;
 }
 
-static void forget_states(struct mr_account *account)
+static void forget_states(struct mr_feed_account *account)
 {
 	mr_free(account->state_now);
 	mr_free(account->state_first);
@@ -35,7 +35,7 @@ static void forget_states(struct mr_account *account)
 	account->state_after = NULL;
 }
 
-void mr_account_free(struct mr_account *account)
+void mr_feed_account_free(struct mr_feed_account *account)
 {
 	if (account == NULL)
 		return;
@@ -48,7 +48,7 @@ void mr_account_free(struct mr_account *account)
 	mr_free(account);
 }
 
-void mr_account_move(struct mr_account *account, struct mr_store *store, bool fresh)
+void mr_feed_account_move(struct mr_feed_account *account, struct mr_store *store, bool fresh)
 {
 	const struct mr_store *const before = account->store;
 
@@ -84,7 +84,7 @@ void mr_account_move(struct mr_account *account, struct mr_store *store, bool fr
 /* ---- Strings ----------------------------------------------------------------------------- */
 
 /* Defines the texts [FIRST, END), whose ids in the log are consecutive. */
-static void put_strings(struct mr_account *account, uint32_t first, uint32_t end)
+static void put_strings(struct mr_feed_account *account, uint32_t first, uint32_t end)
 {
 	uint64_t *const ids = account->columns[0];
 	uint64_t *const lengths = account->columns[1];
@@ -117,7 +117,7 @@ static void put_strings(struct mr_account *account, uint32_t first, uint32_t end
 	mr_buffer_release(&bytes);
 }
 
-static void define_strings(struct mr_account *account)
+static void define_strings(struct mr_feed_account *account)
 {
 	const uint32_t first = account->text_next;
 	const uint32_t end = account->store->texts.count;
@@ -138,7 +138,7 @@ static void define_strings(struct mr_account *account)
 
 /* ---- Places in the code, stacks ------------------------------------------------------------- */
 
-static void define_codes(struct mr_account *account)
+static void define_codes(struct mr_feed_account *account)
 {
 	const uint32_t end = account->store->codes.count;
 
@@ -150,8 +150,8 @@ static void define_codes(struct mr_account *account)
 				mr_store_code(account->store, account->code_next);
 
 			account->columns[0][rows] = account->code_base + account->code_next;
-			account->columns[1][rows] = mr_account_string(account, code->function);
-			account->columns[2][rows] = mr_account_string(account, code->file);
+			account->columns[1][rows] = mr_feed_account_string(account, code->function);
+			account->columns[2][rows] = mr_feed_account_string(account, code->file);
 			account->columns[3][rows] = code->line;
 		}
 		struct mr_block_writer *const block = mr_feed_sink_begin(&account->sink, MR_KIND_CODE, rows);
@@ -163,7 +163,7 @@ static void define_codes(struct mr_account *account)
 	}
 }
 
-static void define_stacks(struct mr_account *account)
+static void define_stacks(struct mr_feed_account *account)
 {
 	const uint32_t end = account->store->stacks.count;
 
@@ -190,21 +190,21 @@ static void define_stacks(struct mr_account *account)
 
 /* ---- Classes ------------------------------------------------------------------------------------ */
 
-static void put_class(struct mr_account *account, uint32_t index)
+static void put_class(struct mr_feed_account *account, uint32_t index)
 {
 	const struct mr_feed_class *const known = &account->classes[index];
 	struct mr_block_writer *const block = mr_feed_sink_begin(&account->sink, MR_KIND_CLASSES, 1);
 
 	mr_block_scalar(block, MR_CLASSES_ID, account->class_base + index);
 	mr_block_scalar(block, MR_CLASSES_NAME,
-	                mr_account_string(account, mr_store_class(account->store, index)->name));
+	                mr_feed_account_string(account, mr_store_class(account->store, index)->name));
 	mr_block_scalar(block, MR_CLASSES_SIZE, known->size);
 	mr_block_scalar(block, MR_CLASSES_LEVEL, known->level);
 	mr_block_scalar(block, MR_CLASSES_FLAGS, known->flags);
 	mr_feed_sink_end(&account->sink, NULL);
 }
 
-static bool grow_classes(struct mr_account *account)
+static bool grow_classes(struct mr_feed_account *account)
 {
 	const size_t before = account->class_capacity;
 
@@ -219,7 +219,7 @@ static bool grow_classes(struct mr_account *account)
 	return true;
 }
 
-static void define_classes(struct mr_account *account)
+static void define_classes(struct mr_feed_account *account)
 {
 	if (!grow_classes(account))
 		return;
@@ -227,7 +227,7 @@ static void define_classes(struct mr_account *account)
 		put_class(account, account->class_next);
 }
 
-void mr_account_learn(struct mr_account *account, const struct mr_tracked_row *row)
+void mr_feed_account_learn(struct mr_feed_account *account, const struct mr_tracked_row *row)
 {
 	struct mr_feed_class *const known = &account->classes[row->class_index];
 
@@ -242,9 +242,10 @@ void mr_account_learn(struct mr_account *account, const struct mr_tracked_row *r
 	put_class(account, row->class_index);
 }
 
-void mr_account_class(struct mr_account *account, uint32_t class_index, uint32_t level, uint32_t flags)
+void mr_feed_account_class(struct mr_feed_account *account, uint32_t class_index, uint32_t level,
+                           uint32_t flags)
 {
-	mr_account_definitions(account);
+	mr_feed_account_definitions(account);
 	if (class_index == 0 || class_index >= account->class_next)
 		return;
 
@@ -255,7 +256,7 @@ void mr_account_class(struct mr_account *account, uint32_t class_index, uint32_t
 	put_class(account, class_index);
 }
 
-void mr_account_definitions(struct mr_account *account)
+void mr_feed_account_definitions(struct mr_feed_account *account)
 {
 	const struct mr_store *const store = account->store;
 
@@ -271,7 +272,7 @@ void mr_account_definitions(struct mr_account *account)
 
 /* ---- Births and deaths ------------------------------------------------------------------------------ */
 
-static void put_births(struct mr_account *account, uint32_t rows, const struct mr_log_span *span)
+static void put_births(struct mr_feed_account *account, uint32_t rows, const struct mr_log_span *span)
 {
 	struct mr_block_writer *const block = mr_feed_sink_begin(&account->sink, MR_KIND_BIRTHS, rows);
 
@@ -293,7 +294,7 @@ static void widen(struct mr_log_span *span, uint64_t time_ns)
 		span->time_last = time_ns;
 }
 
-void mr_account_births(struct mr_account *account)
+void mr_feed_account_births(struct mr_feed_account *account)
 {
 	const struct mr_store *const store = account->store;
 	const uint32_t end = store->rows.count;
@@ -305,8 +306,8 @@ void mr_account_births(struct mr_account *account)
 		for (; id < end && rows < MR_FEED_ROWS; id++, rows++) {
 			const struct mr_tracked_row *const row = mr_store_row(store, id);
 
-			mr_account_meet(account, row);
-			account->columns[0][rows] = mr_account_object(account, id);
+			mr_feed_account_meet(account, row);
+			account->columns[0][rows] = mr_feed_account_object(account, id);
 			account->columns[1][rows] = row->birth_ns;
 			account->columns[2][rows] = account->class_base + row->class_index;
 			account->columns[3][rows] = row->stack != 0 ? account->stack_base + row->stack : 0;
@@ -319,7 +320,7 @@ void mr_account_births(struct mr_account *account)
 	}
 }
 
-static void put_deaths(struct mr_account *account, uint32_t rows, const struct mr_log_span *span)
+static void put_deaths(struct mr_feed_account *account, uint32_t rows, const struct mr_log_span *span)
 {
 	if (rows == 0)
 		return;
@@ -331,7 +332,7 @@ static void put_deaths(struct mr_account *account, uint32_t rows, const struct m
 	mr_feed_sink_end(&account->sink, span);
 }
 
-void mr_account_deaths(struct mr_account *account)
+void mr_feed_account_deaths(struct mr_feed_account *account)
 {
 	const struct mr_store *const store = account->store;
 	struct mr_log_span span = { 0 };
@@ -342,7 +343,7 @@ void mr_account_deaths(struct mr_account *account)
 
 		if (row->death_ns == 0)
 			continue;
-		account->columns[0][rows] = mr_account_object(account, id);
+		account->columns[0][rows] = mr_feed_account_object(account, id);
 		account->columns[1][rows] = row->death_ns;
 		account->columns[2][rows] =
 			row->flags & MR_TRACKED_DETACHED ? MR_DEATH_DETACHED : MR_DEATH_FREED;

@@ -24,7 +24,7 @@ struct mr_feed_class { /* what the log says of a class */
 	bool chosen;    /* level and flags are those that it was tracked with */
 };
 
-struct mr_account {
+struct mr_feed_account {
 	struct mr_feed_sink sink;
 	struct mr_store *store; /* borrowed */
 
@@ -65,43 +65,44 @@ struct mr_account {
 };
 
 /* STORE is borrowed; the sink is the caller's to set up.  NULL: no memory. */
-struct mr_account *mr_account_new(struct mr_store *store);
-void mr_account_free(struct mr_account *account);
+struct mr_feed_account *mr_feed_account_new(struct mr_store *store);
+void mr_feed_account_free(struct mr_feed_account *account);
 /* Goes on with STORE.  FRESH: the log knows nothing any more. */
-void mr_account_move(struct mr_account *account, struct mr_store *store, bool fresh);
+void mr_feed_account_move(struct mr_feed_account *account, struct mr_store *store, bool fresh);
 
 /* Failures of all of these are kept in the sink. */
 
 /* Tells what names and places the store has got since the last time. */
-void mr_account_definitions(struct mr_account *account);
+void mr_feed_account_definitions(struct mr_feed_account *account);
 /* A class was tracked with these options. */
-void mr_account_class(struct mr_account *account, uint32_t class_index, uint32_t level, uint32_t flags);
+void mr_feed_account_class(struct mr_feed_account *account, uint32_t class_index, uint32_t level,
+                           uint32_t flags);
 /* Tells what a class's first object is like, which the others mostly are like too. */
-void mr_account_learn(struct mr_account *account, const struct mr_tracked_row *row);
-void mr_account_births(struct mr_account *account); /* of all rows */
-void mr_account_deaths(struct mr_account *account);
+void mr_feed_account_learn(struct mr_feed_account *account, const struct mr_tracked_row *row);
+void mr_feed_account_births(struct mr_feed_account *account); /* of all rows */
+void mr_feed_account_deaths(struct mr_feed_account *account);
 /* Everything that the store's snapshot INDEX found: sizes, referents, labels and sums. */
-void mr_account_snapshot(struct mr_account *account, uint32_t index);
+void mr_feed_account_snapshot(struct mr_feed_account *account, uint32_t index);
 /* All snapshots of the store, one after the other. */
-void mr_account_snapshots(struct mr_account *account);
+void mr_feed_account_snapshots(struct mr_feed_account *account);
 
 /* ERR as a Python error: MemoryError, or an OSError; PATH (or NULL) is the log that is to blame. */
 void mr_feed_raise(const struct mr_error *err, const char *path);
 
-/* To be called for a row that is told of, after mr_account_definitions(). */
-static inline void mr_account_meet(struct mr_account *account, const struct mr_tracked_row *row)
+/* To be called for a row that is told of, after mr_feed_account_definitions(). */
+static inline void mr_feed_account_meet(struct mr_feed_account *account, const struct mr_tracked_row *row)
 {
 	if (MR_UNLIKELY(row->class_index < account->class_next &&
 	                !account->classes[row->class_index].learned))
-		mr_account_learn(account, row);
+		mr_feed_account_learn(account, row);
 }
 
-static inline uint64_t mr_account_object(const struct mr_account *account, uint32_t row)
+static inline uint64_t mr_feed_account_object(const struct mr_feed_account *account, uint32_t row)
 {
 	return account->object_base + row;
 }
 
-static inline uint32_t mr_account_string(const struct mr_account *account, uint32_t text)
+static inline uint32_t mr_feed_account_string(const struct mr_feed_account *account, uint32_t text)
 {
 	return text != 0 && text < account->text_next ? account->strings[text] : 0;
 }

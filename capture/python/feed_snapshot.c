@@ -10,7 +10,7 @@
 
 /* One snapshot while it is told. */
 struct telling {
-	struct mr_account *account;
+	struct mr_feed_account *account;
 	const struct mr_tracked_snapshot *snapshot;
 	uint32_t index;  /* in the store */
 	uint64_t number; /* in the log */
@@ -31,7 +31,7 @@ struct class_sum {
 	uint64_t max;
 };
 
-static void no_memory(struct mr_account *account)
+static void no_memory(struct mr_feed_account *account)
 {
 	mr_fail(&account->sink.failure, MR_ERR_NOMEM, "out of memory for the log");
 }
@@ -50,7 +50,7 @@ static const uint64_t *numbers(struct telling *telling, uint32_t rows)
 
 static void flush_sizes(struct telling *telling)
 {
-	struct mr_account *const account = telling->account;
+	struct mr_feed_account *const account = telling->account;
 
 	if (account->rows == 0)
 		return;
@@ -67,7 +67,7 @@ static void flush_sizes(struct telling *telling)
 
 static void flush_referents(struct telling *telling)
 {
-	struct mr_account *const account = telling->account;
+	struct mr_feed_account *const account = telling->account;
 
 	flush_sizes(telling);
 	if (account->referent_rows == 0)
@@ -89,7 +89,7 @@ static void flush_referents(struct telling *telling)
 
 static void flush_labels(struct telling *telling)
 {
-	struct mr_account *const account = telling->account;
+	struct mr_feed_account *const account = telling->account;
 
 	if (account->label_rows == 0)
 		return;
@@ -106,7 +106,7 @@ static void flush_labels(struct telling *telling)
 
 static void put_referents(struct telling *telling, uint32_t id, const struct mr_tracked_tree *tree)
 {
-	struct mr_account *const account = telling->account;
+	struct mr_feed_account *const account = telling->account;
 
 	for (uint32_t i = 0; i < tree->node_count; i++) {
 		const struct mr_tracked_node *const node =
@@ -118,7 +118,7 @@ static void put_referents(struct telling *telling, uint32_t id, const struct mr_
 		if (account->referent_rows == MR_FEED_ROWS)
 			flush_referents(telling);
 		const uint32_t at = account->referent_rows++;
-		account->referent_columns[0][at] = mr_account_object(account, id);
+		account->referent_columns[0][at] = mr_feed_account_object(account, id);
 		account->referent_columns[1][at] = path;
 		account->referent_columns[2][at] = node->size_bytes;
 		account->referent_columns[3][at] = node->flat_bytes;
@@ -129,13 +129,13 @@ static void put_referents(struct telling *telling, uint32_t id, const struct mr_
 static void put_object(struct telling *telling, uint32_t id, uint64_t size, uint64_t flat,
                        const struct mr_tracked_tree *tree)
 {
-	struct mr_account *const account = telling->account;
+	struct mr_feed_account *const account = telling->account;
 
 	if (account->rows == MR_FEED_ROWS ||
 	    (tree != NULL && account->referent_rows + tree->node_count > MR_FEED_ROWS))
 		flush_referents(telling);
 	const uint32_t at = account->rows++;
-	account->columns[0][at] = mr_account_object(account, id);
+	account->columns[0][at] = mr_feed_account_object(account, id);
 	account->columns[1][at] = size;
 	account->columns[2][at] = flat;
 	if (tree != NULL)
@@ -145,7 +145,7 @@ static void put_object(struct telling *telling, uint32_t id, uint64_t size, uint
 /* Tells how the object shows itself, when the log does not know it yet. */
 static void put_label(struct telling *telling, uint32_t id, const struct mr_tracked_row *row)
 {
-	struct mr_account *const account = telling->account;
+	struct mr_feed_account *const account = telling->account;
 	const uint32_t form = row->flags & MR_TRACKED_LABEL_DEFAULT ? MR_LABEL_ADDRESS : MR_LABEL_TEXT;
 	const uint32_t told = row->label << 1 | form;
 
@@ -161,8 +161,8 @@ static void put_label(struct telling *telling, uint32_t id, const struct mr_trac
 	if (account->label_rows == MR_FEED_ROWS)
 		flush_labels(telling);
 	const uint32_t at = account->label_rows++;
-	account->label_columns[0][at] = mr_account_object(account, id);
-	account->label_columns[1][at] = mr_account_string(account, row->label);
+	account->label_columns[0][at] = mr_feed_account_object(account, id);
+	account->label_columns[1][at] = mr_feed_account_string(account, row->label);
 	account->label_columns[2][at] = form;
 }
 
@@ -171,7 +171,7 @@ static void put_label(struct telling *telling, uint32_t id, const struct mr_trac
 /* The state of a row at the snapshot that is told; 0: it was not sized yet. */
 static uint32_t state_of(const struct telling *telling, uint32_t id, const struct mr_tracked_row *row)
 {
-	struct mr_account *const account = telling->account;
+	struct mr_feed_account *const account = telling->account;
 
 	if (account->state_now == NULL) {
 		uint32_t last = row->state;
@@ -194,7 +194,7 @@ static uint32_t state_of(const struct telling *telling, uint32_t id, const struc
 	return now;
 }
 
-static void sum_referents(struct mr_account *account, const struct mr_tracked_tree *tree)
+static void sum_referents(struct mr_feed_account *account, const struct mr_tracked_tree *tree)
 {
 	for (uint32_t i = 0; i < tree->node_count; i++) {
 		const uint32_t sum = account->paths.nodes[tree->node_first + i].sum;
@@ -212,7 +212,7 @@ static void sum_referents(struct mr_account *account, const struct mr_tracked_tr
 
 static void tell_row(struct telling *telling, uint32_t id, const struct mr_tracked_row *row)
 {
-	struct mr_account *const account = telling->account;
+	struct mr_feed_account *const account = telling->account;
 	const uint32_t now = state_of(telling, id, row);
 	const struct mr_tracked_tree *tree = NULL;
 	uint64_t size = row->basic_bytes;
@@ -271,7 +271,7 @@ static void tell_rows(struct telling *telling)
 
 static void put_class_totals(struct telling *telling)
 {
-	struct mr_account *const account = telling->account;
+	struct mr_feed_account *const account = telling->account;
 	uint32_t rows = 0;
 
 	for (uint32_t index = 1; index < account->store->classes.count; index++) {
@@ -303,7 +303,7 @@ static void put_class_totals(struct telling *telling)
 
 static void put_referent_totals(struct telling *telling)
 {
-	struct mr_account *const account = telling->account;
+	struct mr_feed_account *const account = telling->account;
 	uint32_t rows = 0;
 
 	for (size_t i = 1; i <= account->paths.sum_count; i++) {
@@ -333,7 +333,7 @@ static void put_referent_totals(struct telling *telling)
 
 static void put_snapshot(struct telling *telling)
 {
-	struct mr_account *const account = telling->account;
+	struct mr_feed_account *const account = telling->account;
 	const struct mr_tracked_snapshot *const snapshot = telling->snapshot;
 	struct mr_block_writer *const block = mr_feed_sink_begin(&account->sink, MR_KIND_SNAPSHOTS, 1);
 	struct mr_proc_memory memory;
@@ -347,7 +347,8 @@ static void put_snapshot(struct telling *telling)
 	mr_block_scalar(block, MR_SNAPSHOTS_NUMBER, telling->number);
 	mr_block_scalar(block, MR_SNAPSHOTS_TIME, telling->time_ns);
 	mr_block_scalar(block, MR_SNAPSHOTS_DURATION, snapshot->duration_ns);
-	mr_block_scalar(block, MR_SNAPSHOTS_DESCRIPTION, mr_account_string(account, snapshot->description));
+	mr_block_scalar(block, MR_SNAPSHOTS_DESCRIPTION,
+	                mr_feed_account_string(account, snapshot->description));
 	mr_block_scalar(block, MR_SNAPSHOTS_FLAGS,
 	                (telling->key ? MR_SNAPSHOT_KEY : 0u) |
 	                        (snapshot->periodic != 0 ? MR_SNAPSHOT_PERIODIC : 0u));
@@ -365,7 +366,7 @@ static void put_snapshot(struct telling *telling)
 /* ---- All of it ------------------------------------------------------------------------------------- */
 
 /* Room for a label of each row. */
-static bool grow_labels(struct mr_account *account)
+static bool grow_labels(struct mr_feed_account *account)
 {
 	const size_t before = account->label_capacity;
 
@@ -378,14 +379,14 @@ static bool grow_labels(struct mr_account *account)
 	return true;
 }
 
-static uint64_t time_of(const struct mr_account *account, uint32_t snapshot)
+static uint64_t time_of(const struct mr_feed_account *account, uint32_t snapshot)
 {
 	if (snapshot == 0 || snapshot >= account->store->snapshots.count)
 		return UINT64_MAX;
 	return mr_store_snapshot(account->store, snapshot)->time_ns;
 }
 
-void mr_account_snapshot(struct mr_account *account, uint32_t index)
+void mr_feed_account_snapshot(struct mr_feed_account *account, uint32_t index)
 {
 	const struct mr_store *const store = account->store;
 	const uint64_t number = account->snapshot_base + index;
@@ -403,7 +404,7 @@ void mr_account_snapshot(struct mr_account *account, uint32_t index)
 		.span = { snapshot->time_ns, snapshot->time_ns, number, number },
 	};
 
-	mr_account_definitions(account);
+	mr_feed_account_definitions(account);
 	if (telling.sums == NULL || !grow_labels(account)) {
 		no_memory(account);
 		mr_free(telling.sums);
@@ -425,7 +426,7 @@ void mr_account_snapshot(struct mr_account *account, uint32_t index)
 }
 
 /* The states of each row in the order in which they came. */
-static bool order_states(struct mr_account *account)
+static bool order_states(struct mr_feed_account *account)
 {
 	const struct mr_store *const store = account->store;
 
@@ -447,7 +448,7 @@ static bool order_states(struct mr_account *account)
 	return true;
 }
 
-void mr_account_snapshots(struct mr_account *account)
+void mr_feed_account_snapshots(struct mr_feed_account *account)
 {
 	const uint32_t end = account->store->snapshots.count;
 
@@ -456,7 +457,7 @@ void mr_account_snapshots(struct mr_account *account)
 		return;
 	}
 	for (uint32_t index = 1; index < end; index++)
-		mr_account_snapshot(account, index);
+		mr_feed_account_snapshot(account, index);
 	mr_free(account->state_now);
 	mr_free(account->state_first);
 	mr_free(account->state_after);

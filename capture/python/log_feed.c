@@ -22,7 +22,7 @@
 
 struct mr_feed {
 	struct memcapture *capture;
-	struct mr_account *account;
+	struct mr_feed_account *account;
 	struct mr_ring_writer events;
 	char path[PATH_MAX]; /* "": memrecord's, or not known */
 };
@@ -55,11 +55,11 @@ static uint32_t object_high(uint64_t object)
 
 static void put_birth(struct mr_feed *feed, uint32_t id)
 {
-	struct mr_account *const account = feed->account;
+	struct mr_feed_account *const account = feed->account;
 	const struct mr_tracked_row *const row = mr_store_row(account->store, id);
-	const uint64_t object = mr_account_object(account, id);
+	const uint64_t object = mr_feed_account_object(account, id);
 
-	mr_account_meet(account, row);
+	mr_feed_account_meet(account, row);
 	const struct mr_record_birth_sized record = {
 		.birth = {
 			.head = MR_RECORD_BIRTH_SIZED | (uint32_t)row->level << 4 | object_high(object),
@@ -77,7 +77,7 @@ static void put_birth(struct mr_feed *feed, uint32_t id)
 static void put_death(struct mr_feed *feed, uint32_t id)
 {
 	const struct mr_tracked_row *const row = mr_store_row(feed->account->store, id);
-	const uint64_t object = mr_account_object(feed->account, id);
+	const uint64_t object = mr_feed_account_object(feed->account, id);
 	const uint32_t reason = row->flags & MR_TRACKED_DETACHED ? MR_DEATH_DETACHED : MR_DEATH_FREED;
 	const struct mr_record_death record = {
 		.head = MR_RECORD_DEATH | reason << 4 | object_high(object),
@@ -109,17 +109,17 @@ static int number_path(char path[PATH_MAX], const char *pattern, unsigned number
 /* What was tracked before the log was opened. */
 static void put_past(struct mr_feed *feed)
 {
-	struct mr_account *const account = feed->account;
+	struct mr_feed_account *const account = feed->account;
 	const uint32_t end = account->store->rows.count;
 
-	mr_account_definitions(account);
+	mr_feed_account_definitions(account);
 	for (uint32_t id = 1; id < end; id++)
 		put_birth(feed, id);
 	for (uint32_t id = 1; id < end; id++) {
 		if (mr_store_row(account->store, id)->death_ns != 0)
 			put_death(feed, id);
 	}
-	mr_account_snapshots(account);
+	mr_feed_account_snapshots(account);
 }
 
 /* Fills in what a feed needs beside its capture. */
@@ -128,7 +128,7 @@ static int feed_parts(struct mr_feed *feed, struct mr_store *store, struct mr_er
 	struct mr_channel *const channel = feed->capture->channel;
 	uint32_t index;
 
-	feed->account = mr_account_new(store);
+	feed->account = mr_feed_account_new(store);
 	MR_FAIL_IF(feed->account == NULL, err, MR_ERR_NOMEM, "out of memory for a log");
 	feed->account->sink.capture = feed->capture;
 	struct mr_ring *const ring = mr_channel_add_ring(channel, MR_RING_EVENTS, EVENT_RING_BYTES, &index);
@@ -139,7 +139,7 @@ static int feed_parts(struct mr_feed *feed, struct mr_store *store, struct mr_er
 
 static void feed_free(struct mr_feed *feed)
 {
-	mr_account_free(feed->account);
+	mr_feed_account_free(feed->account);
 	mr_free(feed);
 }
 
@@ -240,15 +240,15 @@ int mr_feed_status(const struct mr_feed *feed)
 void mr_feed_class(struct mr_feed *feed, uint32_t class_index, unsigned level, bool keep, bool trace)
 {
 	if (feed != NULL && mr_tracker_alive(feed->capture))
-		mr_account_class(feed->account, class_index, level,
-		                 (keep ? MR_CLASS_KEEP : 0u) | (trace ? MR_CLASS_TRACE : 0u));
+		mr_feed_account_class(feed->account, class_index, level,
+		                      (keep ? MR_CLASS_KEEP : 0u) | (trace ? MR_CLASS_TRACE : 0u));
 }
 
 void mr_feed_birth(struct mr_feed *feed, uint32_t row)
 {
 	if (feed == NULL || !mr_tracker_alive(feed->capture))
 		return;
-	mr_account_definitions(feed->account);
+	mr_feed_account_definitions(feed->account);
 	put_birth(feed, row);
 }
 
@@ -263,7 +263,7 @@ void mr_feed_level(struct mr_feed *feed, uint32_t row)
 	if (feed == NULL || !mr_tracker_alive(feed->capture))
 		return;
 
-	const uint64_t object = mr_account_object(feed->account, row);
+	const uint64_t object = mr_feed_account_object(feed->account, row);
 	const struct mr_record_change record = {
 		.head = MR_RECORD_CHANGE | object_high(object),
 		.object_low = (uint32_t)object,
@@ -277,7 +277,7 @@ void mr_feed_snapshot(struct mr_feed *feed, uint32_t snapshot)
 {
 	if (feed == NULL || !mr_tracker_alive(feed->capture))
 		return;
-	mr_account_snapshot(feed->account, snapshot);
+	mr_feed_account_snapshot(feed->account, snapshot);
 	atomic_store_explicit(&feed->capture->snapshots_taken, feed->account->snapshot_base + snapshot,
 	                      memory_order_relaxed);
 }
@@ -309,7 +309,7 @@ void mr_feed_move(struct mr_feed *feed, struct mr_store *store)
 		if (mr_store_row(before, id)->death_ns == 0)
 			put_death(feed, id);
 	}
-	mr_account_move(feed->account, store, false);
+	mr_feed_account_move(feed->account, store, false);
 }
 
 void mr_feed_restart(struct mr_feed *feed, struct mr_store *store)
@@ -323,5 +323,5 @@ void mr_feed_restart(struct mr_feed *feed, struct mr_store *store)
 	}
 	/* A failure is the capture's, for mr_feed_status(). */
 	(void)(memcapture_clear(feed->capture, NULL) < 0);
-	mr_account_move(feed->account, store, true);
+	mr_feed_account_move(feed->account, store, true);
 }

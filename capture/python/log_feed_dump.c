@@ -13,7 +13,7 @@
 #include "feed_account.h"
 
 struct dump {
-	struct mr_account *account;
+	struct mr_feed_account *account;
 	struct mr_proc_identity identity;
 	uint64_t zero_realtime_ns;
 	uint64_t time_ns; /* of the dump */
@@ -103,7 +103,7 @@ static void put_counters(struct dump *dump)
 
 static int write_all(struct dump *dump, const char *path, struct mr_error *err)
 {
-	struct mr_account *const account = dump->account;
+	struct mr_feed_account *const account = dump->account;
 	struct mr_feed_sink *const sink = &account->sink;
 	const struct mr_log_header header = {
 		.version_major = MR_LOG_VERSION_MAJOR,
@@ -121,10 +121,10 @@ static int write_all(struct dump *dump, const char *path, struct mr_error *err)
 	put_stream(dump);
 	put_process(dump);
 	put_settings(dump);
-	mr_account_definitions(account);
-	mr_account_births(account);
-	mr_account_deaths(account);
-	mr_account_snapshots(account);
+	mr_feed_account_definitions(account);
+	mr_feed_account_births(account);
+	mr_feed_account_deaths(account);
+	mr_feed_account_snapshots(account);
 	put_counters(dump);
 
 	const int code =
@@ -147,13 +147,13 @@ int mr_feed_dump(const struct mr_store *store, const char *path)
 	(void)(mr_proc_identity_read(0, &dump.identity) < 0);
 	dump.time_ns = now_ns - store->zero_ns;
 	dump.zero_realtime_ns = mr_clock_realtime_ns() - dump.time_ns;
-	dump.account = mr_account_new((struct mr_store *)store);
+	dump.account = mr_feed_account_new((struct mr_store *)store);
 	if (dump.account == NULL) {
 		PyErr_NoMemory();
 		return -1;
 	}
 	const int code = write_all(&dump, path, &err);
-	mr_account_free(dump.account);
+	mr_feed_account_free(dump.account);
 	if (code < 0)
 		mr_feed_raise(&err, path);
 	return code < 0 ? -1 : 0;
