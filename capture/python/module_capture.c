@@ -35,6 +35,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
 	Py_VISIT(state->tracker_type);
 	Py_VISIT(state->watch_type);
 	Py_VISIT(state->observer_type);
+	Py_VISIT(state->signature_type);
 	Py_VISIT(state->object_type);
 	Py_VISIT(state->list_type);
 	Py_VISIT(state->mapping_type);
@@ -52,6 +53,7 @@ static int module_clear(PyObject *module)
 	Py_CLEAR(state->tracker_type);
 	Py_CLEAR(state->watch_type);
 	Py_CLEAR(state->observer_type);
+	Py_CLEAR(state->signature_type);
 	Py_CLEAR(state->object_type);
 	Py_CLEAR(state->list_type);
 	Py_CLEAR(state->mapping_type);
@@ -59,6 +61,7 @@ static int module_clear(PyObject *module)
 	Py_CLEAR(state->on_death);
 	Py_CLEAR(state->dead_ref);
 	Py_CLEAR(state->init_name);
+	Py_CLEAR(state->signature_name);
 	return mr_sizing_clear(&state->sizing);
 }
 

@@ -18,6 +18,7 @@ struct mr_capture_state {
 	PyTypeObject *tracker_type;
 	PyTypeObject *watch_type;
 	PyTypeObject *observer_type;
+	PyTypeObject *signature_type;
 	PyTypeObject *object_type;  /* TrackedObject */
 	PyTypeObject *list_type;    /* the objects of a class */
 	PyTypeObject *mapping_type; /* index, objects, history */
@@ -25,6 +26,7 @@ struct mr_capture_state {
 	PyObject *on_death; /* what a Ref calls */
 	PyObject *dead_ref; /* a weak reference to nothing */
 	PyObject *init_name; /* "__init__" */
+	PyObject *signature_name;
 	uint64_t zero_ns;    /* CLOCK_MONOTONIC at the import: what times count from */
 };
 

@@ -32,11 +32,6 @@ static inline struct observer *as_observer(PyObject *self)
 	return (struct observer *)self;
 }
 
-static inline bool is_observer(const struct observer *like, PyObject *object)
-{
-	return Py_TYPE(object) == Py_TYPE(like);
-}
-
 /* ---- Which __init__ is next ---------------------------------------------------------- */
 
 /* What the class's own dict has for NAME; NULL without an error: nothing.  Borrowed: from a
@@ -80,7 +75,7 @@ static PyObject *next_init(PyTypeObject *cls, PyTypeObject *type, PyObject *name
 }
 
 /* Whether TYPE would have object's __init__ if nobody observed it. */
-static bool has_plain_init(const struct observer *self, PyTypeObject *type, PyObject *name)
+static bool has_plain_init(const PyTypeObject *observer_type, PyTypeObject *type, PyObject *name)
 {
 	PyObject *const order = type->tp_mro;
 
@@ -92,7 +87,7 @@ static bool has_plain_init(const struct observer *self, PyTypeObject *type, PyOb
 			PyErr_Clear();
 			continue;
 		}
-		if (!is_observer(self, found) || as_observer(found)->wrapped != NULL)
+		if (Py_TYPE(found) != observer_type || as_observer(found)->wrapped != NULL)
 			return cls == &PyBaseObject_Type;
 	}
 	return false;
@@ -172,9 +167,16 @@ static PyObject *call_next(const struct observer *self, PyObject *const *args, s
 		return NULL;
 	/* object.__new__() refuses arguments that nobody takes, but believes that an __init__ which
 	 * is not object's will take them; and object.__init__() believes the same of that other. */
-	const bool plain = holder == &PyBaseObject_Type && excess && has_plain_init(self, type, name);
+	const bool plain = holder == &PyBaseObject_Type && excess && has_plain_init(Py_TYPE(self), type, name);
 	if (plain && type->tp_new == PyBaseObject_Type.tp_new) {
-		PyErr_Format(PyExc_TypeError, "%.200s() takes no arguments", type->tp_name);
+		/* Nobody but the class that is making it has it, and the call where it takes its keywords
+		 * apart: the words are those of object.__new__(). */
+		if (Py_REFCNT(args[0]) == (keywords == NULL ? 1 : 2))
+			PyErr_Format(PyExc_TypeError, "%.200s() takes no arguments", type->tp_name);
+		else
+			PyErr_Format(PyExc_TypeError,
+			             "%.200s.__init__() takes exactly one argument (the instance to initialize)",
+			             type->tp_name);
 	} else if (!observed || tell_watches(self, args[0]) == 0) {
 		if (plain) {
 			Py_INCREF(Py_None);
@@ -313,7 +315,7 @@ static PyObject *observer_richcompare(PyObject *left, PyObject *right, int opera
 	PyObject *b = right;
 	PyObject *result = NULL;
 
-	if (is_observer(as_observer(left), right))
+	if (Py_TYPE(left) == Py_TYPE(right))
 		b = target_of(as_observer(right));
 	else
 		Py_INCREF(right);
@@ -324,18 +326,28 @@ static PyObject *observer_richcompare(PyObject *left, PyObject *right, int opera
 	return result;
 }
 
-/* A function is pickled by its qualified name, where pickle finds the observer again. */
+/* A function is pickled by its qualified name, where pickle finds the observer again.  A function
+ * of another class is what that class has for __init__. */
 static PyObject *observer_reduce_ex(PyObject *object, PyObject *protocol)
 {
-	PyObject *const target = target_of(as_observer(object));
+	const struct observer *const self = as_observer(object);
+	PyObject *const init_name = mr_capture_state(self->module)->init_name;
+	PyTypeObject *holder = NULL;
+	PyObject *const target =
+		self->wrapped != NULL ? target_of(self) :
+					next_init(self->cls, self->owner == NULL ? self->cls : self->owner, init_name,
+	                                          &holder);
 	PyObject *result = NULL;
 
 	if (target == NULL)
 		return NULL;
-	if (PyFunction_Check(target))
+	if (!PyFunction_Check(target) && Py_TYPE(target) != Py_TYPE(object))
+		result = PyObject_CallMethod(target, "__reduce_ex__", "O", protocol);
+	else if (holder == NULL)
 		result = PyObject_GetAttrString(target, "__qualname__");
 	else
-		result = PyObject_CallMethod(target, "__reduce_ex__", "O", protocol);
+		result = Py_BuildValue("(O(OO))", PyDict_GetItemString(PyEval_GetBuiltins(), "getattr"), holder,
+		                       init_name);
 	Py_DECREF(target);
 	return result;
 }
@@ -391,6 +403,21 @@ static PyMethodDef observer_methods[] = {
 	{ NULL, NULL, 0, NULL },
 };
 
+/* pydoc asks object.__getattribute__() for it. */
+static PyObject *observer_doc(PyObject *object, void *Py_UNUSED(closure))
+{
+	PyObject *const target = target_of(as_observer(object));
+	PyObject *const doc = target == NULL ? NULL : PyObject_GetAttrString(target, "__doc__");
+
+	Py_XDECREF(target);
+	return doc;
+}
+
+static PyGetSetDef observer_getset[] = {
+	{ "__doc__", observer_doc, NULL, NULL, NULL },
+	{ NULL, NULL, NULL, NULL, NULL },
+};
+
 /* No tp_clear: its members never change, and every cycle through it goes through the class, or
  * the list of watches, which can be cleared. */
 static PyType_Slot observer_slots[] = {
@@ -406,6 +433,7 @@ static PyType_Slot observer_slots[] = {
 	{ Py_tp_richcompare, (void *)observer_richcompare },
 	{ Py_tp_members, observer_members },
 	{ Py_tp_methods, observer_methods },
+	{ Py_tp_getset, observer_getset },
 	{ 0, NULL },
 };
 
@@ -418,12 +446,90 @@ static PyType_Spec observer_spec = {
 	.slots = observer_slots,
 };
 
+/* ---- Signatures of classes that take nothing -------------------------------------------------- */
+
+/* inspect.signature() knows a class that takes no arguments by its __init__, which must be the very
+ * one of object.  So beside an observer in such a class stands a __signature__, which is there for
+ * those classes only for which that would be true. */
+struct signature {
+	PyObject_HEAD
+	PyObject *module; /* borrowed: the type keeps it */
+};
+
+static PyObject *signature_get(PyObject *object, PyObject *instance, PyObject *owner)
+{
+	PyObject *const module = ((struct signature *)object)->module;
+	struct mr_capture_state *const state = mr_capture_state(module);
+	PyTypeObject *const type = owner == NULL || !PyType_Check(owner) ? NULL : (PyTypeObject *)owner;
+
+	if (instance != NULL || type == NULL || type->tp_new != PyBaseObject_Type.tp_new ||
+	    !has_plain_init(state->observer_type, type, state->init_name)) {
+		PyErr_SetString(PyExc_AttributeError, "__signature__");
+		return NULL;
+	}
+	PyObject *const inspect = PyImport_ImportModule("inspect");
+	PyObject *const signature = inspect == NULL ? NULL : PyObject_CallMethod(inspect, "Signature", NULL);
+	Py_XDECREF(inspect);
+	return signature;
+}
+
+static void signature_dealloc(PyObject *object)
+{
+	PyTypeObject *const type = Py_TYPE(object);
+
+	PyObject_Free(object);
+	Py_DECREF(type);
+}
+
+static PyType_Slot signature_slots[] = {
+	{ Py_tp_dealloc, (void *)signature_dealloc },
+	{ Py_tp_descr_get, (void *)signature_get },
+	{ 0, NULL },
+};
+
+static PyType_Spec signature_spec = {
+	.name = "memcapture._capture.PlainSignature",
+	.basicsize = sizeof(struct signature),
+	.flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+	.slots = signature_slots,
+};
+
+static int add_signature(PyObject *module, PyTypeObject *cls)
+{
+	struct mr_capture_state *const state = mr_capture_state(module);
+
+	if (cls->tp_new != PyBaseObject_Type.tp_new ||
+	    !has_plain_init(state->observer_type, cls, state->init_name) ||
+	    own_attribute(cls, state->signature_name) != NULL || PyErr_Occurred())
+		return PyErr_Occurred() ? -1 : 0;
+	struct signature *const signature = PyObject_New(struct signature, state->signature_type);
+	if (signature == NULL)
+		return -1;
+	signature->module = module;
+	const int status = PyType_Type.tp_setattro((PyObject *)cls, state->signature_name, (PyObject *)signature);
+	Py_DECREF(signature);
+	return status;
+}
+
+static int remove_signature(PyObject *module, PyTypeObject *cls)
+{
+	struct mr_capture_state *const state = mr_capture_state(module);
+	PyObject *const found = own_attribute(cls, state->signature_name);
+
+	if (found == NULL || Py_TYPE(found) != state->signature_type)
+		return PyErr_Occurred() ? -1 : 0;
+	return PyType_Type.tp_setattro((PyObject *)cls, state->signature_name, NULL);
+}
+
 int mr_observer_add_to_module(PyObject *module)
 {
 	struct mr_capture_state *const state = mr_capture_state(module);
 
 	state->observer_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &observer_spec, NULL);
-	return state->observer_type == NULL ? -1 : 0;
+	state->signature_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &signature_spec, NULL);
+	state->signature_name = PyUnicode_InternFromString("__signature__");
+	return state->observer_type == NULL || state->signature_type == NULL || state->signature_name == NULL ? -1 :
+	                                                                                                        0;
 }
 
 /* ---- In and out of a class ------------------------------------------------------------------- */
@@ -467,6 +573,8 @@ int mr_observer_install(PyObject *module, PyTypeObject *cls, PyObject *watch)
 	PyObject *const observer = observer_new(module, cls, NULL, wrapped, watches);
 	if (observer != NULL) {
 		status = set_init(module, cls, observer);
+		if (status == 0 && wrapped == NULL)
+			status = add_signature(module, cls);
 		Py_DECREF(observer);
 	}
 	Py_DECREF(watches);
@@ -487,6 +595,8 @@ int mr_observer_remove(PyObject *module, PyTypeObject *cls, PyObject *watch)
 	}
 	if (status == 0 && PyList_GET_SIZE(there->watches) == 0)
 		status = set_init(module, cls, there->wrapped);
+	if (status == 0 && PyList_GET_SIZE(there->watches) == 0)
+		status = remove_signature(module, cls);
 	Py_DECREF(there);
 	return status;
 }
