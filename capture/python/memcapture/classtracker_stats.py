@@ -12,6 +12,7 @@ runs nothing of it.
 
 import os
 import sys
+import warnings
 
 from . import _report
 from ._capture import Asized
@@ -31,6 +32,8 @@ _CRITERIA = {
     "repr": "repr",
     "size": "size",
 }
+
+_WARNINGS_SHOWN = 10
 
 _SNAPSHOT_COLUMNS = "time,description,size,total,overhead,rss,vsz,faults,data,code,shared,stack"
 
@@ -149,16 +152,19 @@ class Stats:
         """Loads a dump: `fdump` is a path, or a binary file that is read to its end.
 
         OSError where it cannot be read, ValueError where it is neither a log nor a dump of
-        pympler's.  A damaged log gives what is whole in it.
+        pympler's.  A damaged log gives what is whole in it, and a RuntimeWarning.
         """
         if hasattr(fdump, "read"):
             data = fdump.read()
-            if not isinstance(data, bytes):
+            if isinstance(data, str):
                 raise TypeError("a dump is read from a binary file, not from one of text")
-            log = _report.Log(data)
+            log = _report.Log(bytes(data))
         else:
-            os.stat(fdump)
-            log = _report.Log(os.fspath(fdump))
+            path = os.fsdecode(fdump)
+            os.stat(path)
+            log = _report.Log(path)
+        for sentence in log.warnings[:_WARNINGS_SHOWN]:
+            warnings.warn(sentence, RuntimeWarning, stacklevel=2)
         self._loaded = log
         self._live = self._totals = None
         self.index = log.index()
@@ -175,9 +181,9 @@ class Stats:
             self.tracker.stop_periodic_snapshots()
         if not hasattr(fdump, "write"):
             if self._loaded is not None:
-                self._loaded.copy(os.fspath(fdump))
+                self._loaded.copy(os.fsdecode(fdump))
             else:
-                _write_whole(os.fspath(fdump), self._dump)
+                _write_whole(os.fsdecode(fdump), self._dump)
             return
         with _memory_file() as (file, path):
             if self._loaded is not None:
@@ -267,7 +273,10 @@ class Stats:
         more) and 'merged', an Asized of all of them together.
         """
         if snapshot.classes is None:
-            snapshot.classes = {name: self._summarize(snapshot, name) for name in self.index}
+            snapshot.classes = {}
+        for name in self.index:
+            if name not in snapshot.classes:
+                snapshot.classes[name] = self._summarize(snapshot, name)
         return snapshot.classes
 
     def _summarize(self, snapshot, classname):
