@@ -113,7 +113,7 @@ enum memstats_operation {
 	MEMSTATS_WHERE,   /* "size>=1MiB" */
 	MEMSTATS_LIMIT,   /* "10" rows, or "0.5" of them */
 	MEMSTATS_COLUMNS, /* "class,size" */
-	MEMSTATS_UNSORTED /* rows as the log has them, where the table has an order of its own; value ignored */
+	MEMSTATS_UNSORTED /* rows as the log has them, not in the table's own order; value ignored */
 };
 
 struct memstats_query;

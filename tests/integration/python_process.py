@@ -12,7 +12,8 @@ sys.path.insert(0, os.path.join(os.environ["MR_ROOT"], "tests/lib"))
 import cases
 from memcapture import process
 
-STATUS = "Name:\tprogram\nVmPeak:\t 3000 kB\nVmData:\t    2 kB\nVmExe:\t    4 kB\nVmLib:\t 6 kB\nVmStk:\t 8 kB\nA: b: c\n"
+STATUS = ("Name:\tprogram\nVmPeak:\t 3000 kB\nVmData:\t    2 kB\n"
+          "VmExe:\t    4 kB\nVmLib:\t 6 kB\nVmStk:\t 8 kB\nA: b: c\n")
 
 
 def stat(name):
