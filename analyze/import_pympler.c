@@ -229,14 +229,13 @@ static int write_notes(struct mr_dump *dump, struct mr_error *err)
 		MR_TRY(mr_notes_add(dump->notes, err, "%s: %zu bytes follow the dump; they are not read",
 		                    path, left));
 	if (dump->strays > 0)
-		MR_TRY(mr_notes_add(
-			dump->notes, err,
-			"%s: %llu sizes are of moments that are no snapshot in it; they are left out", path,
-			(unsigned long long)dump->strays));
+		MR_TRY(mr_notes_add(dump->notes, err,
+		                    "%s: sizes at moments that are no snapshot in it are left out: %llu",
+		                    path, (unsigned long long)dump->strays));
 	if (dump->too_deep > 0)
 		MR_TRY(mr_notes_add(dump->notes, err,
-		                    "%s: %llu referents are more than %d levels deep; they are left out",
-		                    path, (unsigned long long)dump->too_deep, MR_LOG_PATH_DEPTH_MAX));
+		                    "%s: referents that are more than %d levels deep are left out: %llu",
+		                    path, MR_LOG_PATH_DEPTH_MAX, (unsigned long long)dump->too_deep));
 	return 0;
 }
 

@@ -80,6 +80,23 @@ void mr_output_name(struct mr_buffer *out, const char *text, size_t max, bool fr
 	out->len -= skip - start - 3;
 }
 
+void mr_output_name_of(struct mr_buffer *out, bool python, const char *text, size_t max, bool from_left)
+{
+	struct mr_buffer line = { NULL, 0, 0, false };
+
+	if (!python || !strchr(text, '\n')) {
+		mr_output_name(out, text, max, from_left);
+		return;
+	}
+	mr_buffer_append(&line, text, strlen(text) + 1);
+	for (char *at = (char *)line.data; !line.failed && (at = strchr(at, '\n')) != NULL;)
+		*at = '|';
+	out->failed = out->failed || line.failed;
+	if (!line.failed)
+		mr_output_name(out, (const char *)line.data, max, from_left);
+	mr_buffer_release(&line);
+}
+
 /* Writes the digits of NUMBER so that they end before END; where they begin. */
 static char *digits_before(char *end, uint64_t number)
 {

@@ -55,6 +55,8 @@ void mr_output_field(struct mr_buffer *out, const void *text, size_t len, size_t
 /* Appends TEXT safe to show, cut to MAX characters: the end with "..." after it,
  * or with FROM_LEFT the beginning with "..." before. */
 void mr_output_name(struct mr_buffer *out, const char *text, size_t max, bool from_left);
+/* The same as ClassTracker has it, where PYTHON is true: with '|' for the end of a line. */
+void mr_output_name_of(struct mr_buffer *out, bool python, const char *text, size_t max, bool from_left);
 /* Appends the line that stands above the rows of a run, where there are several runs. */
 void mr_output_run(struct mr_writing *writing, const struct mr_model *model, size_t run);
 /* Appends how many rows the query left out, if a limit did. */

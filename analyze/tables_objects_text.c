@@ -33,10 +33,11 @@ static void put_bytes(struct mr_writing *writing, uint64_t size_bytes)
 	mr_buffer_append(&writing->buffer, text, strlen(text));
 }
 
-static void put_name(struct mr_writing *writing, const char *text, size_t width, bool from_left)
+static void put_name(struct mr_writing *writing, const struct mr_run *run, const char *text, size_t width,
+                     bool from_left)
 {
 	mr_buffer_clear(&writing->scratch);
-	mr_output_name(&writing->scratch, text, width, from_left);
+	mr_output_name_of(&writing->scratch, run->language == MR_LANGUAGE_PYTHON, text, width, from_left);
 	mr_output_field(&writing->buffer, writing->scratch.data, writing->scratch.len, width, false);
 }
 
@@ -70,12 +71,12 @@ static void put_head(struct mr_writing *writing, const struct mr_model *model, c
 	const char *name = objects->name[row] != 0 ? mr_model_string(model, objects->name[row])
 	                                           : mr_run_class_name(model, run, objects->class_index[row]);
 
-	put_name(writing, name, NAME_WIDTH, true);
+	put_name(writing, run, name, NAME_WIDTH, true);
 	if (freed)
 		mr_buffer_printf(&writing->buffer, " ( free )   ");
 	else
 		mr_buffer_printf(&writing->buffer, " 0x%08" PRIx64 " ", objects->address[row]);
-	put_name(writing, objects->label ? mr_model_string(model, objects->label[row]) : "", REPR_WIDTH,
+	put_name(writing, run, objects->label ? mr_model_string(model, objects->label[row]) : "", REPR_WIDTH,
 	         false);
 	mr_buffer_put_u8(&writing->buffer, '\n');
 }
@@ -127,7 +128,8 @@ static void put_trace(struct mr_writing *writing, const struct memstats_object *
 		             &object->trace[outermost_first ? object->trace_count - 1 - i : i]);
 }
 
-static void put_referent(struct mr_writing *writing, const struct memstats_referent *referent, double percent)
+static void put_referent(struct mr_writing *writing, bool python, const struct memstats_referent *referent,
+                         double percent)
 {
 	struct mr_buffer *scratch = &writing->scratch;
 	const size_t start = writing->buffer.len;
@@ -135,7 +137,7 @@ static void put_referent(struct mr_writing *writing, const struct memstats_refer
 
 	mr_buffer_clear(scratch);
 	mr_buffer_printf(scratch, "%*s", (int)indent, "");
-	mr_text_show(scratch, referent->name, strlen(referent->name), 0);
+	mr_output_name_of(scratch, python, referent->name, 0, false);
 	if (referent->count != 1)
 		mr_buffer_printf(scratch, " (%" PRIu64 ")", referent->count);
 	mr_buffer_put_u8(scratch, '\0');
@@ -156,7 +158,7 @@ static void put_referent(struct mr_writing *writing, const struct memstats_refer
 }
 
 /* What is under a referent that is left out is left out too. */
-static void put_referents(struct mr_writing *writing, const struct memstats_state *state)
+static void put_referents(struct mr_writing *writing, bool python, const struct memstats_state *state)
 {
 	uint32_t hidden_level = UINT32_MAX;
 
@@ -171,7 +173,7 @@ static void put_referents(struct mr_writing *writing, const struct memstats_stat
 
 		hidden_level = percent > REFERENT_SHARE_MIN ? UINT32_MAX : referent->level;
 		if (hidden_level == UINT32_MAX)
-			put_referent(writing, referent, percent);
+			put_referent(writing, python, referent, percent);
 	}
 }
 
@@ -188,7 +190,7 @@ static void put_object(struct mr_writing *writing, const struct mr_objects_table
 		put_time(writing, run, object->states[i].time_ns);
 		put_bytes(writing, object->states[i].size_bytes);
 		mr_buffer_put_u8(&writing->buffer, '\n');
-		put_referents(writing, &object->states[i]);
+		put_referents(writing, object->language == MEMSTATS_PYTHON, &object->states[i]);
 	}
 	if (run->objects.death_ns[index] != MR_NONE) {
 		put_time(writing, run, run->objects.death_ns[index]);

@@ -236,10 +236,10 @@ static void put_average(struct mr_writing *writing, uint64_t size_bytes, uint64_
 	mr_buffer_printf(&writing->buffer, " %12s", text);
 }
 
-static void put_name(struct mr_writing *writing, const char *text, size_t width)
+static void put_name(struct mr_writing *writing, const struct mr_run *run, const char *text, size_t width)
 {
 	mr_buffer_clear(&writing->scratch);
-	mr_output_name(&writing->scratch, text, width, false);
+	mr_output_name_of(&writing->scratch, run->language == MR_LANGUAGE_PYTHON, text, width, false);
 	mr_output_field(&writing->buffer, writing->scratch.data, writing->scratch.len, width, false);
 }
 
@@ -248,7 +248,7 @@ static void put_snapshot(struct mr_writing *writing, const struct mr_model *mode
 {
 	const uint64_t known = snapshot->total_bytes != MR_NONE ? snapshot->total_bytes : 0;
 
-	put_name(writing, mr_model_string(model, snapshot->description), DESCRIPTION_WIDTH);
+	put_name(writing, run, mr_model_string(model, snapshot->description), DESCRIPTION_WIDTH);
 	mr_buffer_printf(&writing->buffer, " %11s", "active");
 	put_bytes(writing, run->imported != MR_IMPORTED_NOTHING ? known : whole_of(run, snapshot), 12);
 	mr_buffer_printf(&writing->buffer, " %12s %5s\n", "average", "pct");
@@ -262,7 +262,7 @@ static void put_class(struct mr_writing *writing, const struct summary *summary,
 		total == 0 ? 0 : (uint64_t)((unsigned __int128)row->size_bytes * 100 / total);
 
 	mr_buffer_append(&writing->buffer, "  ", 2);
-	put_name(writing, mr_run_class_name(summary->model, run, row->class_index), CLASS_WIDTH);
+	put_name(writing, run, mr_run_class_name(summary->model, run, row->class_index), CLASS_WIDTH);
 	mr_buffer_printf(&writing->buffer, " %11" PRIu64, row->count);
 	put_bytes(writing, row->size_bytes, 12);
 	put_average(writing, row->size_bytes, row->count);
