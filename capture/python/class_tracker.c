@@ -165,11 +165,12 @@ static PyObject *track_object(PyObject *self, PyObject *args, PyObject *keywords
 	uint8_t level = 0;
 	int keep = 0, trace = 0;
 
-	if (!PyArg_ParseTupleAndKeywords(args, keywords, "O|OO&pp:track_object", (char **)names, &instance, &name,
-	                                 mr_level_converter, &level, &keep, &trace))
+	if (!PyArg_ParseTupleAndKeywords(args, keywords, "O|OO&pp:track_object", (char **)names, &instance,
+	                                 &name, mr_level_converter, &level, &keep, &trace))
 		return NULL;
 	if (name != Py_None && !PyUnicode_Check(name)) {
-		PyErr_Format(PyExc_TypeError, "name must be a str or None, not %.100s", Py_TYPE(name)->tp_name);
+		PyErr_Format(PyExc_TypeError, "name must be a str or None, not %.100s",
+		             Py_TYPE(name)->tp_name);
 		return NULL;
 	}
 	if (mr_tracker_track(as_tracker(self), instance,
@@ -207,253 +208,7 @@ static PyObject *track_change(PyObject *self, PyObject *args, PyObject *keywords
 	Py_RETURN_NONE;
 }
 
-/* ---- Classes -------------------------------------------------------------------------- */
-
-static struct mr_watch *watch_new(struct mr_tracker *tracker, PyTypeObject *cls)
-{
-	PyTypeObject *const type = mr_capture_state(tracker->module)->watch_type;
-	struct mr_watch *const watch = PyObject_GC_New(struct mr_watch, type);
-
-	if (watch == NULL)
-		return NULL;
-	/* All behind the object's header. */
-	memset((char *)watch + sizeof(PyObject), 0, sizeof(*watch) - sizeof(PyObject));
-	Py_INCREF(tracker);
-	watch->tracker = tracker;
-	Py_INCREF(cls);
-	watch->cls = cls;
-	PyObject_GC_Track((PyObject *)watch);
-	return watch;
-}
-
-/* "module.name", as the class says. */
-static PyObject *class_name(PyObject *cls)
-{
-	PyObject *const module = PyObject_GetAttrString(cls, "__module__");
-	PyObject *const name = module == NULL ? NULL : PyObject_GetAttrString(cls, "__name__");
-	PyObject *whole = NULL;
-
-	if (name != NULL)
-		whole = PyUnicode_FromFormat("%S.%S", module, name);
-	Py_XDECREF(module);
-	Py_XDECREF(name);
-	return whole;
-}
-
-static int feed_class(const struct mr_tracker *tracker, const struct mr_watch *watch)
-{
-	struct mr_store *const store = tracker->store;
-
-	if (store->feed == NULL || PyUnicode_GET_LENGTH(watch->name) == 0)
-		return 0;
-	const uint32_t index = mr_store_add_class(store, watch->name);
-	if (index == 0)
-		return -1;
-	mr_feed_class(store->feed, index, watch->level, watch->keep, watch->trace);
-	return 0;
-}
-
-/* The class's watch (borrowed), made where there is none.  NULL with a Python error. */
-static struct mr_watch *watch_of(struct mr_tracker *tracker, PyObject *cls, PyObject *key, bool *fresh)
-{
-	PyObject *const found = PyDict_GetItemWithError(tracker->watches, key);
-
-	*fresh = found == NULL;
-	if (found != NULL || PyErr_Occurred())
-		return (struct mr_watch *)found;
-	struct mr_watch *const watch = watch_new(tracker, (PyTypeObject *)cls);
-	if (watch == NULL)
-		return NULL;
-	const int status = PyDict_SetItem(tracker->watches, key, (PyObject *)watch);
-	Py_DECREF(watch);
-	return status < 0 ? NULL : watch;
-}
-
-static int watch_class(struct mr_tracker *tracker, PyObject *cls, PyObject *name,
-                       const struct mr_tracking *how)
-{
-	PyObject *const key = PyLong_FromVoidPtr(cls);
-	bool fresh;
-	int status = -1;
-
-	if (key == NULL)
-		return -1;
-	struct mr_watch *const watch = watch_of(tracker, cls, key, &fresh);
-	if (watch == NULL)
-		goto out;
-	Py_INCREF(watch);
-	Py_INCREF(name);
-	Py_XSETREF(watch->name, name);
-	watch->generation = 0;
-	watch->level = how->level;
-	watch->keep = how->keep;
-	watch->trace = how->trace;
-	/* A class that is watched already, and got another __init__ since, is observed again. */
-	status = mr_observer_install(tracker->module, (PyTypeObject *)cls, (PyObject *)watch);
-	if (status == 0)
-		status = feed_class(tracker, watch);
-	else if (fresh) {
-		PyObject *type, *value, *traceback;
-
-		PyErr_Fetch(&type, &value, &traceback);
-		if (PyDict_DelItem(tracker->watches, key) < 0)
-			PyErr_Clear();
-		Py_CLEAR(watch->tracker);
-		PyErr_Restore(type, value, traceback);
-	}
-	Py_DECREF(watch);
-out:
-	Py_DECREF(key);
-	return status;
-}
-
-static PyObject *track_class(PyObject *self, PyObject *args, PyObject *keywords)
-{
-	static const char *const names[] = { "cls", "name", "resolution_level", "keep", "trace", NULL };
-	PyObject *cls, *name = Py_None;
-	uint8_t level = 0;
-	int keep = 0, trace = 0;
-
-	if (!PyArg_ParseTupleAndKeywords(args, keywords, "O|OO&pp:track_class", (char **)names, &cls, &name,
-	                                 mr_level_converter, &level, &keep, &trace))
-		return NULL;
-	if (!PyType_Check(cls)) {
-		PyErr_Format(PyExc_TypeError, "track_class() takes a class, not an object of class %.100s",
-		             Py_TYPE(cls)->tp_name);
-		return NULL;
-	}
-	if (name != Py_None && !PyUnicode_Check(name)) {
-		PyErr_Format(PyExc_TypeError, "name must be a str or None, not %.100s", Py_TYPE(name)->tp_name);
-		return NULL;
-	}
-	if (name == Py_None)
-		name = class_name(cls);
-	else
-		Py_INCREF(name);
-	if (name == NULL)
-		return NULL;
-	const int status = watch_class(
-		as_tracker(self), cls, name,
-		&(struct mr_tracking){ .level = level, .keep = keep != 0, .trace = trace != 0 });
-	Py_DECREF(name);
-	if (status < 0)
-		return NULL;
-	Py_RETURN_NONE;
-}
-
-/* Ends a watch that is not in the dict any more.  -1 with a Python error: the class could not be
- * given back its __init__; it is not watched any more all the same. */
-static int watch_end(PyObject *module, struct mr_watch *watch)
-{
-	Py_CLEAR(watch->tracker);
-	return mr_observer_remove(module, watch->cls, (PyObject *)watch);
-}
-
-static PyObject *detach_class(PyObject *self, PyObject *cls)
-{
-	struct mr_tracker *const tracker = as_tracker(self);
-	PyObject *const key = PyLong_FromVoidPtr(cls);
-	PyObject *watch;
-	int status = -1;
-
-	if (key == NULL)
-		return NULL;
-	watch = PyDict_GetItemWithError(tracker->watches, key);
-	if (watch == NULL) {
-		if (!PyErr_Occurred())
-			PyErr_SetObject(PyExc_KeyError, cls);
-	} else {
-		Py_INCREF(watch);
-		if (PyDict_DelItem(tracker->watches, key) == 0)
-			status = watch_end(tracker->module, (struct mr_watch *)watch);
-		Py_DECREF(watch);
-	}
-	Py_DECREF(key);
-	if (status < 0)
-		return NULL;
-	Py_RETURN_NONE;
-}
-
-/* All classes are detached, whatever happens to one of them; the first error is the one that
- * stays.  -1 with it. */
-static int detach_classes(struct mr_tracker *tracker)
-{
-	PyObject *const fresh = PyDict_New();
-	PyObject *type = NULL, *value = NULL, *traceback = NULL;
-	PyObject *key, *watch;
-	Py_ssize_t at = 0;
-
-	if (fresh == NULL)
-		return -1;
-	PyObject *const watches = tracker->watches;
-	tracker->watches = fresh;
-	while (PyDict_Next(watches, &at, &key, &watch)) {
-		if (watch_end(tracker->module, (struct mr_watch *)watch) == 0)
-			continue;
-		if (type == NULL)
-			PyErr_Fetch(&type, &value, &traceback);
-		else
-			PyErr_Clear();
-	}
-	Py_DECREF(watches);
-	if (type == NULL)
-		return 0;
-	PyErr_Restore(type, value, traceback);
-	return -1;
-}
-
-static PyObject *detach_all_classes(PyObject *self, PyObject *Py_UNUSED(ignored))
-{
-	if (detach_classes(as_tracker(self)) < 0)
-		return NULL;
-	Py_RETURN_NONE;
-}
-
 /* ---- All of it ----------------------------------------------------------------------------- */
-
-/* Appends a class's events to what is known of its name.  -1 with a Python error. */
-static int keep_class_history(struct mr_tracker *tracker, struct mr_store *store, uint32_t index)
-{
-	struct mr_history_event *events = NULL;
-	size_t count = 0;
-	int status = -1;
-	PyObject *const name = mr_store_text_object(store, mr_store_class(store, index)->name);
-
-	if (name == NULL || mr_history_events(store, index, &events, &count) < 0)
-		goto out;
-	PyObject *const past = PyDict_GetItemWithError(tracker->history_past, name);
-	const size_t before = past == NULL ? 0 : (size_t)PyBytes_GET_SIZE(past);
-	if (past == NULL && PyErr_Occurred())
-		goto out;
-	PyObject *const whole =
-		PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(before + count * sizeof(*events)));
-	if (whole == NULL)
-		goto out;
-	struct mr_history_event base = { 0 };
-	if (before > 0) {
-		memcpy(PyBytes_AS_STRING(whole), PyBytes_AS_STRING(past), before);
-		memcpy(&base, PyBytes_AS_STRING(past) + before - sizeof(base), sizeof(base));
-	}
-	for (size_t i = 0; i < count; i++)
-		events[i].alive += base.alive;
-	if (count > 0)
-		memcpy(PyBytes_AS_STRING(whole) + before, events, count * sizeof(*events));
-	status = PyDict_SetItem(tracker->history_past, name, whole);
-	Py_DECREF(whole);
-out:
-	mr_free(events);
-	Py_XDECREF(name);
-	return status;
-}
-
-static int keep_history(struct mr_tracker *tracker, struct mr_store *store)
-{
-	for (uint32_t i = 1; i < store->classes.count; i++) {
-		if (mr_store_class(store, i)->born > 0 && keep_class_history(tracker, store, i) < 0)
-			return -1;
-	}
-	return 0;
-}
 
 /* A fresh store in place of the tracker's; views of the old one keep what they show. */
 static int replace_store(struct mr_tracker *tracker, bool with_snapshots)
@@ -462,7 +217,7 @@ static int replace_store(struct mr_tracker *tracker, bool with_snapshots)
 	struct mr_store *const fresh = mr_store_new(tracker->module, before->zero_ns);
 	PyObject *const kept = PyList_New(0);
 
-	if (fresh == NULL || kept == NULL || keep_history(tracker, before) < 0 ||
+	if (fresh == NULL || kept == NULL || mr_history_keep(tracker, before) < 0 ||
 	    (with_snapshots && mr_store_inherit_snapshots(fresh, before) < 0)) {
 		mr_store_release(fresh);
 		Py_XDECREF(kept);
@@ -491,16 +246,23 @@ static int replace_store(struct mr_tracker *tracker, bool with_snapshots)
 	return 0;
 }
 
+static PyObject *detach_all_classes(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+	if (mr_tracker_detach_classes(as_tracker(self)) < 0)
+		return NULL;
+	Py_RETURN_NONE;
+}
+
 static PyObject *detach_all(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
-	if (detach_classes(as_tracker(self)) < 0 || replace_store(as_tracker(self), true) < 0)
+	if (mr_tracker_detach_classes(as_tracker(self)) < 0 || replace_store(as_tracker(self), true) < 0)
 		return NULL;
 	Py_RETURN_NONE;
 }
 
 static PyObject *forget_all(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
-	if (detach_classes(as_tracker(self)) < 0 || replace_store(as_tracker(self), false) < 0)
+	if (mr_tracker_detach_classes(as_tracker(self)) < 0 || replace_store(as_tracker(self), false) < 0)
 		return NULL;
 	Py_RETURN_NONE;
 }
@@ -514,9 +276,9 @@ static PyObject *open_log(PyObject *self, PyObject *argument)
 
 	if (argument != Py_None && !PyUnicode_FSConverter(argument, &path))
 		return NULL;
-	const int status = store->feed != NULL ?
-	                           0 :
-	                           mr_feed_open(&store->feed, store, path == NULL ? NULL : PyBytes_AS_STRING(path));
+	const int status = store->feed != NULL ? 0
+	                                       : mr_feed_open(&store->feed, store,
+	                                                      path == NULL ? NULL : PyBytes_AS_STRING(path));
 	Py_XDECREF(path);
 	if (status < 0)
 		return NULL;
@@ -677,7 +439,8 @@ static int tracker_clear(PyObject *self)
 	 * that is cleared is one that is detached. */
 	if (tracker->watches != NULL)
 		PyDict_Clear(tracker->watches);
-	if (tracker->kept != NULL && PyList_SetSlice(tracker->kept, 0, PyList_GET_SIZE(tracker->kept), NULL) < 0)
+	if (tracker->kept != NULL &&
+	    PyList_SetSlice(tracker->kept, 0, PyList_GET_SIZE(tracker->kept), NULL) < 0)
 		PyErr_Clear();
 	return 0;
 }
@@ -703,58 +466,35 @@ static void tracker_dealloc(PyObject *self)
 	Py_DECREF(type);
 }
 
-static int watch_traverse(PyObject *self, visitproc visit, void *arg)
-{
-	Py_VISIT(Py_TYPE(self));
-	Py_VISIT(((struct mr_watch *)self)->tracker);
-	Py_VISIT(((struct mr_watch *)self)->cls);
-	return 0;
-}
-
-static int watch_clear(PyObject *self)
-{
-	Py_CLEAR(((struct mr_watch *)self)->tracker);
-	return 0;
-}
-
-static void watch_dealloc(PyObject *self)
-{
-	PyTypeObject *const type = Py_TYPE(self);
-
-	PyObject_GC_UnTrack(self);
-	Py_XDECREF(((struct mr_watch *)self)->tracker);
-	Py_XDECREF(((struct mr_watch *)self)->cls);
-	Py_XDECREF(((struct mr_watch *)self)->name);
-	PyObject_GC_Del(self);
-	Py_DECREF(type);
-}
-
 #define KEYWORDS(function) (PyCFunction)(void (*)(void))(function), METH_VARARGS | METH_KEYWORDS
 
 static PyMethodDef tracker_methods[] = {
 	{ "track_object", KEYWORDS(track_object),
-	  PyDoc_STR("track_object($self, /, instance, name=None, resolution_level=0, keep=False, trace=False)\n--\n\n"
-	            "Tracks an object: when it was born, how large it is in each snapshot, when it dies.\n\n"
-	            "name is what it is listed under (default: the name of its class); resolution_level says\n"
-	            "how many levels of what it refers to are sized one by one; keep holds a reference, so\n"
-	            "that it stays alive; trace notes where in the program the call is.  An object that is\n"
-	            "tracked already stays as it is.  TypeError: it cannot be weakly referenced.") },
+	  PyDoc_STR(
+		  "track_object($self, /, instance, name=None, resolution_level=0, keep=False, trace=False)\n--\n\n"
+		  "Tracks an object: when it was born, how large it is in each snapshot, when it dies.\n\n"
+		  "name is what it is listed under (default: the name of its class); resolution_level says\n"
+		  "how many levels of what it refers to are sized one by one; keep holds a reference, so\n"
+		  "that it stays alive; trace notes where in the program the call is.  An object that is\n"
+		  "tracked already stays as it is.  TypeError: it cannot be weakly referenced.") },
 	{ "track_change", KEYWORDS(track_change),
 	  PyDoc_STR("track_change($self, /, instance, resolution_level=0)\n--\n\n"
 	            "Changes the resolution level of a tracked object, from the next snapshot on.\n"
 	            "KeyError: it is not tracked.") },
-	{ "track_class", KEYWORDS(track_class),
-	  PyDoc_STR("track_class($self, /, cls, name=None, resolution_level=0, keep=False, trace=False)\n--\n\n"
-	            "Tracks all instances of a class that are constructed from now on, those of its\n"
-	            "subclasses too.  Where several tracked classes are in one line of inheritance, the most\n"
-	            "specialised one decides.  The default name is 'module.class'.  For a class that is\n"
-	            "tracked already, the options are changed.") },
-	{ "detach_class", detach_class, METH_O,
+	{ "track_class", KEYWORDS(mr_tracker_track_class),
+	  PyDoc_STR(
+		  "track_class($self, /, cls, name=None, resolution_level=0, keep=False, trace=False)\n--\n\n"
+		  "Tracks all instances of a class that are constructed from now on, those of its\n"
+		  "subclasses too.  Where several tracked classes are in one line of inheritance, the most\n"
+		  "specialised one decides.  The default name is 'module.class'.  For a class that is\n"
+		  "tracked already, the options are changed.") },
+	{ "detach_class", mr_tracker_detach_class, METH_O,
 	  PyDoc_STR("detach_class($self, cls, /)\n--\n\n"
 	            "Ends the tracking of new instances of a class; those that are tracked stay so.\n"
 	            "KeyError: it is not tracked.") },
 	{ "detach_all_classes", detach_all_classes, METH_NOARGS,
-	  PyDoc_STR("detach_all_classes($self, /)\n--\n\nEnds the tracking of new instances of all classes.") },
+	  PyDoc_STR(
+		  "detach_all_classes($self, /)\n--\n\nEnds the tracking of new instances of all classes.") },
 	{ "detach_all", detach_all, METH_NOARGS,
 	  PyDoc_STR("detach_all($self, /)\n--\n\n"
 	            "Ends the tracking of all classes and objects, and forgets the objects.  The snapshots\n"
@@ -773,7 +513,8 @@ static PyMethodDef tracker_methods[] = {
 
 static PyGetSetDef tracker_getset[] = {
 	{ "index", get_index, NULL,
-	  PyDoc_STR("By name: all objects that were tracked under it, dead ones too, in order of birth."), NULL },
+	  PyDoc_STR("By name: all objects that were tracked under it, dead ones too, in order of birth."),
+	  NULL },
 	{ "objects", get_objects, NULL,
 	  PyDoc_STR("By id: the object that was last tracked there, until the id is used again."), NULL },
 	{ "history", get_history, NULL,
@@ -806,28 +547,12 @@ static PyType_Spec tracker_spec = {
 	.slots = tracker_slots,
 };
 
-static PyType_Slot watch_slots[] = {
-	{ Py_tp_traverse, (void *)watch_traverse },
-	{ Py_tp_clear, (void *)watch_clear },
-	{ Py_tp_dealloc, (void *)watch_dealloc },
-	{ 0, NULL },
-};
-
-static PyType_Spec watch_spec = {
-	.name = "memcapture._capture.Watch",
-	.basicsize = sizeof(struct mr_watch),
-	.flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE |
-	         Py_TPFLAGS_DISALLOW_INSTANTIATION,
-	.slots = watch_slots,
-};
-
 int mr_tracker_add_to_module(PyObject *module)
 {
 	struct mr_capture_state *const state = mr_capture_state(module);
 
-	state->watch_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &watch_spec, NULL);
 	state->tracker_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &tracker_spec, NULL);
-	if (state->watch_type == NULL || state->tracker_type == NULL)
+	if (state->tracker_type == NULL)
 		return -1;
 	return PyModule_AddType(module, state->tracker_type);
 }

@@ -10,22 +10,20 @@
 #include "module_capture.h"
 
 struct mr_tracker {
-	PyObject_HEAD
-	PyObject *module;        /* borrowed: the type keeps it */
-	struct mr_store *store;  /* one reference; detach_all() gives another */
-	uint64_t generation;     /* counts stores, from 1 */
-	PyObject *watches;       /* dict: address of a class -> watch */
-	PyObject *kept;          /* list of the objects that shall not die */
-	PyObject *history_past;  /* dict: name -> bytes, struct mr_history_event of the stores before */
+	PyObject_HEAD PyObject *module; /* borrowed: the type keeps it */
+	struct mr_store *store;         /* one reference; detach_all() gives another */
+	uint64_t generation;            /* counts stores, from 1 */
+	PyObject *watches;              /* dict: address of a class -> watch */
+	PyObject *kept;                 /* list of the objects that shall not die */
+	PyObject *history_past;         /* dict: name -> bytes, what tracked_history.c keeps */
 };
 
 /* How the instances of one class are tracked by one tracker. */
 struct mr_watch {
-	PyObject_HEAD
-	struct mr_tracker *tracker; /* owned; NULL: detached */
-	PyTypeObject *cls;          /* owned */
-	PyObject *name;             /* owned, a str; empty: each object's own class name */
-	uint64_t generation;        /* of the store in which the name is class_index; 0: look it up */
+	PyObject_HEAD struct mr_tracker *tracker; /* owned; NULL: detached */
+	PyTypeObject *cls;                        /* owned */
+	PyObject *name;                           /* owned, a str; empty: each object's own class name */
+	uint64_t generation; /* of the store in which the name is class_index; 0: look it up */
 	uint32_t class_index;
 	uint32_t basic_bytes; /* of an instance of exactly `cls`; 0: not known yet */
 	uint8_t level;
@@ -33,7 +31,7 @@ struct mr_watch {
 	bool trace;
 };
 
-struct mr_tracking { /* how to track an object */
+struct mr_tracking {            /* how to track an object */
 	PyObject *name;         /* a str, borrowed; NULL or empty: its class's name */
 	struct mr_watch *watch; /* NULL: tracked by hand */
 	uint8_t level;
@@ -41,15 +39,15 @@ struct mr_tracking { /* how to track an object */
 	bool trace;
 };
 
-/* One birth or death in a class's history. */
-struct mr_history_event {
-	uint64_t time_ns;
-	int64_t alive; /* from then on */
-};
-
 /* Begins to track OBJECT, unless it is tracked already.  -1 with a Python error, TypeError when it
  * cannot be weakly referenced.  May run Python code (a garbage collection). */
 int mr_tracker_track(struct mr_tracker *tracker, PyObject *object, const struct mr_tracking *how);
+
+/* class_watch.c: Tracker.track_class() and detach_class(); all classes are detached, whatever happens
+ * to one of them, and the first error is the one that stays (-1). */
+PyObject *mr_tracker_track_class(PyObject *self, PyObject *args, PyObject *keywords);
+PyObject *mr_tracker_detach_class(PyObject *self, PyObject *cls);
+int mr_tracker_detach_classes(struct mr_tracker *tracker);
 
 /* Puts an observer into the class, or adds WATCH to the one that is there.  -1 with a Python
  * error, TypeError when the class cannot be changed. */
@@ -58,9 +56,10 @@ int mr_observer_install(PyObject *module, PyTypeObject *cls, PyObject *watch);
  * is not in its place any more (__init__ was assigned since) stays where it is, and passes calls on. */
 int mr_observer_remove(PyObject *module, PyTypeObject *cls, PyObject *watch);
 
-/* Every event of a class, by time: an array of the caller's (mr_free).  -1 with a Python error. */
-int mr_history_events(struct mr_store *store, uint32_t class_index, struct mr_history_event **events,
-                      size_t *count);
+/* tracked_history.c: the (time, count) of a name as a list, a new reference; CLASS_INDEX 0: of the
+ * past alone.  And keeps what STORE knows, before it is let go.  NULL, -1 with a Python error. */
+PyObject *mr_history_list(struct mr_tracker *tracker, PyObject *name, uint32_t class_index);
+int mr_history_keep(struct mr_tracker *tracker, struct mr_store *store);
 
 /* tracked_object.c, tracked_views.c: new references, or NULL with a Python error. */
 PyObject *mr_tracked_object_new(struct mr_store *store, uint32_t row);

@@ -21,7 +21,8 @@ static int module_exec(PyObject *module)
 	if (state->init_name == NULL)
 		return -1;
 	if (mr_sizing_add_to_module(module) < 0 || mr_ref_add_to_module(module) < 0 ||
-	    mr_observer_add_to_module(module) < 0 || mr_tracker_add_to_module(module) < 0 ||
+	    mr_observer_add_to_module(module) < 0 || mr_signature_add_to_module(module) < 0 ||
+	    mr_watch_add_to_module(module) < 0 || mr_tracker_add_to_module(module) < 0 ||
 	    mr_tracked_object_add_to_module(module) < 0 || mr_tracked_views_add_to_module(module) < 0)
 		return -1;
 	return 0;

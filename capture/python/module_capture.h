@@ -23,11 +23,11 @@ struct mr_capture_state {
 	PyTypeObject *list_type;    /* the objects of a class */
 	PyTypeObject *mapping_type; /* index, objects, history */
 	PyTypeObject *iterator_type;
-	PyObject *on_death; /* what a Ref calls */
-	PyObject *dead_ref; /* a weak reference to nothing */
+	PyObject *on_death;  /* what a Ref calls */
+	PyObject *dead_ref;  /* a weak reference to nothing */
 	PyObject *init_name; /* "__init__" */
 	PyObject *signature_name;
-	uint64_t zero_ns;    /* CLOCK_MONOTONIC at the import: what times count from */
+	uint64_t zero_ns; /* CLOCK_MONOTONIC at the import: what times count from */
 };
 
 static inline struct mr_capture_state *mr_capture_state(PyObject *module)
@@ -38,6 +38,8 @@ static inline struct mr_capture_state *mr_capture_state(PyObject *module)
 /* Each makes its types.  -1 with a Python error. */
 int mr_ref_add_to_module(PyObject *module);
 int mr_observer_add_to_module(PyObject *module);
+int mr_signature_add_to_module(PyObject *module);
+int mr_watch_add_to_module(PyObject *module);
 int mr_tracker_add_to_module(PyObject *module);
 int mr_tracked_object_add_to_module(PyObject *module);
 int mr_tracked_views_add_to_module(PyObject *module);

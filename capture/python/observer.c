@@ -12,31 +12,13 @@
  * It is a "method descriptor" to the interpreter, so that a call of the class comes
  * here with the instance as first argument and without a method object between.
  */
-#include "class_tracker.h"
+#include "observer.h"
 
 #include <structmember.h>
 
-struct observer {
-	PyObject_HEAD
-	vectorcallfunc vectorcall;
-	PyObject *module;    /* borrowed: the type keeps it */
-	PyTypeObject *cls;   /* whose __init__ it is; owned */
-	PyTypeObject *owner; /* owned; the class it was looked up in, where that is another, or NULL */
-	PyObject *wrapped;   /* owned; the class's own __init__ as its dict had it, NULL: it has none */
-	PyObject *watches;   /* owned list */
-	PyObject *weak_references;
-};
-
-static inline struct observer *as_observer(PyObject *self)
-{
-	return (struct observer *)self;
-}
-
 /* ---- Which __init__ is next ---------------------------------------------------------- */
 
-/* What the class's own dict has for NAME; NULL without an error: nothing.  Borrowed: from a
- * dict that no Python code changes before the caller has taken a reference. */
-static PyObject *own_attribute(PyTypeObject *cls, PyObject *name)
+PyObject *mr_observer_own_attribute(PyTypeObject *cls, PyObject *name)
 {
 #if PY_VERSION_HEX >= 0x030C0000
 	PyObject *const dict = PyType_GetDict(cls);
@@ -61,7 +43,7 @@ static PyObject *next_init(PyTypeObject *cls, PyTypeObject *type, PyObject *name
 		at++;
 	for (at++; at < count; at++) {
 		*holder = (PyTypeObject *)PyTuple_GET_ITEM(order, at);
-		PyObject *const found = own_attribute(*holder, name);
+		PyObject *const found = mr_observer_own_attribute(*holder, name);
 
 		if (found != NULL) {
 			Py_INCREF(found);
@@ -74,27 +56,26 @@ static PyObject *next_init(PyTypeObject *cls, PyTypeObject *type, PyObject *name
 	return NULL;
 }
 
-/* Whether TYPE would have object's __init__ if nobody observed it. */
-static bool has_plain_init(const PyTypeObject *observer_type, PyTypeObject *type, PyObject *name)
+bool mr_observer_plain(const PyTypeObject *observer_type, PyTypeObject *type, PyObject *name)
 {
 	PyObject *const order = type->tp_mro;
 
 	for (Py_ssize_t i = 0; order != NULL && i < PyTuple_GET_SIZE(order); i++) {
 		PyTypeObject *const cls = (PyTypeObject *)PyTuple_GET_ITEM(order, i);
-		PyObject *const found = own_attribute(cls, name);
+		PyObject *const found = mr_observer_own_attribute(cls, name);
 
 		if (found == NULL) {
 			PyErr_Clear();
 			continue;
 		}
-		if (Py_TYPE(found) != observer_type || as_observer(found)->wrapped != NULL)
+		if (Py_TYPE(found) != observer_type || mr_as_observer(found)->wrapped != NULL)
 			return cls == &PyBaseObject_Type;
 	}
 	return false;
 }
 
 /* What it stands for, as the attribute of a class gives it.  A new reference. */
-static PyObject *target_of(const struct observer *self)
+static PyObject *target_of(const struct mr_observer *self)
 {
 	PyTypeObject *holder;
 
@@ -128,7 +109,7 @@ static PyObject *call_init(PyObject *init, PyObject *const *args, size_t nargsf,
 	return result;
 }
 
-static int tell_watches(const struct observer *self, PyObject *instance)
+static int tell_watches(const struct mr_observer *self, PyObject *instance)
 {
 	for (Py_ssize_t i = 0; i < PyList_GET_SIZE(self->watches); i++) {
 		struct mr_watch *const watch = (struct mr_watch *)PyList_GET_ITEM(self->watches, i);
@@ -153,7 +134,7 @@ static int tell_watches(const struct observer *self, PyObject *instance)
 }
 
 /* For a class without an __init__ of its own. */
-static PyObject *call_next(const struct observer *self, PyObject *const *args, size_t nargsf,
+static PyObject *call_next(const struct mr_observer *self, PyObject *const *args, size_t nargsf,
                            PyObject *keywords, bool observed)
 {
 	PyObject *const name = mr_capture_state(self->module)->init_name;
@@ -167,16 +148,18 @@ static PyObject *call_next(const struct observer *self, PyObject *const *args, s
 		return NULL;
 	/* object.__new__() refuses arguments that nobody takes, but believes that an __init__ which
 	 * is not object's will take them; and object.__init__() believes the same of that other. */
-	const bool plain = holder == &PyBaseObject_Type && excess && has_plain_init(Py_TYPE(self), type, name);
+	const bool plain =
+		holder == &PyBaseObject_Type && excess && mr_observer_plain(Py_TYPE(self), type, name);
 	if (plain && type->tp_new == PyBaseObject_Type.tp_new) {
 		/* Nobody but the class that is making it has it, and the call where it takes its keywords
 		 * apart: the words are those of object.__new__(). */
 		if (Py_REFCNT(args[0]) == (keywords == NULL ? 1 : 2))
 			PyErr_Format(PyExc_TypeError, "%.200s() takes no arguments", type->tp_name);
 		else
-			PyErr_Format(PyExc_TypeError,
-			             "%.200s.__init__() takes exactly one argument (the instance to initialize)",
-			             type->tp_name);
+			PyErr_Format(
+				PyExc_TypeError,
+				"%.200s.__init__() takes exactly one argument (the instance to initialize)",
+				type->tp_name);
 	} else if (!observed || tell_watches(self, args[0]) == 0) {
 		if (plain) {
 			Py_INCREF(Py_None);
@@ -192,7 +175,7 @@ static PyObject *call_next(const struct observer *self, PyObject *const *args, s
 static PyObject *observer_vectorcall(PyObject *callable, PyObject *const *args, size_t nargsf,
                                      PyObject *keywords)
 {
-	const struct observer *const self = as_observer(callable);
+	const struct mr_observer *const self = mr_as_observer(callable);
 
 	if (MR_UNLIKELY(PyVectorcall_NARGS(nargsf) < 1)) { /* an error, in the words of what it stands for */
 		PyObject *const target = target_of(self);
@@ -213,11 +196,11 @@ static PyObject *observer_vectorcall(PyObject *callable, PyObject *const *args, 
 
 /* ---- Looks ----------------------------------------------------------------------------- */
 
-static PyObject *observer_new(PyObject *module, PyTypeObject *cls, PyTypeObject *owner, PyObject *wrapped,
-                              PyObject *watches)
+PyObject *mr_observer_new(PyObject *module, PyTypeObject *cls, PyTypeObject *owner, PyObject *wrapped,
+                          PyObject *watches)
 {
 	PyTypeObject *const type = mr_capture_state(module)->observer_type;
-	struct observer *const self = PyObject_GC_New(struct observer, type);
+	struct mr_observer *const self = PyObject_GC_New(struct mr_observer, type);
 
 	if (self == NULL)
 		return NULL;
@@ -240,12 +223,13 @@ static PyObject *observer_new(PyObject *module, PyTypeObject *cls, PyTypeObject 
  * something that turns into another thing there. */
 static PyObject *observer_get(PyObject *object, PyObject *instance, PyObject *type)
 {
-	const struct observer *const self = as_observer(object);
+	const struct mr_observer *const self = mr_as_observer(object);
 	PyObject *result = object;
 
 	if (instance != NULL)
 		return PyMethod_New(object, instance);
-	if (self->wrapped != NULL && !PyType_HasFeature(Py_TYPE(self->wrapped), Py_TPFLAGS_METHOD_DESCRIPTOR)) {
+	if (self->wrapped != NULL &&
+	    !PyType_HasFeature(Py_TYPE(self->wrapped), Py_TPFLAGS_METHOD_DESCRIPTOR)) {
 		if (Py_TYPE(self->wrapped)->tp_descr_get != NULL)
 			return Py_TYPE(self->wrapped)->tp_descr_get(self->wrapped, NULL, type);
 		result = self->wrapped;
@@ -253,7 +237,7 @@ static PyObject *observer_get(PyObject *object, PyObject *instance, PyObject *ty
 	/* The next __init__ may be another in a subclass with several bases. */
 	if (self->wrapped == NULL && type != NULL && PyType_Check(type) && type != (PyObject *)self->cls &&
 	    PyType_IsSubtype((PyTypeObject *)type, self->cls))
-		return observer_new(self->module, self->cls, (PyTypeObject *)type, NULL, self->watches);
+		return mr_observer_new(self->module, self->cls, (PyTypeObject *)type, NULL, self->watches);
 	Py_INCREF(result);
 	return result;
 }
@@ -266,7 +250,7 @@ static PyObject *observer_getattro(PyObject *object, PyObject *name)
 		if (PyUnicode_CompareWithASCIIString(name, own[i]) == 0)
 			return PyObject_GenericGetAttr(object, name);
 	}
-	PyObject *const target = target_of(as_observer(object));
+	PyObject *const target = target_of(mr_as_observer(object));
 	PyObject *const value = target == NULL ? NULL : PyObject_GetAttr(target, name);
 
 	Py_XDECREF(target);
@@ -275,7 +259,7 @@ static PyObject *observer_getattro(PyObject *object, PyObject *name)
 
 static int observer_setattro(PyObject *object, PyObject *name, PyObject *value)
 {
-	PyObject *const target = target_of(as_observer(object));
+	PyObject *const target = target_of(mr_as_observer(object));
 	const int status = target == NULL ? -1 : PyObject_SetAttr(target, name, value);
 
 	Py_XDECREF(target);
@@ -284,7 +268,7 @@ static int observer_setattro(PyObject *object, PyObject *name, PyObject *value)
 
 static PyObject *observer_repr(PyObject *object)
 {
-	PyObject *const target = target_of(as_observer(object));
+	PyObject *const target = target_of(mr_as_observer(object));
 	PyObject *const text = target == NULL ? NULL : PyObject_Repr(target);
 
 	Py_XDECREF(target);
@@ -293,7 +277,7 @@ static PyObject *observer_repr(PyObject *object)
 
 static PyObject *observer_str(PyObject *object)
 {
-	PyObject *const target = target_of(as_observer(object));
+	PyObject *const target = target_of(mr_as_observer(object));
 	PyObject *const text = target == NULL ? NULL : PyObject_Str(target);
 
 	Py_XDECREF(target);
@@ -302,7 +286,7 @@ static PyObject *observer_str(PyObject *object)
 
 static Py_hash_t observer_hash(PyObject *object)
 {
-	PyObject *const target = target_of(as_observer(object));
+	PyObject *const target = target_of(mr_as_observer(object));
 	const Py_hash_t hash = target == NULL ? -1 : PyObject_Hash(target);
 
 	Py_XDECREF(target);
@@ -311,12 +295,12 @@ static Py_hash_t observer_hash(PyObject *object)
 
 static PyObject *observer_richcompare(PyObject *left, PyObject *right, int operation)
 {
-	PyObject *const a = target_of(as_observer(left));
+	PyObject *const a = target_of(mr_as_observer(left));
 	PyObject *b = right;
 	PyObject *result = NULL;
 
 	if (Py_TYPE(left) == Py_TYPE(right))
-		b = target_of(as_observer(right));
+		b = target_of(mr_as_observer(right));
 	else
 		Py_INCREF(right);
 	if (a != NULL && b != NULL)
@@ -330,13 +314,13 @@ static PyObject *observer_richcompare(PyObject *left, PyObject *right, int opera
  * of another class is what that class has for __init__. */
 static PyObject *observer_reduce_ex(PyObject *object, PyObject *protocol)
 {
-	const struct observer *const self = as_observer(object);
+	const struct mr_observer *const self = mr_as_observer(object);
 	PyObject *const init_name = mr_capture_state(self->module)->init_name;
 	PyTypeObject *holder = NULL;
-	PyObject *const target =
-		self->wrapped != NULL ? target_of(self) :
-					next_init(self->cls, self->owner == NULL ? self->cls : self->owner, init_name,
-	                                          &holder);
+	PyObject *const target = self->wrapped != NULL
+	                                 ? target_of(self)
+	                                 : next_init(self->cls, self->owner == NULL ? self->cls : self->owner,
+	                                             init_name, &holder);
 	PyObject *result = NULL;
 
 	if (target == NULL)
@@ -346,8 +330,8 @@ static PyObject *observer_reduce_ex(PyObject *object, PyObject *protocol)
 	else if (holder == NULL)
 		result = PyObject_GetAttrString(target, "__qualname__");
 	else
-		result = Py_BuildValue("(O(OO))", PyDict_GetItemString(PyEval_GetBuiltins(), "getattr"), holder,
-		                       init_name);
+		result = Py_BuildValue("(O(OO))", PyDict_GetItemString(PyEval_GetBuiltins(), "getattr"),
+		                       holder, init_name);
 	Py_DECREF(target);
 	return result;
 }
@@ -365,7 +349,7 @@ static PyObject *observer_reduce(PyObject *object, PyObject *Py_UNUSED(ignored))
 
 static int observer_traverse(PyObject *object, visitproc visit, void *arg)
 {
-	struct observer *const self = as_observer(object);
+	struct mr_observer *const self = mr_as_observer(object);
 
 	Py_VISIT(Py_TYPE(object));
 	Py_VISIT(self->cls);
@@ -377,7 +361,7 @@ static int observer_traverse(PyObject *object, visitproc visit, void *arg)
 
 static void observer_dealloc(PyObject *object)
 {
-	struct observer *const self = as_observer(object);
+	struct mr_observer *const self = mr_as_observer(object);
 	PyTypeObject *const type = Py_TYPE(object);
 
 	PyObject_GC_UnTrack(object);
@@ -392,8 +376,8 @@ static void observer_dealloc(PyObject *object)
 }
 
 static PyMemberDef observer_members[] = {
-	{ "__vectorcalloffset__", T_PYSSIZET, offsetof(struct observer, vectorcall), READONLY, NULL },
-	{ "__weaklistoffset__", T_PYSSIZET, offsetof(struct observer, weak_references), READONLY, NULL },
+	{ "__vectorcalloffset__", T_PYSSIZET, offsetof(struct mr_observer, vectorcall), READONLY, NULL },
+	{ "__weaklistoffset__", T_PYSSIZET, offsetof(struct mr_observer, weak_references), READONLY, NULL },
 	{ NULL, 0, 0, 0, NULL },
 };
 
@@ -406,7 +390,7 @@ static PyMethodDef observer_methods[] = {
 /* pydoc asks object.__getattribute__() for it. */
 static PyObject *observer_doc(PyObject *object, void *Py_UNUSED(closure))
 {
-	PyObject *const target = target_of(as_observer(object));
+	PyObject *const target = target_of(mr_as_observer(object));
 	PyObject *const doc = target == NULL ? NULL : PyObject_GetAttrString(target, "__doc__");
 
 	Py_XDECREF(target);
@@ -439,164 +423,17 @@ static PyType_Slot observer_slots[] = {
 
 static PyType_Spec observer_spec = {
 	.name = "memcapture._capture.Observer",
-	.basicsize = sizeof(struct observer),
+	.basicsize = sizeof(struct mr_observer),
 	.flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE |
 	         Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_HAVE_VECTORCALL |
 	         Py_TPFLAGS_METHOD_DESCRIPTOR,
 	.slots = observer_slots,
 };
 
-/* ---- Signatures of classes that take nothing -------------------------------------------------- */
-
-/* inspect.signature() knows a class that takes no arguments by its __init__, which must be the very
- * one of object.  So beside an observer in such a class stands a __signature__, which is there for
- * those classes only for which that would be true. */
-struct signature {
-	PyObject_HEAD
-	PyObject *module; /* borrowed: the type keeps it */
-};
-
-static PyObject *signature_get(PyObject *object, PyObject *instance, PyObject *owner)
-{
-	PyObject *const module = ((struct signature *)object)->module;
-	struct mr_capture_state *const state = mr_capture_state(module);
-	PyTypeObject *const type = owner == NULL || !PyType_Check(owner) ? NULL : (PyTypeObject *)owner;
-
-	if (instance != NULL || type == NULL || type->tp_new != PyBaseObject_Type.tp_new ||
-	    !has_plain_init(state->observer_type, type, state->init_name)) {
-		PyErr_SetString(PyExc_AttributeError, "__signature__");
-		return NULL;
-	}
-	PyObject *const inspect = PyImport_ImportModule("inspect");
-	PyObject *const signature = inspect == NULL ? NULL : PyObject_CallMethod(inspect, "Signature", NULL);
-	Py_XDECREF(inspect);
-	return signature;
-}
-
-static void signature_dealloc(PyObject *object)
-{
-	PyTypeObject *const type = Py_TYPE(object);
-
-	PyObject_Free(object);
-	Py_DECREF(type);
-}
-
-static PyType_Slot signature_slots[] = {
-	{ Py_tp_dealloc, (void *)signature_dealloc },
-	{ Py_tp_descr_get, (void *)signature_get },
-	{ 0, NULL },
-};
-
-static PyType_Spec signature_spec = {
-	.name = "memcapture._capture.PlainSignature",
-	.basicsize = sizeof(struct signature),
-	.flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION,
-	.slots = signature_slots,
-};
-
-static int add_signature(PyObject *module, PyTypeObject *cls)
-{
-	struct mr_capture_state *const state = mr_capture_state(module);
-
-	if (cls->tp_new != PyBaseObject_Type.tp_new ||
-	    !has_plain_init(state->observer_type, cls, state->init_name) ||
-	    own_attribute(cls, state->signature_name) != NULL || PyErr_Occurred())
-		return PyErr_Occurred() ? -1 : 0;
-	struct signature *const signature = PyObject_New(struct signature, state->signature_type);
-	if (signature == NULL)
-		return -1;
-	signature->module = module;
-	const int status = PyType_Type.tp_setattro((PyObject *)cls, state->signature_name, (PyObject *)signature);
-	Py_DECREF(signature);
-	return status;
-}
-
-static int remove_signature(PyObject *module, PyTypeObject *cls)
-{
-	struct mr_capture_state *const state = mr_capture_state(module);
-	PyObject *const found = own_attribute(cls, state->signature_name);
-
-	if (found == NULL || Py_TYPE(found) != state->signature_type)
-		return PyErr_Occurred() ? -1 : 0;
-	return PyType_Type.tp_setattro((PyObject *)cls, state->signature_name, NULL);
-}
-
 int mr_observer_add_to_module(PyObject *module)
 {
 	struct mr_capture_state *const state = mr_capture_state(module);
 
 	state->observer_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &observer_spec, NULL);
-	state->signature_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &signature_spec, NULL);
-	state->signature_name = PyUnicode_InternFromString("__signature__");
-	return state->observer_type == NULL || state->signature_type == NULL || state->signature_name == NULL ? -1 :
-	                                                                                                        0;
-}
-
-/* ---- In and out of a class ------------------------------------------------------------------- */
-
-/* The class's observer; NULL without an error: another __init__, or none, is there.  Borrowed. */
-static struct observer *observer_in(PyObject *module, PyTypeObject *cls)
-{
-	struct mr_capture_state *const state = mr_capture_state(module);
-	PyObject *const found = own_attribute(cls, state->init_name);
-
-	if (found == NULL || Py_TYPE(found) != state->observer_type)
-		return NULL;
-	return as_observer(found)->cls == cls && as_observer(found)->owner == NULL ? as_observer(found) : NULL;
-}
-
-/* As type's own: what a metaclass does when an attribute is set is not for us. */
-static int set_init(PyObject *module, PyTypeObject *cls, PyObject *value)
-{
-	return PyType_Type.tp_setattro((PyObject *)cls, mr_capture_state(module)->init_name, value);
-}
-
-int mr_observer_install(PyObject *module, PyTypeObject *cls, PyObject *watch)
-{
-	struct observer *const there = observer_in(module, cls);
-	int status = -1;
-
-	if (there != NULL) {
-		const int listed = PySequence_Contains(there->watches, watch);
-
-		return listed != 0 ? (listed < 0 ? -1 : 0) : PyList_Append(there->watches, watch);
-	}
-	if (PyErr_Occurred())
-		return -1;
-
-	PyObject *const wrapped = own_attribute(cls, mr_capture_state(module)->init_name);
-	PyObject *const watches = PyList_New(1);
-	if (watches == NULL)
-		return -1;
-	Py_INCREF(watch);
-	PyList_SET_ITEM(watches, 0, watch);
-	PyObject *const observer = observer_new(module, cls, NULL, wrapped, watches);
-	if (observer != NULL) {
-		status = set_init(module, cls, observer);
-		if (status == 0 && wrapped == NULL)
-			status = add_signature(module, cls);
-		Py_DECREF(observer);
-	}
-	Py_DECREF(watches);
-	return status;
-}
-
-int mr_observer_remove(PyObject *module, PyTypeObject *cls, PyObject *watch)
-{
-	struct observer *const there = observer_in(module, cls);
-	int status = 0;
-
-	if (there == NULL)
-		return PyErr_Occurred() ? -1 : 0;
-	Py_INCREF(there);
-	for (Py_ssize_t i = PyList_GET_SIZE(there->watches); status == 0 && i-- > 0;) {
-		if (PyList_GET_ITEM(there->watches, i) == watch)
-			status = PyList_SetSlice(there->watches, i, i + 1, NULL);
-	}
-	if (status == 0 && PyList_GET_SIZE(there->watches) == 0)
-		status = set_init(module, cls, there->wrapped);
-	if (status == 0 && PyList_GET_SIZE(there->watches) == 0)
-		status = remove_signature(module, cls);
-	Py_DECREF(there);
-	return status;
+	return state->observer_type == NULL ? -1 : 0;
 }

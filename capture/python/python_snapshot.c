@@ -437,8 +437,9 @@ PyObject *mr_tracker_take_snapshot(struct mr_tracker *tracker, PyObject *args)
 	if (!PyArg_ParseTuple(args, "U|Op:_take_snapshot", &description, &total, &periodic))
 		return NULL;
 	if (store->sizing_end != 0) {
-		PyErr_SetString(PyExc_RuntimeError,
-		                "a snapshot cannot be taken while one is being taken (by a __repr__ or __sizeof__)");
+		PyErr_SetString(
+			PyExc_RuntimeError,
+			"a snapshot cannot be taken while one is being taken (by a __repr__ or __sizeof__)");
 		return NULL;
 	}
 	mr_store_hold(store);

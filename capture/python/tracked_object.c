@@ -9,8 +9,7 @@
 #include "log_feed.h"
 
 struct view {
-	PyObject_HEAD
-	struct mr_store *store;
+	PyObject_HEAD struct mr_store *store;
 	uint32_t row;
 };
 
@@ -53,8 +52,8 @@ static void view_dealloc(PyObject *self)
 
 static Py_hash_t view_hash(PyObject *self)
 {
-	const uint64_t hash =
-		((uint64_t)(uintptr_t)as_view(self)->store >> 4) + as_view(self)->row * UINT64_C(0x9e3779b97f4a7c15);
+	const uint64_t hash = ((uint64_t)(uintptr_t)as_view(self)->store >> 4) +
+	                      as_view(self)->row * UINT64_C(0x9e3779b97f4a7c15);
 	const Py_hash_t value = (Py_hash_t)(hash ^ hash >> 32);
 
 	return value == -1 ? -2 : value;
@@ -64,7 +63,8 @@ static PyObject *view_richcompare(PyObject *left, PyObject *right, int operation
 {
 	if (Py_TYPE(left) != Py_TYPE(right) || (operation != Py_EQ && operation != Py_NE))
 		Py_RETURN_NOTIMPLEMENTED;
-	const bool same = as_view(left)->store == as_view(right)->store && as_view(left)->row == as_view(right)->row;
+	const bool same =
+		as_view(left)->store == as_view(right)->store && as_view(left)->row == as_view(right)->row;
 	return PyBool_FromLong(same == (operation == Py_EQ));
 }
 
@@ -92,7 +92,8 @@ static PyObject *get_repr(PyObject *self, void *Py_UNUSED(closure))
 
 	if (text == NULL || !(row->flags & MR_TRACKED_LABEL_DEFAULT))
 		return text;
-	PyObject *const whole = PyUnicode_FromFormat("%U object at %p>", text, (void *)(uintptr_t)row->address);
+	PyObject *const whole =
+		PyUnicode_FromFormat("%U object at %p>", text, (void *)(uintptr_t)row->address);
 	Py_DECREF(text);
 	return whole;
 }
@@ -397,7 +398,8 @@ static PyObject *getstate(PyObject *self, PyObject *Py_UNUSED(ignored))
 static PyObject *reduce(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
 	PyObject *const module = PyImport_ImportModule("memcapture.classtracker");
-	PyObject *const record = module == NULL ? NULL : PyObject_GetAttrString(module, "TrackedObjectRecord");
+	PyObject *const record =
+		module == NULL ? NULL : PyObject_GetAttrString(module, "TrackedObjectRecord");
 	PyObject *const state = record == NULL ? NULL : getstate(self, NULL);
 	PyObject *const result = state == NULL ? NULL : Py_BuildValue("(O()O)", record, state);
 
@@ -414,9 +416,9 @@ static PyObject *view_repr(PyObject *self)
 
 	if (name == NULL)
 		return NULL;
-	PyObject *const text = PyUnicode_FromFormat("<TrackedObject %U at %p, %s>", name,
-	                                            (void *)(uintptr_t)row->address,
-	                                            row->death_ns != 0 ? "dead" : "alive");
+	PyObject *const text =
+		PyUnicode_FromFormat("<TrackedObject %U at %p, %s>", name, (void *)(uintptr_t)row->address,
+	                             row->death_ns != 0 ? "dead" : "alive");
 	Py_DECREF(name);
 	return text;
 }
@@ -439,9 +441,11 @@ static PyMethodDef view_methods[] = {
 };
 
 static PyGetSetDef view_getset[] = {
-	{ "ref", get_ref, NULL, PyDoc_STR("The weak reference; ref() is None once the object is gone."), NULL },
+	{ "ref", get_ref, NULL, PyDoc_STR("The weak reference; ref() is None once the object is gone."),
+	  NULL },
 	{ "id", get_id, NULL, PyDoc_STR("id() of the object."), NULL },
-	{ "repr", get_repr, NULL, PyDoc_STR("How the object showed itself at its last snapshot, or ''."), NULL },
+	{ "repr", get_repr, NULL, PyDoc_STR("How the object showed itself at its last snapshot, or ''."),
+	  NULL },
 	{ "name", get_name, NULL, PyDoc_STR("The name that it is tracked under."), NULL },
 	{ "classname", get_name, NULL, PyDoc_STR("The same."), NULL },
 	{ "birth", get_birth, NULL, PyDoc_STR("When it was first tracked, in seconds."), NULL },

@@ -154,8 +154,8 @@ int mr_ref_add_to_module(PyObject *module)
 {
 	struct mr_capture_state *const state = mr_capture_state(module);
 
-	state->ref_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &ref_spec,
-	                                                           (PyObject *)&_PyWeakref_RefType);
+	state->ref_type =
+		(PyTypeObject *)PyType_FromModuleAndSpec(module, &ref_spec, (PyObject *)&_PyWeakref_RefType);
 	if (state->ref_type == NULL)
 		return -1;
 	state->on_death = PyCFunction_NewEx(&on_death_def, module, NULL);

@@ -255,8 +255,8 @@ int mr_store_index(struct mr_store *store)
 		struct mr_tracked_class *const cls =
 			mr_store_class(store, mr_store_row(store, row)->class_index);
 
-		if (mr_grow(&cls->rows, &cls->row_capacity, (size_t)cls->row_count + 1,
-		            sizeof(*cls->rows)) < 0) {
+		if (mr_grow(&cls->rows, &cls->row_capacity, (size_t)cls->row_count + 1, sizeof(*cls->rows)) <
+		    0) {
 			PyErr_NoMemory();
 			return -1;
 		}

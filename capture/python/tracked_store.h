@@ -39,8 +39,8 @@ enum mr_tracked_flag {
 };
 
 struct mr_tracked_row {
-	PyObject *ref;        /* the weak reference, owned; NULL once the object is gone */
-	uint64_t address;     /* id() */
+	PyObject *ref;    /* the weak reference, owned; NULL once the object is gone */
+	uint64_t address; /* id() */
 	uint64_t birth_ns;
 	uint64_t death_ns;    /* 0: alive */
 	uint32_t basic_bytes; /* basicsize when it was tracked */
@@ -56,10 +56,10 @@ struct mr_tracked_row {
 /* What a snapshot found of an object; only where it differs from the state before. */
 struct mr_tracked_state {
 	uint64_t size_bytes;
-	uint32_t flat_bytes;  /* UINT32_MAX: as much or more */
-	uint32_t previous;    /* the object's state before, 0: none */
-	uint32_t snapshot;    /* the first snapshot that found it so, 1.. */
-	uint32_t tree;        /* in `trees`, 0: no referents told */
+	uint32_t flat_bytes; /* UINT32_MAX: as much or more */
+	uint32_t previous;   /* the object's state before, 0: none */
+	uint32_t snapshot;   /* the first snapshot that found it so, 1.. */
+	uint32_t tree;       /* in `trees`, 0: no referents told */
 };
 
 struct mr_tracked_tree {
@@ -75,9 +75,9 @@ struct mr_tracked_node { /* depth first, each before what is under it */
 };
 
 struct mr_tracked_class { /* a name under which objects are tracked, in order of first use */
-	uint32_t name;  /* text */
-	uint32_t alive; /* objects */
-	uint32_t born;  /* objects, ever */
+	uint32_t name;    /* text */
+	uint32_t alive;   /* objects */
+	uint32_t born;    /* objects, ever */
 	/* Ids in order of birth, owned; behind `born` until mr_store_index(). */
 	uint32_t row_count;
 	uint32_t *rows;
@@ -107,8 +107,8 @@ struct mr_tracked_snapshot {
 	uint64_t tracked_bytes; /* tracked_total */
 	uint64_t total_bytes;   /* asizeof_total, 0: not asked for */
 	uint64_t overhead_bytes;
-	uint64_t count;         /* objects alive */
-	uint64_t rss_bytes;     /* this and the following: UINT64_MAX when unknown */
+	uint64_t count;     /* objects alive */
+	uint64_t rss_bytes; /* this and the following: UINT64_MAX when unknown */
 	uint64_t vsz_bytes;
 	uint64_t data_bytes;
 	uint64_t stack_bytes;
@@ -159,14 +159,14 @@ struct mr_store {
 	uint32_t *map;
 	uint64_t map_mask; /* 0: no map yet */
 	uint64_t map_used;
-	void *text_index;    /* tracked_texts.c */
-	void *trace_index;   /* python_trace.c */
+	void *text_index;  /* tracked_texts.c */
+	void *trace_index; /* python_trace.c */
 	uint32_t *stack_index;
 	uint64_t stack_mask;
 	uint32_t row_indexed; /* up to here rows are in their classes' lists */
-	uint64_t alive;      /* objects that are observed now */
-	uint64_t revision;   /* counts births, deaths and snapshots: what was made of the store before is old */
-	uint64_t last_ns;    /* time of the last birth or death: no two are the same */
+	uint64_t alive;       /* objects that are observed now */
+	uint64_t revision; /* counts births, deaths and snapshots: what was made of the store before is old */
+	uint64_t last_ns;  /* time of the last birth or death: no two are the same */
 	struct mr_feed *feed; /* NULL: none */
 
 	/* The snapshot that is being taken: rows [sizing_row, sizing_end) are still to be sized. */
@@ -178,10 +178,10 @@ struct mr_store {
 	} sizing_first;
 };
 
-#define MR_STORE_AT(kind, member)                                                                     \
+#define MR_STORE_AT(kind, member)                                                                          \
 	static inline struct mr_tracked_##kind *mr_store_##kind(const struct mr_store *store, uint32_t id) \
-	{                                                                                             \
-		return (struct mr_tracked_##kind *)mr_chunks_at(&store->member, id);                  \
+	{                                                                                                  \
+		return (struct mr_tracked_##kind *)mr_chunks_at(&store->member, id);                       \
 	}
 MR_STORE_AT(row, rows)
 MR_STORE_AT(state, states)

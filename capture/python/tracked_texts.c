@@ -32,7 +32,8 @@ static uint64_t hash_of(const char *bytes, size_t len)
 	return hash ^ hash >> 29;
 }
 
-static uint32_t *id_at(const struct mr_store *store, uint32_t *ids, uint64_t mask, const char *bytes, size_t len)
+static uint32_t *id_at(const struct mr_store *store, uint32_t *ids, uint64_t mask, const char *bytes,
+                       size_t len)
 {
 	for (uint64_t at = hash_of(bytes, len) & mask;; at = (at + 1) & mask) {
 		if (ids[at] == 0)
@@ -167,5 +168,6 @@ uint64_t mr_store_texts_memory(const struct mr_store *store)
 {
 	const struct text_index *const index = store->text_index;
 
-	return index == NULL ? 0 : sizeof(*index) + index->memory_bytes + (index->mask + 1) * sizeof(*index->ids);
+	return index == NULL ? 0
+	                     : sizeof(*index) + index->memory_bytes + (index->mask + 1) * sizeof(*index->ids);
 }

@@ -6,25 +6,20 @@
  */
 #include "class_tracker.h"
 
-#include <stdlib.h>
-
 enum kind { KIND_INDEX, KIND_OBJECTS, KIND_HISTORY };
 
 struct mapping {
-	PyObject_HEAD
-	struct mr_tracker *tracker; /* owned */
+	PyObject_HEAD struct mr_tracker *tracker; /* owned */
 	enum kind kind;
 };
 
 struct list {
-	PyObject_HEAD
-	struct mr_store *store;
+	PyObject_HEAD struct mr_store *store;
 	uint32_t class_index; /* 0: of no class, empty */
 };
 
 struct iterator { /* over the ids of the objects */
-	PyObject_HEAD
-	struct mr_store *store;
+	PyObject_HEAD struct mr_store *store;
 	uint32_t row; /* the last one */
 };
 
@@ -179,118 +174,6 @@ static PyType_Spec list_spec = {
 	.slots = list_slots,
 };
 
-/* ---- Histories -------------------------------------------------------------------------- */
-
-static int event_order(const void *left, const void *right)
-{
-	const uint64_t a = ((const struct mr_history_event *)left)->time_ns;
-	const uint64_t b = ((const struct mr_history_event *)right)->time_ns;
-
-	return a < b ? -1 : a > b;
-}
-
-int mr_history_events(struct mr_store *store, uint32_t class_index, struct mr_history_event **events,
-                      size_t *count)
-{
-	const struct mr_tracked_class *const cls = mr_store_class(store, class_index);
-	int64_t alive = 0;
-	size_t used = 0;
-
-	*events = NULL;
-	*count = 0;
-	if (mr_store_index(store) < 0)
-		return -1;
-	if (cls->born == 0)
-		return 0;
-	struct mr_history_event *const made = mr_alloc(2 * (size_t)cls->born * sizeof(*made));
-	if (made == NULL) {
-		PyErr_NoMemory();
-		return -1;
-	}
-	for (uint32_t i = 0; i < cls->row_count; i++) {
-		const struct mr_tracked_row *const row = mr_store_row(store, cls->rows[i]);
-
-		made[used++] = (struct mr_history_event){ row->birth_ns, 1 };
-		if (row->death_ns != 0)
-			made[used++] = (struct mr_history_event){ row->death_ns, -1 };
-	}
-	qsort(made, used, sizeof(*made), event_order);
-	for (size_t i = 0; i < used; i++) {
-		alive += made[i].alive;
-		made[i].alive = alive;
-	}
-	*events = made;
-	*count = used;
-	return 0;
-}
-
-static int append_events(PyObject *list, const struct mr_history_event *events, size_t count, int64_t base)
-{
-	for (size_t i = 0; i < count; i++) {
-		PyObject *const pair = Py_BuildValue("(dL)", mr_store_seconds(events[i].time_ns),
-		                                     (long long)(events[i].alive + base));
-		const int status = pair == NULL ? -1 : PyList_Append(list, pair);
-
-		Py_XDECREF(pair);
-		if (status < 0)
-			return -1;
-	}
-	return 0;
-}
-
-/* The class of a name (0: none), without making one.  UINT32_MAX with a Python error. */
-static uint32_t class_of_name(struct mr_store *store, PyObject *name)
-{
-	if (!PyUnicode_Check(name))
-		return 0;
-	for (uint32_t i = 1; i < store->classes.count; i++) {
-		const struct mr_tracked_class *const cls = mr_store_class(store, i);
-		PyObject *const known = cls->born == 0 ? NULL : mr_store_text_object(store, cls->name);
-
-		if (known == NULL && PyErr_Occurred())
-			return UINT32_MAX;
-		const bool same = known != NULL && PyUnicode_Compare(known, name) == 0;
-		Py_XDECREF(known);
-		if (same)
-			return i;
-	}
-	return 0;
-}
-
-static PyObject *history_of(struct mr_tracker *tracker, PyObject *name, uint32_t class_index)
-{
-	PyObject *const past = PyDict_GetItemWithError(tracker->history_past, name);
-	struct mr_history_event *events = NULL;
-	size_t count = 0;
-	PyObject *list = NULL;
-	int64_t base = 0;
-
-	if (past == NULL && PyErr_Occurred())
-		return NULL;
-	if (class_index != 0 && mr_history_events(tracker->store, class_index, &events, &count) < 0)
-		return NULL;
-	list = PyList_New(0);
-	if (list != NULL && past != NULL) {
-		const size_t past_count = (size_t)PyBytes_GET_SIZE(past) / sizeof(*events);
-		struct mr_history_event *const copy = mr_alloc((past_count + 1) * sizeof(*copy));
-
-		if (copy == NULL) {
-			PyErr_NoMemory();
-			Py_CLEAR(list);
-		} else {
-			memcpy(copy, PyBytes_AS_STRING(past), past_count * sizeof(*copy));
-			base = past_count > 0 ? copy[past_count - 1].alive : 0;
-			if (append_events(list, copy, past_count, 0) < 0)
-				Py_CLEAR(list);
-		}
-		mr_free(copy);
-	}
-	if (list != NULL && append_events(list, events, count, base) < 0)
-		Py_CLEAR(list);
-	mr_free(events);
-	return list;
-}
-
 /* ---- Ids ------------------------------------------------------------------------------------ */
 
 static PyObject *iterator_next(PyObject *object)
@@ -345,6 +228,25 @@ static PyObject *iterate_ids(struct mr_store *store)
 
 /* ---- Mappings --------------------------------------------------------------------------------- */
 
+/* The class of a name (0: none), without making one.  UINT32_MAX with a Python error. */
+static uint32_t class_of_name(struct mr_store *store, PyObject *name)
+{
+	if (!PyUnicode_Check(name))
+		return 0;
+	for (uint32_t i = 1; i < store->classes.count; i++) {
+		const struct mr_tracked_class *const cls = mr_store_class(store, i);
+		PyObject *const known = cls->born == 0 ? NULL : mr_store_text_object(store, cls->name);
+
+		if (known == NULL && PyErr_Occurred())
+			return UINT32_MAX;
+		const bool same = known != NULL && PyUnicode_Compare(known, name) == 0;
+		Py_XDECREF(known);
+		if (same)
+			return i;
+	}
+	return 0;
+}
+
 static PyObject *mapping_new(struct mr_tracker *tracker, enum kind kind)
 {
 	PyTypeObject *const type = mr_capture_state(tracker->module)->mapping_type;
@@ -378,7 +280,8 @@ PyObject *mr_history_new(struct mr_tracker *tracker)
 static PyObject *names_of(const struct mapping *self)
 {
 	const struct mr_store *const store = self->tracker->store;
-	PyObject *names = self->kind == KIND_HISTORY ? PyDict_Keys(self->tracker->history_past) : PyList_New(0);
+	PyObject *names =
+		self->kind == KIND_HISTORY ? PyDict_Keys(self->tracker->history_past) : PyList_New(0);
 
 	for (uint32_t i = 1; names != NULL && i < store->classes.count; i++) {
 		if (mr_store_class(store, i)->born == 0)
@@ -387,9 +290,9 @@ static PyObject *names_of(const struct mapping *self)
 		int known = -1;
 
 		if (name != NULL)
-			known = self->kind == KIND_HISTORY ?
-			                PyDict_Contains(self->tracker->history_past, name) :
-			                0;
+			known = self->kind == KIND_HISTORY
+			                ? PyDict_Contains(self->tracker->history_past, name)
+			                : 0;
 		if (known < 0 || (known == 0 && PyList_Append(names, name) < 0))
 			Py_CLEAR(names);
 		Py_XDECREF(name);
@@ -462,8 +365,8 @@ static PyObject *mapping_find(const struct mapping *self, PyObject *key)
 	const uint32_t class_index = class_of_name(store, key);
 	if (class_index == UINT32_MAX)
 		return NULL;
-	return self->kind == KIND_INDEX ? list_new(store, class_index) :
-	                                  history_of(self->tracker, key, class_index);
+	return self->kind == KIND_INDEX ? list_new(store, class_index)
+	                                : mr_history_list(self->tracker, key, class_index);
 }
 
 static PyObject *mapping_subscript(PyObject *object, PyObject *key)
@@ -569,7 +472,8 @@ static void mapping_dealloc(PyObject *object)
 }
 
 static PyMethodDef mapping_methods[] = {
-	{ "get", mapping_get, METH_VARARGS, PyDoc_STR("get($self, key, default=None, /)\n--\n\nAs a dict's.") },
+	{ "get", mapping_get, METH_VARARGS,
+	  PyDoc_STR("get($self, key, default=None, /)\n--\n\nAs a dict's.") },
 	{ "keys", mapping_keys, METH_NOARGS, PyDoc_STR("keys($self, /)\n--\n\nAs a dict's.") },
 	{ "values", mapping_values, METH_NOARGS, PyDoc_STR("values($self, /)\n--\n\nAs a dict's.") },
 	{ "items", mapping_items, METH_NOARGS, PyDoc_STR("items($self, /)\n--\n\nAs a dict's.") },
