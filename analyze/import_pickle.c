@@ -228,6 +228,8 @@ int mr_pickle_load(struct mr_pickle *pickle, mr_value *value, struct mr_error *e
 	if (pickle->len - pickle->at < 2 || pickle->data[pickle->at] != OP_PROTO)
 		return pickle->len - pickle->at < 2 ? mr_pickle_cut(pickle, err)
 		                                    : mr_pickle_fail(pickle, "no pickle begins", err);
+	if (mr_grow(&pickle->stack, &pickle->stack_capacity, 256, sizeof(*pickle->stack)) < 0)
+		return no_memory(pickle, err);
 	MR_TRY(mr_pickle__grow_words(pickle, 1, err));
 	const int code = run(pickle, err);
 	if (code < 0)
