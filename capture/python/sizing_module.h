@@ -11,14 +11,14 @@
 
 #include <Python.h>
 
-struct mr_sizing_statics; /* rules of the types that every sizer knows; size_rules.h */
+struct mr_sizing_statics; /* rules of the types that every sizer knows; type_rules.h */
 
 /* All members are owned; zeros are an empty state. */
 struct mr_sizing_state {
 	PyTypeObject *asized_type;
 	PyTypeObject *asizer_type;
-	PyObject *adicts;     /* the classes that adict() has made known, a dict of weak references */
-	PyObject *sizeof_name; /* "__sizeof__" */
+	PyObject *adicts;      /* classes that are walked as dicts: {module: (name, ...)} */
+	double mapped_part;    /* amapped(), 0 to 1 */
 	struct mr_sizing_statics *statics;
 };
 

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The attributes of an instance as they lie in memory.  Since Python 3.11 an
+ * instance has no dict until someone asks for it, and asking costs the program
+ * more than the dict itself: so this looks without asking, and says what the
+ * dict would take up.
+ *
+ * The only file that knows how the interpreter lays out instances and dicts;
+ * versions that it does not know get their dict made, by the public way.  Needs
+ * the GIL.  Private to the extension _capture.
+ */
+#ifndef MR_INSTANCE_DICT_H
+#define MR_INSTANCE_DICT_H
+
+#include <Python.h>
+
+#include "base.h"
+
+enum mr_dict_kind { /* how instances of a type have their dict */
+	MR_DICT_NONE,
+	MR_DICT_POINTER, /* at an offset */
+	MR_DICT_MANAGED, /* by the interpreter, before the object */
+	MR_DICT_MADE     /* not known: by the public way */
+};
+
+enum mr_dict_found {
+	MR_DICT_REAL,    /* `dict` */
+	MR_DICT_VALUES,  /* not made: `values` and their names in `keys` */
+	MR_DICT_MISSING, /* not made, and empty */
+	MR_DICT_ABSENT   /* the instance cannot have one */
+};
+
+struct mr_instance_dict {
+	PyObject *dict;            /* borrowed; MR_DICT_MADE: owned by the instance */
+	PyObject *const *values;   /* by place; some may be NULL */
+	const uint8_t *order;      /* of the places, in the order of insertion... */
+	int order_step;            /* ...forward (1) or backward (-1) */
+	const void *keys;          /* identity of the table of names */
+	const PyObject *const *names; /* by place, every name_step-th pointer */
+	size_t name_step;
+	Py_ssize_t names_used;     /* names in the table */
+	Py_ssize_t count;          /* attributes */
+	uint64_t would_be_bytes;   /* of a dict that is not made, the collector's header included */
+};
+
+enum mr_dict_kind mr_instance_dict_kind(const PyTypeObject *type);
+
+/* Looks at OBJECT, whose type is of KIND (not MR_DICT_NONE).  Nothing of what it fills in may be
+ * used after Python code has run. */
+enum mr_dict_found mr_instance_dict_look(PyObject *object, enum mr_dict_kind kind, struct mr_instance_dict *found);
+
+/* Attribute AT (< count) of a MR_DICT_VALUES: false when there is none in that place. */
+static inline bool mr_instance_dict_at(const struct mr_instance_dict *found, Py_ssize_t at, PyObject **name,
+                                       PyObject **value)
+{
+	const size_t place = found->order[at * found->order_step];
+
+	*name = (PyObject *)(uintptr_t)found->names[place * found->name_step];
+	*value = found->values[place];
+	return *name && *value;
+}
+
+/* A new dict with the attributes of OBJECT that is not the instance's own; or its own one when
+ * it has one, a new reference; NULL with a Python error. */
+PyObject *mr_instance_dict_copy(PyObject *object, enum mr_dict_kind kind);
+
+/* Attribute NAME (an exact str) of OBJECT's dict, borrowed; NULL without an error when it has none. */
+PyObject *mr_instance_dict_get(PyObject *object, enum mr_dict_kind kind, PyObject *name);
+
+/* sys.getsizeof() of an exact dict, without the collector's header. */
+uint64_t mr_dict_bytes(PyObject *dict);
+
+/* Bring here what looking at an object needs: first its header; some time after, what the header
+ * leads to; some time after that, the attributes. */
+void mr_instance_dict_prefetch_first(const PyObject *object);
+void mr_instance_dict_prefetch_second(const PyObject *object);
+void mr_instance_dict_prefetch_third(const PyObject *object);
+
+#endif
