@@ -212,15 +212,15 @@ static int open_path(struct mr_report_log *log, PyObject *source, struct memstat
 	return code;
 }
 
-static int open_bytes(struct mr_report_log *log, PyObject *bytes, struct memstats_error *error)
+static int open_bytes(struct mr_report_log *log, PyObject *bytes, const char *name,
+                      struct memstats_error *error)
 {
 	const char *const data = PyBytes_AS_STRING(bytes);
 	const size_t size_bytes = (size_t)PyBytes_GET_SIZE(bytes);
 	int code = 0;
 
 	log->bytes = Py_NewRef(bytes);
-	Py_BEGIN_ALLOW_THREADS code =
-		memstats_log_open_memory(data, size_bytes, "the file", &log->log, error);
+	Py_BEGIN_ALLOW_THREADS code = memstats_log_open_memory(data, size_bytes, name, &log->log, error);
 	if (code == 0)
 		code = find_objects(log, error);
 	Py_END_ALLOW_THREADS return code;
@@ -230,13 +230,14 @@ static PyObject *log_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
 {
 	struct memstats_error error = { 0, "" };
 	PyObject *source = NULL;
+	const char *name = "the file";
 	int code = 0;
 
 	if (keywords && PyDict_GET_SIZE(keywords) > 0) {
 		PyErr_SetString(PyExc_TypeError, "Log() takes no keyword arguments");
 		return NULL;
 	}
-	if (!PyArg_ParseTuple(args, "O:Log", &source))
+	if (!PyArg_ParseTuple(args, "O|s:Log", &source, &name))
 		return NULL;
 	struct mr_report_log *const log = (struct mr_report_log *)type->tp_alloc(type, 0);
 
@@ -247,7 +248,7 @@ static PyObject *log_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
 		Py_DECREF(log);
 		return PyErr_NoMemory();
 	}
-	code = PyBytes_Check(source) ? open_bytes(log, source, &error) : open_path(log, source, &error);
+	code = PyBytes_Check(source) ? open_bytes(log, source, name, &error) : open_path(log, source, &error);
 	if (code != 0) {
 		if (code < 0)
 			(void)mr_report_raise(&error);
@@ -455,7 +456,8 @@ static PyGetSetDef log_attributes[] = {
 
 static PyType_Slot log_slots[] = {
 	{ Py_tp_doc,
-	  (char *)"Log(source)\n--\n\nA log, or a dump of pympler's, in a file (its path) or in bytes." },
+	  (char *)"Log(source, name=\"the file\")\n--\n\nA log, or a dump of pympler's, in a file (its path) or in "
+	          "bytes, which NAME stands for." },
 	{ Py_tp_new, log_new },
 	{ Py_tp_dealloc, log_dealloc },
 	{ Py_tp_methods, log_methods },

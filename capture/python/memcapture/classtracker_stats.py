@@ -102,6 +102,12 @@ def _format_trace(trace):
     return "".join(lines)
 
 
+def _name_of(file):
+    """What messages call an open file."""
+    name = getattr(file, "name", None)
+    return name.encode("utf-8", "replace").decode().replace("\0", "?") if isinstance(name, str) else "the file"
+
+
 def _write_whole(path, write):
     """Lets `write` make a file beside `path` that then takes its place."""
     target = os.path.realpath(path)
@@ -158,7 +164,7 @@ class Stats:
             data = fdump.read()
             if isinstance(data, str):
                 raise TypeError("a dump is read from a binary file, not from one of text")
-            log = _report.Log(bytes(data))
+            log = _report.Log(bytes(data), _name_of(fdump))
         else:
             path = os.fsdecode(fdump)
             os.stat(path)
@@ -209,9 +215,10 @@ class Stats:
             return self._loaded
         revision = None if self.tracker is None else self.tracker._revision
         if self._live is None or revision != self._revision:
-            with _memory_file() as (_, path):
+            with _memory_file() as (file, path):
                 self._dump(path)
-                self._live = _report.Log(path)
+                file.seek(0)
+                self._live = _report.Log(file.read(), "tracker in memory")
             self._revision = revision
             self._totals = None
         return self._live
