@@ -165,13 +165,13 @@ static inline bool hot_opcode(struct mr_pickle *pickle, struct hot *hot)
 	case OP_BINGET:
 		return hot_get(hot, in[1], 2);
 	case OP_LONG_BINGET:
-		return hot_get(hot, mr_get_u32le(in + 1), 5);
+		return hot_get(hot, mr_pickle__u32(in + 1), 5);
 	case OP_MEMOIZE:
 		return hot_put(hot, hot->memo_count, 1);
 	case OP_BINPUT:
 		return hot_put(hot, in[1], 2);
 	case OP_LONG_BINPUT:
-		return hot_put(hot, mr_get_u32le(in + 1), 5);
+		return hot_put(hot, mr_pickle__u32(in + 1), 5);
 	case OP_NONE:
 		return hot_push(hot, VALUE_NONE, 1);
 	case OP_EMPTY_TUPLE:
@@ -179,10 +179,11 @@ static inline bool hot_opcode(struct mr_pickle *pickle, struct hot *hot)
 	case OP_BININT1:
 		return hot_push(hot, mr_value_make(MR_TAG_INT, in[1]), 2);
 	case OP_BININT2:
-		return hot_push(hot, mr_value_make(MR_TAG_INT, mr_get_u16le(in + 1)), 3);
+		return hot_push(hot, mr_value_make(MR_TAG_INT, mr_pickle__u16(in + 1)), 3);
 	case OP_BININT:
-		return hot_push(
-			hot, mr_value_make(MR_TAG_INT, (uint64_t)(int64_t)(int32_t)mr_get_u32le(in + 1)), 5);
+		return hot_push(hot,
+		                mr_value_make(MR_TAG_INT, (uint64_t)(int64_t)(int32_t)mr_pickle__u32(in + 1)),
+		                5);
 	case OP_BINFLOAT:
 		return hot_push(hot, mr_value_make(MR_TAG_FLOAT, at + 1), 9);
 	case OP_SHORT_BINUNICODE:
@@ -230,7 +231,8 @@ int mr_pickle_load(struct mr_pickle *pickle, mr_value *value, struct mr_error *e
 		                                    : mr_pickle_fail(pickle, "no pickle begins", err);
 	if (mr_grow(&pickle->stack, &pickle->stack_capacity, 256, sizeof(*pickle->stack)) < 0)
 		return no_memory(pickle, err);
-	MR_TRY(mr_pickle__grow_words(pickle, 1, err));
+	if (pickle->word_count == 0)
+		MR_TRY(mr_pickle__grow_words(pickle, 1, err));
 	const int code = run(pickle, err);
 	if (code < 0)
 		return code;

@@ -151,6 +151,23 @@ bool mr_value_double(const struct mr_pickle *pickle, mr_value value, double *num
 const uint8_t *mr_value_text(const struct mr_pickle *pickle, mr_value value, size_t *len);
 /* The field of an object; NONE where there is none. */
 mr_value mr_value_field(const struct mr_pickle *pickle, mr_value object, enum mr_pickle_field field);
+
+/* Several fields of one object. */
+struct mr_fields {
+	const struct mr_pickle *pickle;
+	mr_value object;
+	const int8_t *places; /* NULL: each is searched for */
+	const mr_value *values;
+};
+
+void mr_fields_open(struct mr_fields *fields, const struct mr_pickle *pickle, mr_value object);
+
+static inline mr_value mr_fields_get(const struct mr_fields *fields, enum mr_pickle_field field)
+{
+	if (MR_UNLIKELY(fields->places == NULL))
+		return mr_value_field(fields->pickle, fields->object, field);
+	return fields->places[field] >= 0 ? fields->values[fields->places[field]] : (mr_value)MR_TAG_NONE;
+}
 /* Whether VALUE is an object of CLASS. */
 bool mr_value_is_a(const struct mr_pickle *pickle, mr_value value, enum mr_pickle_class class);
 

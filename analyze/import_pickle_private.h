@@ -8,6 +8,8 @@
 
 #include "import_pickle.h"
 
+#include <endian.h>
+
 enum mr_opcode {
 	OP_MARK = '(',
 	OP_EMPTY_TUPLE = ')',
@@ -91,6 +93,22 @@ static inline mr_value mr_pickle__text(uint64_t at, uint64_t len)
 enum { HEADER_COUNT, HEADER_FIRST, HEADER_LAST, HEADER_WORDS };
 enum { CHUNK_COUNT, CHUNK_NEXT, CHUNK_WORDS };
 enum { OBJECT_CLASS, OBJECT_STATE, OBJECT_WORDS };
+
+static inline uint32_t mr_pickle__u32(const uint8_t *in)
+{
+	uint32_t value;
+
+	memcpy(&value, in, sizeof(value));
+	return le32toh(value);
+}
+
+static inline uint16_t mr_pickle__u16(const uint8_t *in)
+{
+	uint16_t value;
+
+	memcpy(&value, in, sizeof(value));
+	return le16toh(value);
+}
 
 /* "path: is a pickle that cannot be read: at byte N WHAT" */
 int mr_pickle_fail(const struct mr_pickle *pickle, const char *what, struct mr_error *err);

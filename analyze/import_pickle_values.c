@@ -96,22 +96,35 @@ static mr_value search(const struct mr_pickle *pickle, mr_value dict, enum mr_pi
 	return found;
 }
 
-mr_value mr_value_field(const struct mr_pickle *pickle, mr_value object, enum mr_pickle_field field)
+void mr_fields_open(struct mr_fields *fields, const struct mr_pickle *pickle, mr_value object)
 {
+	*fields = (struct mr_fields){ .pickle = pickle, .object = object };
 	if (mr_value_tag(object) != MR_TAG_OBJECT)
-		return VALUE_NONE;
-
+		return;
 	const mr_value dict = pickle->words[mr_value_payload(object) + OBJECT_STATE];
 	if (mr_value_tag(dict) != MR_TAG_DICT)
-		return VALUE_NONE;
+		return;
 	const uint64_t *const header = &pickle->words[mr_value_payload(dict)];
+	if (header[HEADER_FIRST] == 0 || header[HEADER_FIRST] != header[HEADER_LAST])
+		return;
 	const uint64_t *const chunk = &pickle->words[header[HEADER_FIRST]];
-	const uint64_t shape = header[HEADER_FIRST] != 0 ? chunk[CHUNK_COUNT] >> 32 : 0;
+	if (chunk[CHUNK_COUNT] >> 32 == 0)
+		return;
+	fields->places = pickle->shapes[chunk[CHUNK_COUNT] >> 32].places;
+	fields->values = chunk + CHUNK_WORDS;
+}
 
-	if (shape == 0 || header[HEADER_FIRST] != header[HEADER_LAST])
-		return search(pickle, dict, field);
-	const int place = pickle->shapes[shape].places[field];
-	return place >= 0 ? chunk[CHUNK_WORDS + place] : VALUE_NONE;
+mr_value mr_value_field(const struct mr_pickle *pickle, mr_value object, enum mr_pickle_field field)
+{
+	struct mr_fields fields;
+
+	mr_fields_open(&fields, pickle, object);
+	if (fields.places != NULL)
+		return mr_fields_get(&fields, field);
+	if (mr_value_tag(object) != MR_TAG_OBJECT)
+		return VALUE_NONE;
+	const mr_value dict = pickle->words[mr_value_payload(object) + OBJECT_STATE];
+	return mr_value_tag(dict) == MR_TAG_DICT ? search(pickle, dict, field) : VALUE_NONE;
 }
 
 /* ---- Items ----------------------------------------------------------------------- */

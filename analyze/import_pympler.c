@@ -248,6 +248,7 @@ static void release(struct mr_dump *dump)
 	mr_free(dump->states);
 	mr_free(dump->totals);
 	mr_free(dump->class_end);
+	mr_free(dump->labels);
 	mr_free(dump->merged);
 	mr_texts_release(&dump->texts);
 	mr_pairs_release(&dump->paths);

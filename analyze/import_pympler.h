@@ -36,7 +36,10 @@ struct mr_dump_snapshot {
 /* What is known of an object at a snapshot. */
 struct mr_dump_state {
 	uint32_t object; /* 1.. */
+	uint64_t size;
+	uint64_t flat;
 	mr_value asized;
+	mr_value referents; /* of it */
 };
 
 struct mr_dump_states { /* of one snapshot, by object */
@@ -55,6 +58,7 @@ struct mr_dump_total {
 };
 
 #define MR_DUMP_CACHE 4096
+#define MR_DUMP_LABEL_ADDRESS 0x80000000u
 
 struct mr_dump {
 	struct mr_pickle pickle;
@@ -72,6 +76,8 @@ struct mr_dump {
 	struct mr_dump_total *totals;
 
 	uint32_t object_count;
+	uint32_t *labels; /* by object - 1: a string, the top bit set when its address follows */
+	size_t label_capacity;
 	uint32_t *class_end; /* by class - 1: the first object that is not one of it */
 	size_t class_count;
 	size_t class_capacity;

@@ -16,8 +16,9 @@ struct objects {
 
 /* The object at hand. */
 struct object {
-	mr_value value;
+	struct mr_fields fields;
 	uint32_t id;
+	uint64_t address;
 	double birth;
 	double death; /* when `dead` */
 	bool dead;
@@ -29,11 +30,6 @@ static int not_tracked(const struct mr_dump *dump, const char *what, struct mr_e
 	return mr_fail(err, MR_ERR_FORMAT,
 	               "%s: is a pickle, but not a dump of pympler's Stats.dump_stats: %s", dump->pickle.path,
 	               what);
-}
-
-static mr_value field(const struct mr_dump *dump, mr_value object, enum mr_pickle_field which)
-{
-	return mr_value_field(&dump->pickle, object, which);
 }
 
 /* ---- Sizes over time ----------------------------------------------------------------- */
@@ -58,31 +54,38 @@ static size_t snapshot_at(const struct mr_dump *dump, double time, size_t next)
 	               : dump->snapshot_count;
 }
 
-static void add_total(struct mr_dump *dump, const struct object *object, size_t snapshot, mr_value asized)
+static void add_total(struct mr_dump *dump, const struct object *object, size_t snapshot,
+                      const struct mr_dump_state *state)
 {
 	struct mr_dump_total *const total = &dump->totals[snapshot];
 	const double time = dump->snapshots[snapshot].timestamp;
-	const uint64_t size = mr_value_unsigned(&dump->pickle, field(dump, asized, MR_FIELD_SIZE));
 
-	total->size += size;
-	total->flat += mr_value_unsigned(&dump->pickle, field(dump, asized, MR_FIELD_FLAT));
+	total->size += state->size;
+	total->flat += state->flat;
 	if (!(object->birth < time && (!object->dead || object->death > time)))
 		return;
-	total->min = size < total->min ? size : total->min;
-	total->max = size > total->max ? size : total->max;
+	total->min = state->size < total->min ? state->size : total->min;
+	total->max = state->size > total->max ? state->size : total->max;
 }
 
 /* Keeps one size, in the list of its snapshot. */
-static int add_state(struct mr_dump *dump, const struct object *object, size_t snapshot, mr_value asized,
-                     struct mr_error *err)
+static int add_state(struct mr_dump *dump, const struct object *object, size_t snapshot,
+                     const struct mr_fields *asized, struct mr_error *err)
 {
 	struct mr_dump_states *const states = &dump->states[snapshot];
+	const struct mr_dump_state state = {
+		.object = object->id,
+		.size = mr_value_unsigned(&dump->pickle, mr_fields_get(asized, MR_FIELD_SIZE)),
+		.flat = mr_value_unsigned(&dump->pickle, mr_fields_get(asized, MR_FIELD_FLAT)),
+		.asized = asized->object,
+		.referents = mr_fields_get(asized, MR_FIELD_REFS),
+	};
 
 	if (mr_grow(&states->items, &states->capacity, states->count + 1, sizeof(*states->items)) < 0)
 		dump->failed = true;
 	MR_TRY(mr_dump_status(dump, err));
-	states->items[states->count++] = (struct mr_dump_state){ object->id, asized };
-	add_total(dump, object, snapshot, asized);
+	states->items[states->count++] = state;
+	add_total(dump, object, snapshot, &state);
 	return 0;
 }
 
@@ -94,9 +97,10 @@ static int read_states(struct mr_dump *dump, struct object *object, struct mr_er
 	size_t next = 0;
 	bool first = true;
 
-	mr_items_begin(&items, &dump->pickle, field(dump, object->value, MR_FIELD_SNAPSHOTS));
+	mr_items_begin(&items, &dump->pickle, mr_fields_get(&object->fields, MR_FIELD_SNAPSHOTS));
 	for (; mr_items_next(&items, &key, &entry); first = false) {
 		mr_value pair[2] = { 0, 0 };
+		struct mr_fields asized;
 		struct mr_items parts;
 		double time = 0;
 
@@ -107,9 +111,10 @@ static int read_states(struct mr_dump *dump, struct object *object, struct mr_er
 		    !mr_value_is_a(&dump->pickle, pair[1], MR_PICKLE_ASIZED))
 			return not_tracked(dump, "a tracked object has sizes that are something else", err);
 		mr_dump_spend(dump, 1);
+		mr_fields_open(&asized, &dump->pickle, pair[1]);
 		if (first && time == object->birth) {
 			object->birth_size =
-				1 + mr_value_unsigned(&dump->pickle, field(dump, pair[1], MR_FIELD_SIZE));
+				1 + mr_value_unsigned(&dump->pickle, mr_fields_get(&asized, MR_FIELD_SIZE));
 			continue;
 		}
 		next = snapshot_at(dump, time, next);
@@ -118,7 +123,7 @@ static int read_states(struct mr_dump *dump, struct object *object, struct mr_er
 			next = 0;
 			continue;
 		}
-		MR_TRY(add_state(dump, object, next, pair[1], err));
+		MR_TRY(add_state(dump, object, next, &asized, err));
 		next++;
 	}
 	return 0;
@@ -166,8 +171,8 @@ static void note_time(struct mr_dump *dump, struct mr_import_rows *rows, uint64_
 static void write_birth(struct objects *objects, const struct object *object)
 {
 	struct mr_dump *const dump = objects->dump;
-	const mr_value level = field(dump, object->value, MR_FIELD_LEVEL);
-	const uint32_t name = mr_dump_text(dump, field(dump, object->value, MR_FIELD_NAME));
+	const mr_value level = mr_fields_get(&object->fields, MR_FIELD_LEVEL);
+	const uint32_t name = mr_dump_text(dump, mr_fields_get(&object->fields, MR_FIELD_NAME));
 	const uint32_t row = mr_import_rows_add(&objects->births, &dump->log);
 	const uint64_t time_ns = mr_dump_time(object->birth);
 	uint64_t(*const values)[MR_IMPORT_ROWS] = objects->births.values;
@@ -175,9 +180,9 @@ static void write_birth(struct objects *objects, const struct object *object)
 	values[MR_BIRTHS_OBJECT - 1][row] = object->id;
 	values[MR_BIRTHS_TIME - 1][row] = time_ns;
 	values[MR_BIRTHS_CLASS - 1][row] = objects->class_id;
-	values[MR_BIRTHS_STACK - 1][row] = mr_dump_stack(dump, field(dump, object->value, MR_FIELD_TRACE));
-	values[MR_BIRTHS_ADDRESS - 1][row] =
-		mr_value_unsigned(&dump->pickle, field(dump, object->value, MR_FIELD_ID));
+	values[MR_BIRTHS_STACK - 1][row] =
+		mr_dump_stack(dump, mr_fields_get(&object->fields, MR_FIELD_TRACE));
+	values[MR_BIRTHS_ADDRESS - 1][row] = object->address;
 	values[MR_BIRTHS_NAME - 1][row] = name != objects->class_name ? name : 0;
 	values[MR_BIRTHS_LEVEL - 1][row] =
 		mr_value_tag(level) == MR_TAG_INT ? 1 + mr_value_unsigned(&dump->pickle, level) : 0;
@@ -196,22 +201,59 @@ static void write_death(struct objects *objects, const struct object *object)
 	note_time(objects->dump, &objects->deaths, time_ns);
 }
 
+/* " object at 0x7f12...>": what most labels end in.  Its length. */
+static size_t address_suffix(uint64_t address, char out[40])
+{
+	static const char digits[] = "0123456789abcdef", head[] = " object at 0x";
+	size_t len = sizeof(head) - 1;
+	unsigned nibbles = 1;
+
+	memcpy(out, head, len);
+	while (nibbles < 16 && address >> (4 * nibbles) != 0)
+		nibbles++;
+	while (nibbles > 0)
+		out[len++] = digits[address >> (4 * --nibbles) & 15];
+	out[len++] = '>';
+	return len;
+}
+
+static void keep_label(struct mr_dump *dump, const struct object *object)
+{
+	char suffix[40];
+	size_t len = 0;
+	const uint8_t *const text =
+		mr_value_text(&dump->pickle, mr_fields_get(&object->fields, MR_FIELD_REPR), &len);
+	const size_t suffix_len = address_suffix(object->address, suffix);
+	const bool has_address = len > suffix_len && memcmp(text + len - suffix_len, suffix, suffix_len) == 0;
+
+	mr_dump_spend(dump, 1 + len / 16);
+	if (mr_grow(&dump->labels, &dump->label_capacity, object->id, sizeof(*dump->labels)) < 0) {
+		dump->failed = true;
+		return;
+	}
+	const uint32_t id =
+		mr_texts_id(&dump->texts, text, has_address ? len - suffix_len : len, &dump->failed);
+	dump->labels[object->id - 1] = has_address ? id | MR_DUMP_LABEL_ADDRESS : id;
+}
+
 static int write_object(struct objects *objects, mr_value value, struct mr_error *err)
 {
 	struct mr_dump *const dump = objects->dump;
-	struct object object = { .value = value, .id = ++dump->object_count };
-	const mr_value death = field(dump, value, MR_FIELD_DEATH);
+	struct object object = { .id = ++dump->object_count };
 
+	mr_fields_open(&object.fields, &dump->pickle, value);
 	if (!mr_value_is_a(&dump->pickle, value, MR_PICKLE_TRACKED_OBJECT) ||
-	    !mr_value_double(&dump->pickle, field(dump, value, MR_FIELD_BIRTH), &object.birth))
+	    !mr_value_double(&dump->pickle, mr_fields_get(&object.fields, MR_FIELD_BIRTH), &object.birth))
 		return not_tracked(dump, "its index holds something that is no tracked object", err);
-	object.dead = mr_value_double(&dump->pickle, death, &object.death);
-	mr_dump_spend(dump, 1);
+	object.dead =
+		mr_value_double(&dump->pickle, mr_fields_get(&object.fields, MR_FIELD_DEATH), &object.death);
+	object.address = mr_value_unsigned(&dump->pickle, mr_fields_get(&object.fields, MR_FIELD_ID));
 	count_alive(dump, &object);
 	MR_TRY(read_states(dump, &object, err));
 	write_birth(objects, &object);
 	if (object.dead)
 		write_death(objects, &object);
+	keep_label(dump, &object);
 	return mr_dump_status(dump, err);
 }
 

@@ -32,11 +32,6 @@ struct sizes {
 	uint32_t class_id;
 };
 
-static mr_value field(const struct mr_dump *dump, mr_value object, enum mr_pickle_field which)
-{
-	return mr_value_field(&dump->pickle, object, which);
-}
-
 static void span(struct mr_import_rows *rows, uint64_t snapshot)
 {
 	rows->span.snapshot_first = rows->span.snapshot_first == 0 ? snapshot : rows->span.snapshot_first;
@@ -70,11 +65,11 @@ static void sum_up(struct sizes *sizes, uint32_t path, uint64_t size, uint64_t f
 	sum->flat += flat;
 }
 
-static void write_referent(struct sizes *sizes, uint32_t path, mr_value asized)
+static void write_referent(struct sizes *sizes, uint32_t path, const struct mr_fields *asized)
 {
 	struct mr_dump *const dump = sizes->dump;
-	const uint64_t size = mr_value_unsigned(&dump->pickle, field(dump, asized, MR_FIELD_SIZE));
-	const uint64_t flat = mr_value_unsigned(&dump->pickle, field(dump, asized, MR_FIELD_FLAT));
+	const uint64_t size = mr_value_unsigned(&dump->pickle, mr_fields_get(asized, MR_FIELD_SIZE));
+	const uint64_t flat = mr_value_unsigned(&dump->pickle, mr_fields_get(asized, MR_FIELD_FLAT));
 	const uint32_t row = mr_import_rows_add(&sizes->referents, &dump->log);
 
 	sizes->referents.values[MR_REFERENTS_SNAPSHOT - 1][row] = sizes->snapshot;
@@ -94,26 +89,36 @@ struct level {
 	uint32_t path;
 };
 
-static int refers_to_itself(const struct mr_dump *dump, struct mr_error *err)
+/* It is a size, and not one of those that it is under. */
+static int check_referent(const struct mr_dump *dump, const struct level *levels, unsigned depth,
+                          mr_value referent, struct mr_error *err)
 {
-	return mr_fail(
-		err, MR_ERR_FORMAT,
-		"%s: is a pickle, but not a dump of pympler's Stats.dump_stats: a size is part of itself",
-		dump->pickle.path);
+	const char *what = NULL;
+
+	if (!mr_value_is_a(&dump->pickle, referent, MR_PICKLE_ASIZED))
+		what = "a size has parts that are something else";
+	for (unsigned i = 0; i <= depth; i++)
+		if (levels[i].asized == referent)
+			what = "a size is part of itself";
+	MR_FAIL_IF(what != NULL, err, MR_ERR_FORMAT,
+	           "%s: is a pickle, but not a dump of pympler's Stats.dump_stats: %s", dump->pickle.path,
+	           what);
+	return 0;
 }
 
-/* All below ASIZED, depth first, without recursion: what a file says may be as deep as it likes. */
-static int write_referents(struct sizes *sizes, mr_value asized, struct mr_error *err)
+/* All below what STATE says, depth first, without recursion: what a file says may be as deep as it likes. */
+static int write_referents(struct sizes *sizes, const struct mr_dump_state *state, struct mr_error *err)
 {
 	struct level levels[MR_LOG_PATH_DEPTH_MAX + 1];
 	struct mr_dump *const dump = sizes->dump;
 	unsigned depth = 0;
 
-	levels[0].asized = asized;
+	levels[0].asized = state->asized;
 	levels[0].path = 0;
-	mr_items_begin(&levels[0].items, &dump->pickle, field(dump, asized, MR_FIELD_REFS));
+	mr_items_begin(&levels[0].items, &dump->pickle, state->referents);
 	for (;;) {
 		mr_value key = 0, referent = 0;
+		struct mr_fields fields;
 
 		MR_TRY(mr_dump_status(dump, err));
 		if (!mr_items_next(&levels[depth].items, &key, &referent)) {
@@ -123,27 +128,20 @@ static int write_referents(struct sizes *sizes, mr_value asized, struct mr_error
 			continue;
 		}
 		mr_dump_spend(dump, 1);
-		if (!mr_value_is_a(&dump->pickle, referent, MR_PICKLE_ASIZED))
-			return mr_fail(
-				err, MR_ERR_FORMAT,
-				"%s: is a pickle, but not a dump of pympler's Stats.dump_stats: a size has "
-				"parts that are something else",
-				dump->pickle.path);
-		for (unsigned i = 0; i <= depth; i++)
-			if (levels[i].asized == referent)
-				return refers_to_itself(dump, err);
+		MR_TRY(check_referent(dump, levels, depth, referent, err));
 		if (depth == MR_LOG_PATH_DEPTH_MAX) {
 			dump->too_deep++;
 			continue;
 		}
+		mr_fields_open(&fields, &dump->pickle, referent);
 		const uint32_t path =
-			mr_dump_path(dump, levels[depth].path, field(dump, referent, MR_FIELD_NAME));
+			mr_dump_path(dump, levels[depth].path, mr_fields_get(&fields, MR_FIELD_NAME));
 		MR_TRY(mr_dump_status(dump, err));
-		write_referent(sizes, path, referent);
+		write_referent(sizes, path, &fields);
 		depth++;
 		levels[depth].asized = referent;
 		levels[depth].path = path;
-		mr_items_begin(&levels[depth].items, &dump->pickle, field(dump, referent, MR_FIELD_REFS));
+		mr_items_begin(&levels[depth].items, &dump->pickle, mr_fields_get(&fields, MR_FIELD_REFS));
 	}
 }
 
@@ -177,18 +175,18 @@ static int write_some(struct sizes *sizes, const struct mr_dump_state *states, s
 
 		sizes->sizes.values[MR_SIZES_SNAPSHOT - 1][row] = sizes->snapshot;
 		sizes->sizes.values[MR_SIZES_OBJECT - 1][row] = states[i].object;
-		sizes->sizes.values[MR_SIZES_SIZE - 1][row] =
-			mr_value_unsigned(&dump->pickle, field(dump, states[i].asized, MR_FIELD_SIZE));
-		sizes->sizes.values[MR_SIZES_FLAT - 1][row] =
-			mr_value_unsigned(&dump->pickle, field(dump, states[i].asized, MR_FIELD_FLAT));
+		sizes->sizes.values[MR_SIZES_SIZE - 1][row] = states[i].size;
+		sizes->sizes.values[MR_SIZES_FLAT - 1][row] = states[i].flat;
 	}
 	span(&sizes->sizes, sizes->snapshot);
 	mr_import_rows_flush(&sizes->sizes, &dump->log);
 	for (size_t i = 0; i < count; i++) {
+		if (mr_items_count(&dump->pickle, states[i].referents) == 0)
+			continue;
 		sizes->object = states[i].object;
 		while (dump->class_end[sizes->class_id - 1] <= sizes->object)
 			sizes->class_id++;
-		MR_TRY(write_referents(sizes, states[i].asized, err));
+		MR_TRY(write_referents(sizes, &states[i], err));
 	}
 	mr_import_rows_flush(&sizes->referents, &dump->log);
 	return 0;
@@ -235,56 +233,23 @@ int mr_dump_write_sizes(struct mr_dump *dump, struct mr_error *err)
 
 /* ---- Labels -------------------------------------------------------------------------- */
 
-/* " object at 0x7f12...>": what most labels end in.  Its length. */
-static size_t address_suffix(uint64_t address, char out[40])
-{
-	static const char digits[] = "0123456789abcdef", head[] = " object at 0x";
-	size_t len = sizeof(head) - 1;
-	unsigned nibbles = 1;
-
-	memcpy(out, head, len);
-	while (nibbles < 16 && address >> (4 * nibbles) != 0)
-		nibbles++;
-	while (nibbles > 0)
-		out[len++] = digits[address >> (4 * --nibbles) & 15];
-	out[len++] = '>';
-	return len;
-}
-
-static void write_label(struct mr_dump *dump, struct mr_import_rows *rows, uint32_t id, mr_value object)
-{
-	char suffix[40];
-	size_t len = 0;
-	const uint8_t *const text = mr_value_text(&dump->pickle, field(dump, object, MR_FIELD_REPR), &len);
-	const size_t suffix_len =
-		address_suffix(mr_value_unsigned(&dump->pickle, field(dump, object, MR_FIELD_ID)), suffix);
-	const bool has_address = len > suffix_len && memcmp(text + len - suffix_len, suffix, suffix_len) == 0;
-
-	mr_dump_spend(dump, 1 + len / 16);
-	if (len == 0)
-		return;
-	const uint32_t row = mr_import_rows_add(rows, &dump->log);
-	rows->values[MR_LABELS_SNAPSHOT - 1][row] = dump->snapshot_count;
-	rows->values[MR_LABELS_OBJECT - 1][row] = id;
-	rows->values[MR_LABELS_TEXT - 1][row] =
-		mr_texts_id(&dump->texts, text, has_address ? len - suffix_len : len, &dump->failed);
-	rows->values[MR_LABELS_FORM - 1][row] = has_address ? MR_LABEL_ADDRESS : MR_LABEL_TEXT;
-	span(rows, dump->snapshot_count);
-}
-
 int mr_dump_write_labels(struct mr_dump *dump, struct mr_error *err)
 {
 	struct mr_import_rows rows;
-	struct mr_items classes, objects;
-	mr_value key = 0, list = 0, object = 0;
-	uint32_t id = 0;
 
 	MR_TRY(mr_import_rows_init(&rows, MR_KIND_LABELS, MR_LABELS_FORM, err));
-	mr_items_begin(&classes, &dump->pickle, dump->index);
-	while (dump->snapshot_count > 0 && mr_items_next(&classes, &key, &list)) {
-		mr_items_begin(&objects, &dump->pickle, list);
-		while (!dump->exhausted && mr_items_next(&objects, &key, &object))
-			write_label(dump, &rows, ++id, object);
+	for (uint32_t i = 0; dump->snapshot_count > 0 && i < dump->object_count; i++) {
+		const uint32_t label = dump->labels[i];
+
+		if (label == 0)
+			continue;
+		const uint32_t row = mr_import_rows_add(&rows, &dump->log);
+		rows.values[MR_LABELS_SNAPSHOT - 1][row] = dump->snapshot_count;
+		rows.values[MR_LABELS_OBJECT - 1][row] = i + 1;
+		rows.values[MR_LABELS_TEXT - 1][row] = label & ~MR_DUMP_LABEL_ADDRESS;
+		rows.values[MR_LABELS_FORM - 1][row] =
+			label & MR_DUMP_LABEL_ADDRESS ? MR_LABEL_ADDRESS : MR_LABEL_TEXT;
+		span(&rows, dump->snapshot_count);
 	}
 	mr_import_rows_flush(&rows, &dump->log);
 	mr_import_rows_release(&rows);
