@@ -102,7 +102,9 @@ def commands_of_the_readme():
     where = folder("readme")
     types_well(where, ["build/samples/factory", "build/samples/leak", "build/samples/catalogue 1000 >catalogue.xml",
                        "MEMCAPTURE_LOG=profile.dat build/samples/xml_nodes catalogue.xml"])
-    types_well(where, re.findall(r"^\$ (.*)$", source("README.md"), re.MULTILINE))
+    # The part on Python is python_documents.py's.
+    text = re.sub(r"^## Tracking Python objects$.*?^## ", "", source("README.md"), flags=re.MULTILINE | re.DOTALL)
+    types_well(where, re.findall(r"^\$ (.*)$", text, re.MULTILINE))
 
 
 cases.main(examples_of_memstats, examples_of_memreport, examples_of_memrecord, commands_of_samples,
