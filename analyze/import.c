@@ -41,7 +41,8 @@ static int read_all(const struct mr_source *source, uint8_t **data, size_t *len,
 	return 0;
 }
 
-int mr_import(struct mr_source *source, struct mr_notes *notes, struct mr_error *err)
+/* Lets SOURCE be the log that its file means: nothing happens to what is one already. */
+static int import(struct mr_source *source, struct mr_notes *notes, struct mr_error *err)
 {
 	uint8_t head[32] = { 0 };
 	const int64_t got = mr_source_read(source, head, sizeof(head), 0, err);
@@ -65,4 +66,23 @@ int mr_import(struct mr_source *source, struct mr_notes *notes, struct mr_error 
 	}
 	mr_source_become(source, &log);
 	return 0;
+}
+
+int mr_import_open_take(struct mr_log *log, struct mr_source *source, struct mr_error *err)
+{
+	struct mr_notes notes = { 0 };
+	int code = import(source, &notes, err);
+
+	if (code < 0)
+		mr_source_release(source);
+	if (code == 0)
+		code = mr_log_open_take(log, source, err);
+	if (code == 0 && notes.count > 0) {
+		/* The log that was made here is whole: it has no notes of its own. */
+		mr_notes_release(&log->notes);
+		log->notes = notes;
+		return 0;
+	}
+	mr_notes_release(&notes);
+	return code;
 }

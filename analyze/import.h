@@ -9,8 +9,7 @@
 
 #include "log_reader.h"
 
-/* Lets SOURCE be the log that its file means: nothing happens to what is one already.  On failure it
- * is as it was.  What an import leaves out is said in NOTES. */
-int mr_import(struct mr_source *source, struct mr_notes *notes, struct mr_error *err) MR_MUST_CHECK;
+/* mr_log_open_take() for whatever a file is: what an import leaves out is in the log's notes. */
+int mr_import_open_take(struct mr_log *log, struct mr_source *source, struct mr_error *err) MR_MUST_CHECK;
 
 #endif

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
  * A whole log from a damaged one: the frames that can be read, as they are, and
- * a new end, index and seek table for each segment.
+ * a new end, index and seek table for each segment.  Of what is no log but can be
+ * imported, the log that it means.
  */
 #include "log_repair.h"
 
 #include <sys/stat.h>
 
+#include "import.h"
 #include "log_repair_rewrite.h"
 
 static int write_segment(struct mr_rewrite *rewrite, const struct mr_log_segment *segment,
@@ -62,7 +64,7 @@ int mr_log_repair(const char *path, const char *out_path, struct mr_repair_repor
 	MR_FAIL_IF(strcmp(path, "-") != 0 && strcmp(out_path, "-") != 0 && is_same_file(path, out_path), err,
 	           MR_ERR_ARG, "%s: cannot be repaired in its own place: name another output", path);
 	MR_TRY(mr_source_open(&source, path, err));
-	MR_TRY(mr_log_open_take(&log, &source, err));
+	MR_TRY(mr_import_open_take(&log, &source, err));
 	const int code = repair(&log, out_path, &done, err);
 	mr_log_release(&log);
 	if (code == 0)

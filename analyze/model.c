@@ -329,24 +329,10 @@ static int add_log_take(struct mr_model *model, struct mr_source *source, struct
 	struct mr_model_state *const state = model->state;
 	const uint64_t size_bytes = source->size_bytes;
 	const size_t at = state->log_count;
-	struct mr_notes notes = { 0 };
 
 	model->files[at].size_bytes = size_bytes;
 	model->files[at].path = source->path; /* borrowed from the log */
-	int code = mr_import(source, &notes, err);
-	if (code < 0)
-		mr_source_release(source);
-	if (code == 0)
-		code = mr_log_open_take(&state->logs[at], source, err);
-	if (code < 0) {
-		mr_notes_release(&notes);
-		return code;
-	}
-	/* What an import says stands before what reading its log says. */
-	if (notes.count > 0) {
-		mr_notes_release(&state->logs[at].notes);
-		state->logs[at].notes = notes;
-	}
+	MR_TRY(mr_import_open_take(&state->logs[at], source, err));
 	state->budgets[at] = (struct mr_budget){
 		.objects_left = allowance(MR_LOG_OBJECTS_ALLOWANCE, size_bytes, MR_LOG_OBJECTS_PER_BYTE),
 		.rows_left = allowance(MR_LOG_OBJECTS_ALLOWANCE, size_bytes, MR_LOG_OBJECTS_PER_BYTE),

@@ -122,6 +122,16 @@ def a_report_is_made_of_a_dump():
         cases.contains(page.read(), "__main__.Order")
 
 
+def a_dump_becomes_a_log():
+    path = os.path.join(DUMPS, "shop-1.1-py3.13.dat")
+    printed("verify", path)
+    cases.equal(cases.run("memstats", "verify", path, "--repair", "shop.log").returncode, 0)
+    cases.equal(cases.run("zstd", "-tq", "shop.log").returncode, 0, "zstd -t")
+    for table in ("objects", "summary", "referents", "snapshots"):
+        cases.equal(printed(table, "shop.log"), printed(table, path), table)
+    cases.equal(os.path.getsize("shop.log") < os.path.getsize(path), True, "smaller")
+
+
 # ---- Rules ----
 
 def default_order_is_pymplers_and_tsize_is_of_the_largest():
@@ -286,7 +296,8 @@ def cut_dumps_are_refused():
 
 
 cases.main(real_dumps_print_what_pympler_printed, pympler_agrees_where_it_is_there, several_at_once_and_standard_input,
-           a_report_is_made_of_a_dump, default_order_is_pymplers_and_tsize_is_of_the_largest,
+           a_report_is_made_of_a_dump, a_dump_becomes_a_log,
+           default_order_is_pymplers_and_tsize_is_of_the_largest,
            all_are_shown_and_limits_are_of_what_is_left, birth_is_a_state_and_dead_objects_keep_theirs,
            equal_referents_come_last_first_and_small_ones_not_at_all,
            percentages_are_of_virtual_memory_and_may_be_large, times_of_no_snapshot_are_left_out_and_said,

@@ -93,6 +93,17 @@ Test(model_memory, joined_logs__fail_cleanly_at_each_allocation)
 	mr_buffer_release(&joined);
 }
 
+Test(model_memory, dump__fails_cleanly_at_each_allocation)
+{
+	static uint8_t bytes[1 << 16];
+	FILE *const file = fopen("tests/fixtures/pympler/shop-0.4-py2.7.dat", "rb");
+
+	cr_assert(ne(ptr, file, NULL));
+	const size_t len = fread(bytes, 1, sizeof(bytes), file);
+	fclose(file);
+	fail_each(bytes, len);
+}
+
 Test(model_memory, claims__take_no_memory)
 {
 	struct mr_error err = { 0 };
