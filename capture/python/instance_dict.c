@@ -25,7 +25,6 @@
 #endif
 
 #define GC_HEADER_BYTES (2 * sizeof(void *))
-#define PREFETCHED_MAX 8 /* attributes */
 
 #if KNOWN_LAYOUT
 
@@ -290,41 +289,42 @@ uint64_t mr_dict_bytes(PyObject *dict)
 #endif
 }
 
-void mr_instance_dict_prefetch_first(const PyObject *object)
-{
-	__builtin_prefetch((const char *)object - 4 * sizeof(void *));
-	__builtin_prefetch(object);
-}
-
-void mr_instance_dict_prefetch_second(const PyObject *object)
-{
 #if KNOWN_LAYOUT && PY_VERSION_HEX >= 0x030B0000
+const void *mr_instance_dict_place(const PyObject *object)
+{
+	const char *values;
+
 	if (!(Py_TYPE(object)->tp_flags & Py_TPFLAGS_MANAGED_DICT))
-		return;
-#if PY_VERSION_HEX < 0x030D0000
-	const char *const values = (const char *)values_of(object);
-
-	__builtin_prefetch(values ? values - 8 : (const char *)((void *const *)object)[DICT_WORD]);
-#else
-	__builtin_prefetch(((void *const *)object)[DICT_WORD]);
-#endif
-#else
-	(void)object;
-#endif
+		return NULL;
+	values = (const char *)values_of(object);
+	return values ? values - sizeof(void *) : ((void *const *)object)[DICT_WORD];
 }
 
-void mr_instance_dict_prefetch_third(const PyObject *object)
+size_t mr_instance_dict_glance(const PyObject *object, PyObject **attributes, size_t max)
 {
-#if KNOWN_LAYOUT && PY_VERSION_HEX >= 0x030B0000
 	struct mr_instance_dict found;
 	const void *values;
+	size_t count = 0;
 
 	if (!(Py_TYPE(object)->tp_flags & Py_TPFLAGS_MANAGED_DICT) || !(values = values_of(object)))
-		return;
+		return 0;
 	show_values(values, &found);
-	for (Py_ssize_t i = 0; i < found.count && i < PREFETCHED_MAX; i++)
-		__builtin_prefetch(found.values[found.order[i * found.order_step]]);
-#else
-	(void)object;
-#endif
+	for (; (Py_ssize_t)count < found.count && count < max; count++)
+		attributes[count] = found.values[found.order[(Py_ssize_t)count * found.order_step]];
+	return count;
 }
+#else
+const void *mr_instance_dict_place(const PyObject *object)
+{
+	PyTypeObject *const type = Py_TYPE(object);
+
+	/* A dict's pointer that is at a place in front is read; others take too long to find. */
+	return type->tp_dictoffset > 0 ? *(void *const *)((const char *)object + type->tp_dictoffset) : NULL;
+}
+
+size_t mr_instance_dict_glance(const PyObject *object MR_UNUSED, PyObject **attributes MR_UNUSED,
+                               size_t max MR_UNUSED)
+{
+	return 0;
+}
+#endif

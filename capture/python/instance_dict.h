@@ -70,10 +70,10 @@ PyObject *mr_instance_dict_get(PyObject *object, enum mr_dict_kind kind, PyObjec
 /* sys.getsizeof() of an exact dict, without the collector's header. */
 uint64_t mr_dict_bytes(PyObject *dict);
 
-/* Bring here what looking at an object needs: first its header; some time after, what the header
- * leads to; some time after that, the attributes. */
-void mr_instance_dict_prefetch_first(const PyObject *object);
-void mr_instance_dict_prefetch_second(const PyObject *object);
-void mr_instance_dict_prefetch_third(const PyObject *object);
+/* Where the attributes of OBJECT begin, or its dict when it has one; NULL: not known.  For
+ * fetching ahead: an address, which is not read here. */
+const void *mr_instance_dict_place(const PyObject *object);
+/* Up to MAX of the attributes of OBJECT that has no dict, borrowed: how many there are. */
+size_t mr_instance_dict_glance(const PyObject *object, PyObject **values, size_t max);
 
 #endif

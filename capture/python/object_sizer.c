@@ -6,6 +6,7 @@
 
 #include "asizer_account.h"
 #include "referents.h"
+#include "size_fetch.h"
 #include "size_walk.h"
 
 #define LIMIT_DEFAULT 100
@@ -74,8 +75,7 @@ int mr_object_sizer_hide(struct mr_object_sizer *sizer, const PyObject *object)
 
 void mr_object_sizer_prefetch(const struct mr_object_sizer *sizer, const PyObject *object)
 {
-	mr_instance_dict_prefetch_first(object);
-	mr_seen_prefetch(&sizer->seen, (uint64_t)(uintptr_t)object);
+	mr_fetch_header(&sizer->seen, object);
 }
 
 /* Down to LEVEL into TREE, which may be NULL. */

@@ -8,23 +8,7 @@
 #include "size_walk.h"
 
 #include "referents.h"
-
-#define AHEAD_FAR 12 /* items: the object's header, and whether it was seen */
-#define AHEAD_NEAR 6 /* what an instance's header points to */
-#define AHEAD_NEXT 3 /* what its attributes are */
-
-/* The objects that ITEMS lead to are needed soon. */
-static inline void fetch_ahead(const struct mr_walk *walk, PyObject *const *items, Py_ssize_t at, Py_ssize_t count)
-{
-	if (at + AHEAD_FAR < count && items[at + AHEAD_FAR]) {
-		mr_instance_dict_prefetch_first(items[at + AHEAD_FAR]);
-		mr_seen_prefetch(&walk->sizer->seen, (uint64_t)(uintptr_t)items[at + AHEAD_FAR]);
-	}
-	if (at + AHEAD_NEAR < count && items[at + AHEAD_NEAR])
-		mr_instance_dict_prefetch_second(items[at + AHEAD_NEAR]);
-	if (at + AHEAD_NEXT < count && items[at + AHEAD_NEXT])
-		mr_instance_dict_prefetch_third(items[at + AHEAD_NEXT]);
-}
+#include "size_fetch.h"
 
 static int step_list(struct mr_walk *walk, struct mr_frame *frame)
 {
@@ -35,7 +19,7 @@ static int step_list(struct mr_walk *walk, struct mr_frame *frame)
 
 		if (status < 0 || frame->at >= Py_SIZE(list))
 			return status;
-		fetch_ahead(walk, list->ob_item, frame->at, Py_SIZE(list));
+		mr_fetch_ahead(&walk->sizer->seen, list->ob_item, frame->at, Py_SIZE(list));
 
 		PyObject *const item = list->ob_item[frame->at++];
 
@@ -53,7 +37,7 @@ static int step_tuple(struct mr_walk *walk, struct mr_frame *frame)
 
 		if (status < 0 || frame->at >= Py_SIZE(tuple))
 			return status;
-		fetch_ahead(walk, tuple->ob_item, frame->at, Py_SIZE(tuple));
+		mr_fetch_ahead(&walk->sizer->seen, tuple->ob_item, frame->at, Py_SIZE(tuple));
 
 		PyObject *const item = tuple->ob_item[frame->at++];
 
