@@ -296,14 +296,14 @@ static PyObject *close_log(PyObject *self, PyObject *Py_UNUSED(ignored))
 	Py_RETURN_NONE;
 }
 
-static PyObject *mark(PyObject *self, PyObject *text)
+static PyObject *mark(PyObject *self, PyObject *args, PyObject *keywords)
 {
+	static const char *const names[] = { "text", NULL };
 	struct mr_feed *const feed = as_tracker(self)->store->feed;
+	PyObject *text;
 
-	if (!PyUnicode_Check(text)) {
-		PyErr_Format(PyExc_TypeError, "mark() takes a str, not %.100s", Py_TYPE(text)->tp_name);
+	if (!PyArg_ParseTupleAndKeywords(args, keywords, "U:mark", (char **)names, &text))
 		return NULL;
-	}
 	if (feed != NULL) {
 		PyObject *const bytes = PyUnicode_AsEncodedString(text, "utf-8", "surrogatepass");
 
@@ -488,8 +488,8 @@ static PyMethodDef tracker_methods[] = {
 		  "subclasses too.  Where several tracked classes are in one line of inheritance, the most\n"
 		  "specialised one decides.  The default name is 'module.class'.  For a class that is\n"
 		  "tracked already, the options are changed.") },
-	{ "detach_class", mr_tracker_detach_class, METH_O,
-	  PyDoc_STR("detach_class($self, cls, /)\n--\n\n"
+	{ "detach_class", KEYWORDS(mr_tracker_detach_class),
+	  PyDoc_STR("detach_class($self, /, cls)\n--\n\n"
 	            "Ends the tracking of new instances of a class; those that are tracked stay so.\n"
 	            "KeyError: it is not tracked.") },
 	{ "detach_all_classes", detach_all_classes, METH_NOARGS,
@@ -499,8 +499,8 @@ static PyMethodDef tracker_methods[] = {
 	  PyDoc_STR("detach_all($self, /)\n--\n\n"
 	            "Ends the tracking of all classes and objects, and forgets the objects.  The snapshots\n"
 	            "and the history stay.") },
-	{ "mark", mark, METH_O,
-	  PyDoc_STR("mark($self, text, /)\n--\n\nPuts a message into the log, where one is being written.") },
+	{ "mark", KEYWORDS(mark),
+	  PyDoc_STR("mark($self, /, text)\n--\n\nPuts a message into the log, where one is being written.") },
 	{ "_forget_all", forget_all, METH_NOARGS, NULL },
 	{ "_give_up_snapshot", give_up_snapshot, METH_NOARGS, NULL },
 	{ "_take_snapshot", take_snapshot, METH_VARARGS, NULL },

@@ -46,7 +46,7 @@ int mr_tracker_track(struct mr_tracker *tracker, PyObject *object, const struct 
 /* class_watch.c: Tracker.track_class() and detach_class(); all classes are detached, whatever happens
  * to one of them, and the first error is the one that stays (-1). */
 PyObject *mr_tracker_track_class(PyObject *self, PyObject *args, PyObject *keywords);
-PyObject *mr_tracker_detach_class(PyObject *self, PyObject *cls);
+PyObject *mr_tracker_detach_class(PyObject *self, PyObject *args, PyObject *keywords);
 int mr_tracker_detach_classes(struct mr_tracker *tracker);
 
 /* Puts an observer into the class, or adds WATCH to the one that is there.  -1 with a Python

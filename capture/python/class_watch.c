@@ -155,13 +155,16 @@ static int watch_end(PyObject *module, struct mr_watch *watch)
 	return mr_observer_remove(module, watch->cls, (PyObject *)watch);
 }
 
-PyObject *mr_tracker_detach_class(PyObject *self, PyObject *cls)
+PyObject *mr_tracker_detach_class(PyObject *self, PyObject *args, PyObject *keywords)
 {
+	static const char *const names[] = { "cls", NULL };
 	struct mr_tracker *const tracker = as_tracker(self);
-	PyObject *const key = PyLong_FromVoidPtr(cls);
-	PyObject *watch;
+	PyObject *cls, *watch;
 	int status = -1;
 
+	if (!PyArg_ParseTupleAndKeywords(args, keywords, "O:detach_class", (char **)names, &cls))
+		return NULL;
+	PyObject *const key = PyLong_FromVoidPtr(cls);
 	if (key == NULL)
 		return NULL;
 	watch = PyDict_GetItemWithError(tracker->watches, key);

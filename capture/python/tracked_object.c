@@ -325,12 +325,16 @@ static PyObject *get_tsize(PyObject *self, void *Py_UNUSED(closure))
 	return size_at(self, largest);
 }
 
-static PyObject *get_size_at_time(PyObject *self, PyObject *timestamp)
+static PyObject *get_size_at_time(PyObject *self, PyObject *args, PyObject *keywords)
 {
+	static const char *const names[] = { "timestamp", NULL };
+	PyObject *timestamp;
 	const struct mr_store *const store = as_view(self)->store;
 	const struct mr_tracked_row *const row = row_of(self);
 	uint32_t low = 1, high = store->snapshots.count > 1 ? store->snapshots.count : 1;
 
+	if (!PyArg_ParseTupleAndKeywords(args, keywords, "O:get_size_at_time", (char **)names, &timestamp))
+		return NULL;
 	if (timestamp == Py_None)
 		return PyLong_FromLong(0);
 	const double time = PyFloat_AsDouble(timestamp);
@@ -349,12 +353,14 @@ static PyObject *get_size_at_time(PyObject *self, PyObject *timestamp)
 	return PyLong_FromUnsignedLong(mr_store_seconds(row->birth_ns) == time ? row->basic_bytes : 0);
 }
 
-static PyObject *set_resolution_level(PyObject *self, PyObject *argument)
+static PyObject *set_resolution_level(PyObject *self, PyObject *args, PyObject *keywords)
 {
+	static const char *const names[] = { "resolution_level", NULL };
 	struct mr_store *const store = as_view(self)->store;
 	uint8_t level;
 
-	if (!mr_level_converter(argument, &level))
+	if (!PyArg_ParseTupleAndKeywords(args, keywords, "O&:set_resolution_level", (char **)names,
+	                                 mr_level_converter, &level))
 		return NULL;
 	row_of(self)->level = level;
 	if (store->feed != NULL)
@@ -425,15 +431,17 @@ static PyObject *view_repr(PyObject *self)
 
 /* ---- The type ---------------------------------------------------------------------------------- */
 
+#define KEYWORDS(function) (PyCFunction)(void (*)(void))(function), METH_VARARGS | METH_KEYWORDS
+
 static PyMethodDef view_methods[] = {
 	{ "_sibling", sibling, METH_O, NULL },
 	{ "get_max_size", get_max_size, METH_NOARGS,
 	  PyDoc_STR("get_max_size($self, /)\n--\n\nThe largest size that was ever found.") },
-	{ "get_size_at_time", get_size_at_time, METH_O,
-	  PyDoc_STR("get_size_at_time($self, timestamp, /)\n--\n\n"
+	{ "get_size_at_time", KEYWORDS(get_size_at_time),
+	  PyDoc_STR("get_size_at_time($self, /, timestamp)\n--\n\n"
 	            "The size in the snapshot of that time; 0 when it was not alive then.") },
-	{ "set_resolution_level", set_resolution_level, METH_O,
-	  PyDoc_STR("set_resolution_level($self, resolution_level, /)\n--\n\n"
+	{ "set_resolution_level", KEYWORDS(set_resolution_level),
+	  PyDoc_STR("set_resolution_level($self, /, resolution_level)\n--\n\n"
 	            "How many levels of referents are sized one by one, from the next snapshot on.") },
 	{ "__getstate__", getstate, METH_NOARGS, NULL },
 	{ "__reduce__", reduce, METH_NOARGS, NULL },

@@ -6,7 +6,7 @@
 #include "tracked_store.h"
 
 #define TABLE_MIN 256u
-#define BLOCK_BYTES (32u << 10)
+#define BLOCK_BYTES (8u << 10)
 
 struct block {
 	struct block *next;

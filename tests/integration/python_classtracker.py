@@ -449,6 +449,22 @@ def detach_all_and_clear_let_go():
     raises(KeyError, tracker.detach_class, Foo)
 
 
+def arguments_can_be_named():
+    with closing(ClassTracker(stream=None, log=None)) as tracker:
+        tracker.track_class(cls=Foo, name="foo", resolution_level=1, keep=False, trace=False)
+        foo, bar = Foo(), Slots()
+        tracker.track_object(instance=bar, name="bar", resolution_level=1, keep=True, trace=True)
+        tracker.track_change(instance=foo, resolution_level=2)
+        tracker.create_snapshot(description="named", compute_total=False)
+        found = tracker.objects[id(foo)]
+        found.set_resolution_level(resolution_level=1)
+        cases.equal(found.get_size_at_time(timestamp=tracker.snapshots[0].timestamp), found.size)
+        tracker.mark(text="unheard")
+        tracker.detach_class(cls=Foo)
+        tracker.start_periodic_snapshots(interval=3600)
+        tracker.stop_periodic_snapshots()
+
+
 def periodic_snapshots_come_and_stop():
     tracker = ClassTracker()
     foo = Foo()
