@@ -68,7 +68,9 @@ static int table_make_room(const struct mr_store *store, struct text_index *inde
 /* A copy of BYTES that stays where it is; NULL: no memory. */
 static const char *keep(struct text_index *index, const char *bytes, size_t len)
 {
-	if (len > index->left) {
+	if (len == 0)
+		return "";
+	if (len > index->left || index->at == NULL) { /* an empty text needs an address, too */
 		const size_t size = len > BLOCK_BYTES / 4 ? len : BLOCK_BYTES;
 		struct block *const block = mr_alloc(sizeof(*block) + size);
 
