@@ -415,6 +415,10 @@ print(len(made))
         raise AssertionError("the limit was not there")
 
 
+# From 3.12 on Python warns of a fork beside threads, of which the log's writer is one.
+FORKING = {"PYTHONWARNINGS": "ignore::DeprecationWarning"}
+
+
 def a_forked_child_is_silent():
     python(SMALL + """
 import os
@@ -432,7 +436,7 @@ if child == 0:
 assert os.waitpid(child, 0)[1] == 0
 made += [Node() for i in range(7)]
 tracker.close()
-""")
+""", environment=FORKING)
     stream = only_stream("fork.dat")
     cases.equal([len(stream.rows[kind]) for kind in ("BIRTHS", "DEATHS", "SNAPSHOTS", "MARKS")], [57, 0, 1, 0])
     child = only_stream("child.dat")
@@ -463,7 +467,7 @@ done.set()
 for thread in threads:
     thread.join()
 tracker.close()
-""")
+""", environment=FORKING)
     recording.is_whole("busy.dat")
     for i in range(20):
         recording.is_whole(f"busy.child.{i}.dat")
