@@ -138,7 +138,8 @@ static inline bool hot_push(struct hot *hot, mr_value value, size_t len)
 	return true;
 }
 
-/* A tuple of two.  The state of an object with slots is the pair of None and a dict: the dict is all of it. */
+/* A tuple of two.  The state of an object with slots is the pair of None and a dict: the dict is all
+ * of it. */
 static inline bool hot_pair(struct mr_pickle *pickle, struct hot *hot)
 {
 	if (MR_UNLIKELY(hot->top - hot->base < 2 || pickle->word_capacity - pickle->word_count < 2))

@@ -99,7 +99,8 @@ struct mr_dump {
 	} cache[MR_DUMP_CACHE]; /* ids of texts that were looked up before */
 };
 
-/* Counts AMOUNT of work against what a file of its size is worth; mr_dump_status() tells when it was too much. */
+/* Counts AMOUNT of work against what a file of its size is worth; mr_dump_status() tells when it was
+ * too much. */
 static inline void mr_dump_spend(struct mr_dump *dump, uint64_t amount)
 {
 	dump->exhausted |= amount > dump->work_left;

@@ -64,10 +64,11 @@ static const struct mr_command command = {
 		    "memstats verify FILE... [--repair OUT]\n"
 		    "memstats symbolize FILE [-o OUT]\n"
 		    "memstats tables",
-	.summary = "Prints statistics from logs that memrecord, libmemcapture or the Python module memcapture "
-		   "wrote, and from dumps of pympler's ClassTracker. TABLE is summary when it is left out. A "
-		   "first word that is a table's name is the table; ./summary is a file. "
-		   "FILE may be - for standard input. What is asked of the rows is done in the order given.",
+	.summary =
+		"Prints statistics from logs that memrecord, libmemcapture or the Python module memcapture "
+		"wrote, and from dumps of pympler's ClassTracker. TABLE is summary when it is left out. A "
+		"first word that is a table's name is the table; ./summary is a file. "
+		"FILE may be - for standard input. What is asked of the rows is done in the order given.",
 	.epilogue = "'memstats tables' lists the tables and their columns.\n"
 		    "For diff, A and B are FILE@N or FILE@DESCRIPTION for snapshots, or two logs.\n"
 		    "Exit status: 0 done, 1 check failed, 2 usage, 3 unreadable input, 4 no output.",

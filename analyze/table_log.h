@@ -25,7 +25,8 @@ struct memstats_log {
 size_t mr_log_path_count(const struct memstats_log *log);
 const char *mr_log_path(const struct memstats_log *log, size_t i);
 
-/* Whether another tool's files are all that LOG (NULL is fine) holds: they are shown as that tool shows them. */
+/* Whether another tool's files are all that LOG (NULL is fine) holds: they are shown as that tool
+ * shows them. */
 bool mr_log_is_imported(const struct memstats_log *log);
 /* The public log of a model that is there already (taken, also on failure). */
 int mr_log_from_model_take(struct mr_model *model, struct memstats_log **log, struct mr_error *err)

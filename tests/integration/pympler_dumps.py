@@ -135,10 +135,12 @@ def a_dump_becomes_a_log():
 # ---- Rules ----
 
 def default_order_is_pymplers_and_tsize_is_of_the_largest():
-    path = dump("order.dat", {"A": [tracked("A", 1.0, [(5.0, 100), (6.0, 10)]), tracked("A", 2.0, [(5.0, 50), (6.0, 20)]),
+    path = dump("order.dat", {"A": [tracked("A", 1.0, [(5.0, 100), (6.0, 10)]),
+                                    tracked("A", 2.0, [(5.0, 50), (6.0, 20)]),
                                     tracked("A", 3.0, [(5.0, 50), (6.0, 20)])]},
                 [snapshot(5.0, 200), snapshot(6.0, 50), snapshot(7.0, 0)])
-    cases.equal([row["birth"] for row in rows("objects", path)], [2.0, 3.0, 1.0], "by the size at the last that has any")
+    cases.equal([row["birth"] for row in rows("objects", path)], [2.0, 3.0, 1.0],
+                "by the size at the last snapshot that has any")
     by_tsize = rows("objects", path, "--sort", "tsize")
     cases.equal([(row["birth"], row["tsize"], row["final"]) for row in by_tsize],
                 [(1.0, 100, 10), (2.0, 50, 20), (3.0, 50, 20)])
