@@ -255,7 +255,7 @@ static uint32_t code_find(struct mr_store *store, struct trace_index *index,
 	return *at;
 }
 
-/* The text of an attribute of CODE; 0: no memory, or it has none. */
+/* The text of an attribute of CODE; 0: no memory, with a Python error. */
 static uint32_t code_text(struct mr_store *store, PyObject *code, const char *attribute)
 {
 	PyObject *const text = PyObject_GetAttrString(code, attribute);
@@ -279,7 +279,8 @@ static const struct position *position_learn(struct mr_store *store, struct trac
 		.function = code_text(store, where->code, "co_name"),
 		.line = line > 0 ? (uint32_t)line : 0,
 	};
-	PyObject *const reference = PyWeakref_NewRef(where->code, NULL);
+	PyObject *const reference =
+		wanted.file == 0 || wanted.function == 0 ? NULL : PyWeakref_NewRef(where->code, NULL);
 
 	if (reference == NULL)
 		return NULL;

@@ -70,7 +70,7 @@ static const char *keep(struct text_index *index, const char *bytes, size_t len)
 {
 	if (len == 0)
 		return "";
-	if (len > index->left || index->at == NULL) { /* an empty text needs an address, too */
+	if (len > index->left) {
 		const size_t size = len > BLOCK_BYTES / 4 ? len : BLOCK_BYTES;
 		struct block *const block = mr_alloc(sizeof(*block) + size);
 
