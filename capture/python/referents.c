@@ -152,6 +152,22 @@ static PyObject *class_dict(PyTypeObject *type)
 	return proxy;
 }
 
+/* The class's own; None where it has none. */
+static PyObject *class_doc(PyTypeObject *type, PyObject *name)
+{
+	PyObject *const getter = _PyType_Lookup(&PyType_Type, name);
+	PyObject *doc = NULL;
+
+	if (type->tp_flags & Py_TPFLAGS_HEAPTYPE) {
+		doc = Py_XNewRef(PyDict_GetItemWithError(type->tp_dict, name));
+		return doc || PyErr_Occurred() ? doc : Py_NewRef(Py_None);
+	}
+	/* The getter of type cuts off the signature. */
+	if (getter && Py_IS_TYPE(getter, &PyGetSetDescr_Type))
+		doc = Py_TYPE(getter)->tp_descr_get(getter, (PyObject *)type, (PyObject *)&PyType_Type);
+	return doc;
+}
+
 /* An attribute of a class as an object; what its metaclass says of it is C's own or not heard. */
 static PyObject *class_attribute(PyTypeObject *type, const char *name)
 {
@@ -169,15 +185,9 @@ static PyObject *class_attribute(PyTypeObject *type, const char *name)
 
 	PyObject *const text = PyUnicode_InternFromString(name);
 
-	if (text && strcmp(name, "__doc__") == 0 && !(type->tp_flags & Py_TPFLAGS_HEAPTYPE)) {
-		PyObject *const getter = _PyType_Lookup(&PyType_Type, text); /* it cuts off the signature */
-
-		value = getter && Py_IS_TYPE(getter, &PyGetSetDescr_Type) ?
-		                Py_TYPE(getter)->tp_descr_get(getter, (PyObject *)type, (PyObject *)&PyType_Type) :
-		                NULL;
-	} else if (text) {
-		value = Py_XNewRef(_PyType_Lookup(type, text));
-	}
+	if (text)
+		value = strcmp(name, "__doc__") == 0 ? class_doc(type, text) :
+		                                       Py_XNewRef(_PyType_Lookup(type, text));
 	Py_XDECREF(text);
 	return value;
 }

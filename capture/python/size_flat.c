@@ -58,6 +58,17 @@ int64_t mr_attribute_number(PyObject *object, const char *name, int64_t fallback
 	return number;
 }
 
+/* The bytes of the items of an array. */
+static int64_t data_bytes_of(const struct mr_rule *rule, PyObject *object)
+{
+	if (rule->leng == MR_LENG_ARRAY) /* array.array: its own length, whatever a subclass says */
+		return Py_SIZE(object) * mr_attribute_number(object, "itemsize", 1);
+
+	const int64_t bytes = mr_attribute_number(object, "nbytes", 0);
+
+	return bytes > 0 ? bytes : 0;
+}
+
 /* The part of a mapped file that is taken to be in memory, in whole pages. */
 static uint64_t mapped_bytes(const struct mr_sizing_state *state, PyObject *object)
 {
@@ -68,25 +79,19 @@ static uint64_t mapped_bytes(const struct mr_sizing_state *state, PyObject *obje
 	return (mapped + page - 1) / page * page;
 }
 
-/* An array that does not own its data counts it all the same, as the original has it. */
-static uint64_t numpy_bytes(const struct mr_rule *rule, const struct mr_sizing_state *state, PyObject *object)
+/* What the first array of the type takes up beside its items, and this one's items.  So an array
+ * that shows another's data counts that data too, as the original has it. */
+static uint64_t array_bytes(const struct mr_rule *rule, const struct mr_sizing_state *state, PyObject *object)
 {
-	const uint64_t bytes = ask_or_guess(rule, state, object);
-	const int64_t data = mr_attribute_number(object, "nbytes", 0);
-
-	if (bytes == UINT64_MAX || data <= 0)
-		return bytes;
-	if (rule->leng == MR_LENG_LEN) { /* a str: what it shows as its data is a copy, but counts */
-		const Py_ssize_t len = PyUnicode_Check(object) ? PyUnicode_GET_LENGTH(object) : 0;
-
-		return len ? bytes - (uint64_t)len + (uint64_t)(data / len) * (uint64_t)len : bytes;
+	switch (rule->leng) {
+	case MR_LENG_MEMMAP:
+		return rule->base_bytes + mapped_bytes(state, object);
+	case MR_LENG_LEN: /* numpy.str_ */
+		return rule->base_bytes +
+		       (PyUnicode_Check(object) ? (uint64_t)PyUnicode_GET_LENGTH(object) * rule->item_bytes : 0);
+	default:
+		return rule->base_bytes + (uint64_t)data_bytes_of(rule, object);
 	}
-
-	PyObject *const base = mr_attribute_get_string(object, "base");
-	const bool owns = !base || base == Py_None;
-
-	Py_XDECREF(base);
-	return owns ? bytes : bytes + (uint64_t)data;
 }
 
 uint64_t mr_flat_bytes(const struct mr_rule *rule, const struct mr_sizing_state *state, PyObject *object)
@@ -99,11 +104,8 @@ uint64_t mr_flat_bytes(const struct mr_rule *rule, const struct mr_sizing_state 
 			return bytes;
 	}
 	switch (rule->flat) {
-	case MR_FLAT_NUMPY:
-		return numpy_bytes(rule, state, object);
-	case MR_FLAT_MEMMAP:
-		bytes = ask_or_guess(rule, state, object);
-		return bytes == UINT64_MAX ? bytes : bytes + mapped_bytes(state, object);
+	case MR_FLAT_ARRAY:
+		return array_bytes(rule, state, object);
 	case MR_FLAT_METHOD:
 	case MR_FLAT_STR:
 	case MR_FLAT_INT:
@@ -139,7 +141,7 @@ int mr_flat_plan(struct mr_rule *rule, const struct mr_sizing_statics *statics, 
 	PyTypeObject *const type = Py_TYPE(object);
 	PyObject *const method = _PyType_Lookup(type, statics->name_sizeof);
 
-	if (rule->flat == MR_FLAT_NUMPY || rule->flat == MR_FLAT_MEMMAP)
+	if (rule->flat == MR_FLAT_ARRAY)
 		return 0;
 	rule->flat = MR_FLAT_ASKED;
 	if (PyType_Check(object) || !method || !Py_IS_TYPE(method, &PyMethodDescr_Type) ||
@@ -185,13 +187,12 @@ void mr_flat_decide_numpy(struct mr_rule *rule, const struct mr_sizing_statics *
 	const char *const name = mr_class_name(Py_TYPE(object));
 	const int64_t data_bytes = mr_attribute_number(object, "nbytes", 0);
 
-	rule->flat = MR_FLAT_NUMPY;
+	rule->flat = MR_FLAT_ARRAY;
 	rule->item_bytes = 1;
 	rule->item_itself = true;
 	rule->leng = MR_LENG_NUMPY;
 	rule->refs = MR_REFS_NUMPY;
 	if (strcmp(name, "memmap") == 0) {
-		rule->flat = MR_FLAT_MEMMAP;
 		rule->leng = MR_LENG_MEMMAP;
 		rule->base_bytes = without_items(statics, object, 0);
 	} else if (strcmp(name, "str_") == 0 || strcmp(name, "str") == 0) {
@@ -208,15 +209,11 @@ void mr_flat_decide_numpy(struct mr_rule *rule, const struct mr_sizing_statics *
 
 void mr_flat_decide_array(struct mr_rule *rule, const struct mr_sizing_statics *statics, PyObject *object)
 {
-	const Py_ssize_t len = PyObject_Size(object);
-	const int64_t item_bytes = mr_attribute_number(object, "itemsize", 1);
-
-	if (len < 0)
-		PyErr_Clear();
+	rule->flat = MR_FLAT_ARRAY;
 	rule->item_bytes = 1;
 	rule->item_itself = true;
 	rule->leng = MR_LENG_ARRAY;
-	rule->base_bytes = without_items(statics, object, len > 0 ? len * item_bytes : 0);
+	rule->base_bytes = without_items(statics, object, data_bytes_of(rule, object));
 	if (rule->base_bytes < ARRAY_BASE_MIN)
 		rule->base_bytes = ARRAY_BASE_MIN;
 }
@@ -349,7 +346,7 @@ static int64_t leng_kind(const struct mr_rule *rule, const struct mr_sizing_stat
 	case MR_LENG_STR:
 		return PyUnicode_GET_LENGTH(object) + 1;
 	case MR_LENG_ARRAY:
-		return size_or_0(object) * mr_attribute_number(object, "itemsize", 1);
+		return data_bytes_of(rule, object);
 	case MR_LENG_NUMPY:
 		return mr_attribute_number(object, "nbytes", 0);
 	case MR_LENG_MEMMAP:

@@ -81,8 +81,7 @@ enum mr_flat { /* how the flat size is had */
 	MR_FLAT_INT,
 	MR_FLAT_METHOD, /* size_method, a function in C, and extra_bytes */
 	MR_FLAT_ASKED,  /* sys.getsizeof(), which may run Python code */
-	MR_FLAT_NUMPY,  /* header and data */
-	MR_FLAT_MEMMAP  /* header, and of the data what amapped() takes to be in memory */
+	MR_FLAT_ARRAY   /* base and items, of array.array and of numpy's */
 };
 
 enum mr_walk_kind { /* how the referents are walked */

@@ -2,7 +2,7 @@
  *
  * The types that are known from the start (type_rules.h): the same ones, with the
  * same referents and lengths, as in pympler's asizeof, which looks each of them
- * up by exact type; what derives from them is decided anew.
+ * up by exact type; what derives from them is decided anew.  (bytes is not one of them.)
  */
 #include "type_rules.h"
 
@@ -31,7 +31,6 @@ static const struct static_spec builtin_specs[] = {
 	  MR_SIZEOF_DICT_ENTRY + MR_SIZEOF_MODULE },
 	{ &PyBool_Type, MR_REFS_NONE, MR_LENG_NONE, MR_KIND_STATIC, false, 0 },
 	{ &PyByteArray_Type, MR_REFS_NONE, MR_LENG_BYTEARRAY, MR_KIND_STATIC, false, 1 },
-	{ &PyBytes_Type, MR_REFS_NONE, MR_LENG_LEN, MR_KIND_STATIC, false, 1 },
 	{ &PyEnum_Type, MR_REFS_ENUMERATE, MR_LENG_NONE, MR_KIND_STATIC, false, 0 },
 	{ &PyFrozenSet_Type, MR_REFS_SEQUENCE, MR_LENG_SET, MR_KIND_STATIC, false, MR_SIZEOF_SET_ENTRY },
 	{ &PySet_Type, MR_REFS_SEQUENCE, MR_LENG_SET, MR_KIND_STATIC, false, MR_SIZEOF_SET_ENTRY },
@@ -173,7 +172,6 @@ static int add_iterators(struct mr_sizing_statics *statics)
 	    add_iterator_take(statics, reversed_of(PyList_New(0))) < 0 ||
 	    add_iterator_take(statics, PyList_New(0)) < 0 || add_iterator_take(statics, PyTuple_New(0)) < 0 ||
 	    add_iterator_take(statics, PyByteArray_FromStringAndSize(NULL, 0)) < 0 ||
-	    add_iterator_take(statics, PyBytes_FromStringAndSize(NULL, 0)) < 0 ||
 	    add_iterator_take(statics, PySet_New(NULL)) < 0)
 		return -1;
 	return add_iterator_take(statics, PyUnicode_FromStringAndSize(NULL, 0));
