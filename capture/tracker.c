@@ -265,14 +265,14 @@ static int open_channel(struct memcapture *capture, const struct mr_tracker_opti
 	return open_log(capture, path, err);
 }
 
-static void begin_clock(struct mr_channel_header *header, uint64_t zero_monotonic_ns)
+static void begin_clock(struct mr_channel_header *header, const struct mr_tracker_options *options)
 {
-	if (zero_monotonic_ns == 0) {
+	if (options->zero_monotonic_ns == 0) {
 		mr_clock_begin(header);
 		return;
 	}
-	header->zero_realtime_ns -= header->zero_monotonic_ns - zero_monotonic_ns;
-	header->zero_monotonic_ns = zero_monotonic_ns;
+	header->zero_realtime_ns = options->zero_realtime_ns;
+	header->zero_monotonic_ns = options->zero_monotonic_ns;
 	mr_clock_begin_exact(header);
 }
 
@@ -284,7 +284,7 @@ static int open_parts(struct memcapture *capture, const struct mr_tracker_option
 	MR_TRY(open_channel(capture, options, err));
 	if (capture->channel == NULL)
 		return 0;
-	begin_clock(capture->channel->header, options->zero_monotonic_ns);
+	begin_clock(capture->channel->header, options);
 	capture->clock_is_tsc = capture->channel->header->clock_is_tsc != 0;
 	capture->needs_fence = syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) != 0;
 	MR_TRY(control_ring(capture, MR_RING_DEFINITIONS, &capture->definitions, err));

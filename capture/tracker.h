@@ -237,6 +237,7 @@ struct mr_tracker_options {
 	/* CLOCK_MONOTONIC at the stream's zero, which may lie before the opening; 0: the opening.  If it is
 	 * given, ticks are nanoseconds of CLOCK_MONOTONIC: a time in the program is the same in the log. */
 	uint64_t zero_monotonic_ns;
+	uint64_t zero_realtime_ns; /* then: CLOCK_REALTIME at the stream's zero */
 };
 
 /* memcapture_open(), also for an account that another part of us keeps.  *CAPTURE is NULL, without an

@@ -11,6 +11,14 @@ static void no_memory(struct mr_feed_account *account)
 	mr_fail(&account->sink.failure, MR_ERR_NOMEM, "out of memory for the log");
 }
 
+uint64_t mr_feed_zero_realtime_ns(uint64_t zero_ns)
+{
+	static _Atomic uint32_t serial;
+	const uint64_t zero_realtime_ns = mr_clock_realtime_ns() - (mr_clock_monotonic_ns() - zero_ns);
+
+	return zero_realtime_ns / 1000 * 1000 + atomic_fetch_add(&serial, 1) % 1000;
+}
+
 struct mr_feed_account *mr_feed_account_new(struct mr_store *store)
 {
 	struct mr_feed_account *const account = mr_alloc(sizeof(*account));

@@ -86,6 +86,10 @@ void mr_feed_account_snapshot(struct mr_feed_account *account, uint32_t index);
 /* All snapshots of the store, one after the other. */
 void mr_feed_account_snapshots(struct mr_feed_account *account);
 
+/* CLOCK_REALTIME at ZERO_NS of CLOCK_MONOTONIC.  All trackers of a process have the same zero, so the
+ * nanoseconds below a microsecond tell their streams, and those of several dumps, from copies of one. */
+uint64_t mr_feed_zero_realtime_ns(uint64_t zero_ns);
+
 /* ERR as a Python error: MemoryError, or an OSError; PATH (or NULL) is the log that is to blame. */
 void mr_feed_raise(const struct mr_error *err, const char *path);
 

@@ -151,6 +151,7 @@ static int feed_new(struct mr_feed **feed, struct mr_store *store, const char *p
 		.creator = MR_FEED_CREATOR,
 		.language = MR_LANGUAGE_PYTHON,
 		.zero_monotonic_ns = store->zero_ns,
+		.zero_realtime_ns = mr_feed_zero_realtime_ns(store->zero_ns),
 	};
 	struct mr_feed *const created = mr_alloc(sizeof(*created));
 

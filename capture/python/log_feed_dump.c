@@ -146,7 +146,7 @@ int mr_feed_dump(const struct mr_store *store, const char *path)
 	/* Without /proc a run has no boot id and no start: it stays a run, one that merges with no other. */
 	(void)(mr_proc_identity_read(0, &dump.identity) < 0);
 	dump.time_ns = now_ns - store->zero_ns;
-	dump.zero_realtime_ns = mr_clock_realtime_ns() - dump.time_ns;
+	dump.zero_realtime_ns = mr_feed_zero_realtime_ns(store->zero_ns);
 	dump.account = mr_feed_account_new((struct mr_store *)store);
 	if (dump.account == NULL) {
 		PyErr_NoMemory();

@@ -498,6 +498,27 @@ tracker.close()
     cases.equal((states.count("detached"), states.count("alive")), (20, 3))
 
 
+def accounts_of_one_program_are_told_from_copies_of_one():
+    python(SMALL + """
+a, held = nodes(3)
+b, more = nodes(4)
+for i in range(3):
+    a._dump("a.%d.dat" % i)
+    b._dump("b.%d.dat" % i)
+""")
+    for i in range(3):
+        result = cases.run("memstats", "objects", f"a.{i}.dat", f"b.{i}.dat", "--format", "json")
+        cases.equal((result.stderr, len(json.loads(result.stdout)["rows"])), ("", 7 + 4))
+        cases.equal(len({row["run"] for row in json.loads(result.stdout)["rows"]}), 1, "runs")
+    with open("twice.dat", "wb") as both:
+        for i in range(2):
+            with open("a.0.dat", "rb") as one:
+                both.write(one.read())
+    result = cases.run("memstats", "objects", "twice.dat", "--format", "json")
+    cases.contains(result.stderr, "it is used once")
+    cases.equal(len(json.loads(result.stdout)["rows"]), 7)
+
+
 # ---- Under memrecord -----------------------------------------------------------------------------------
 
 
@@ -548,5 +569,5 @@ cases.main(the_program_ran, the_objects_of_a_log_are_the_programs, sizes_at_birt
            a_dump_that_cannot_be_written_is_an_error, a_disk_that_fills_up_ends_the_log_and_not_the_program,
            a_forked_child_is_silent, forking_among_busy_threads_works,
            clearing_starts_the_log_afresh_and_detaching_does_not,
-           memrecord_writes_the_log_of_a_python_program,
+           accounts_of_one_program_are_told_from_copies_of_one, memrecord_writes_the_log_of_a_python_program,
            nothing_is_lost_under_memrecord_when_a_program_kills_itself)
