@@ -5,9 +5,11 @@ trackers of this program.  What is expected is written down here, or computed in
 
 import contextlib
 import gc
+import glob
 import io
 import os
 import random
+import re
 import sys
 import threading
 import warnings
@@ -345,6 +347,27 @@ def files_are_loaded():
     stats.load_stats("empty.dat")
     cases.equal((stats.index, stats.snapshots, printed(stats)), ({}, [], ""))
     cases.equal(printed(stats, "print_summary").count("\n"), 2)
+
+
+def dumps_of_pympler_are_read():
+    def by_object(text):
+        return sorted(part.rstrip("\n") for part in re.split(r"^(?! )", text, flags=re.MULTILINE) if part)
+
+    def without_percent(text):
+        return [line[:-5] if line.endswith("%") else line for line in text.splitlines()]
+    dumps = glob.glob(os.path.join(cases.ROOT, "tests/fixtures/pympler/*.dat"))
+    cases.equal(len(dumps) > 0, True)
+    for dump in dumps:
+        stats = ConsoleStats(filename=dump)
+        with open(dump[:-3] + "objects", encoding="utf-8") as objects:
+            # In another order: that of the snapshot that is really the largest.
+            cases.equal(by_object(printed(stats)), by_object(objects.read()), dump)
+        with open(dump[:-3] + "summary", encoding="utf-8") as summary:
+            # Percentages are of resident memory, not of virtual memory.
+            cases.equal(without_percent(printed(stats, "print_summary")), without_percent(summary.read()), dump)
+        stats.dump_stats("log.dat")
+        cases.equal(printed(ConsoleStats(filename="log.dat")), printed(stats), dump)
+        HtmlStats(filename=dump).create_html("dump.html")
 
 
 def what_is_no_dump_is_refused():
@@ -768,7 +791,7 @@ cases.main(nothing_is_loaded_at_first, objects_have_their_attributes, sizes_have
            equal_objects_stay_as_they_stand, other_criteria_are_refused, many_objects_are_sorted_as_a_list_would_be,
            lists_are_lists, a_list_of_ones_own_is_sorted_too, objects_are_printed, some_objects_are_printed,
            sums_are_printed, objects_are_printed_as_a_subclass_likes, source_is_shown_where_it_is_there,
-           files_are_loaded, what_is_no_dump_is_refused, damaged_files_do_no_harm,
+           files_are_loaded, dumps_of_pympler_are_read, what_is_no_dump_is_refused, damaged_files_do_no_harm,
            a_cut_file_gives_what_is_whole_and_a_warning, a_loaded_file_is_dumped_again,
            what_cannot_be_written_leaves_nothing, an_empty_stats_is_dumped, a_page_is_one_file,
            names_in_a_page_are_inert, drawings_are_written, paths_are_told_as_seen_from_a_folder,

@@ -10,6 +10,7 @@ memreport read; what pympler's Stats.dump_stats() wrote is read as well.  Readin
 runs nothing of it.
 """
 
+import collections.abc
 import os
 import sys
 import warnings
@@ -20,6 +21,8 @@ from ._text import pp, pp_timestamp, trunc
 from .process import ProcessMemoryInfo
 
 __all__ = ["ConsoleStats", "HtmlStats", "Stats"]
+
+collections.abc.Sequence.register(_report.ObjectList)
 
 # What objects are sorted by, in the order that decides when none is named, and the column
 # of the log that holds it.
