@@ -4,31 +4,18 @@
  * is put off until it is known how many of the first are wanted, because ten of a
  * million are found much faster than a million are sorted.
  */
-#include "report_private.h"
+#include "report_list.h"
 
-#define HEAD_MIN 64u     /* rows that are found at once where fewer are asked for */
-#define HEAD_SHARE 16u   /* of the list: more than that is worth sorting it whole */
-#define BATCH_FIRST 16u  /* objects whose details are fetched together while a list is walked ... */
-#define BATCH_GROWTH 8u  /* ... so many times more with each batch ... */
-#define BATCH_MAX 65536u /* ... up to this */
-
-struct object_list {
-	PyObject_HEAD struct mr_report_log *log; /* owned */
-	PyObject *make;                          /* owned, or NULL */
-	uint32_t *rows;
-	size_t count;
-	char *pending;  /* columns that the rows are to be sorted by; NULL: they are in order */
-	uint32_t *head; /* the first rows of that order, so far */
-	size_t head_count;
-};
+#define HEAD_MIN 64u   /* rows that are found at once where fewer are asked for */
+#define HEAD_SHARE 16u /* of the list: more than that is worth sorting it whole */
 
 /* ---- Making ------------------------------------------------------------------------ */
 
-static struct object_list *list_alloc(struct mr_report_log *log, PyObject *make, size_t count)
+static struct mr_report_list *list_alloc(struct mr_report_log *log, PyObject *make, size_t count)
 {
 	struct mr_report_state *const state = mr_report_state_of_type(Py_TYPE(log));
-	struct object_list *const list =
-		state ? (struct object_list *)state->list_type->tp_alloc(state->list_type, 0) : NULL;
+	struct mr_report_list *const list =
+		state ? (struct mr_report_list *)state->list_type->tp_alloc(state->list_type, 0) : NULL;
 
 	if (!list)
 		return NULL;
@@ -46,7 +33,7 @@ static struct object_list *list_alloc(struct mr_report_log *log, PyObject *make,
 
 PyObject *mr_report_list_new(struct mr_report_log *log, const uint32_t *rows, size_t count, PyObject *make)
 {
-	struct object_list *const list = list_alloc(log, make, count);
+	struct mr_report_list *const list = list_alloc(log, make, count);
 
 	if (list && count > 0)
 		memcpy(list->rows, rows, count * sizeof(*rows));
@@ -56,19 +43,19 @@ PyObject *mr_report_list_new(struct mr_report_log *log, const uint32_t *rows, si
 static int list_traverse(PyObject *self, visitproc visit, void *arg)
 {
 	Py_VISIT(Py_TYPE(self));
-	Py_VISIT(((struct object_list *)self)->make);
+	Py_VISIT(((struct mr_report_list *)self)->make);
 	return 0;
 }
 
 static int list_clear(PyObject *self)
 {
-	Py_CLEAR(((struct object_list *)self)->make);
+	Py_CLEAR(((struct mr_report_list *)self)->make);
 	return 0;
 }
 
 static void list_dealloc(PyObject *self)
 {
-	struct object_list *const list = (struct object_list *)self;
+	struct mr_report_list *const list = (struct mr_report_list *)self;
 	PyTypeObject *const type = Py_TYPE(self);
 
 	PyObject_GC_UnTrack(self);
@@ -84,7 +71,7 @@ static void list_dealloc(PyObject *self)
 /* ---- Order: all of it with the log locked ---------------------------------------------- */
 
 /* The first LIMIT rows of the pending order in *SORTED (owned). */
-static int sort_rows(const struct object_list *list, size_t limit, uint32_t **sorted,
+static int sort_rows(const struct mr_report_list *list, size_t limit, uint32_t **sorted,
                      struct memstats_error *error)
 {
 	struct memstats_table *table = NULL;
@@ -110,7 +97,7 @@ static int sort_rows(const struct object_list *list, size_t limit, uint32_t **so
 	return code;
 }
 
-static void forget_pending(struct object_list *list)
+static void forget_pending(struct mr_report_list *list)
 {
 	mr_free(list->pending);
 	mr_free(list->head);
@@ -120,7 +107,7 @@ static void forget_pending(struct object_list *list)
 }
 
 /* Brings the first WANTED rows into order.  The GIL may be given up or not. */
-static int settle(struct object_list *list, size_t wanted, struct memstats_error *error)
+static int settle(struct mr_report_list *list, size_t wanted, struct memstats_error *error)
 {
 	uint32_t *sorted = NULL;
 
@@ -146,15 +133,13 @@ static int settle(struct object_list *list, size_t wanted, struct memstats_error
 	return 0;
 }
 
-static const uint32_t *ordered_rows(const struct object_list *list)
+static const uint32_t *ordered_rows(const struct mr_report_list *list)
 {
 	return list->pending ? list->head : list->rows;
 }
 
-/* Copies the rows FROM, FROM + STEP ... of the list into ROWS (room for COUNT); gives how many there
- * are, or -1 with an error. */
-static Py_ssize_t copy_rows(struct object_list *list, Py_ssize_t from, Py_ssize_t step, Py_ssize_t count,
-                            uint32_t *rows)
+Py_ssize_t mr_report_list_rows(struct mr_report_list *list, Py_ssize_t from, Py_ssize_t step,
+                               Py_ssize_t count, uint32_t *rows)
 {
 	struct memstats_error error = { 0, "" };
 	const Py_ssize_t last = from + step * (count - 1);
@@ -178,7 +163,7 @@ static Py_ssize_t copy_rows(struct object_list *list, Py_ssize_t from, Py_ssize_
 /* ---- Items ---------------------------------------------------------------------------------- */
 
 /* The number in the log of the object of ROW. */
-static PyObject *number_of(const struct object_list *list, uint32_t row)
+static PyObject *number_of(const struct mr_report_list *list, uint32_t row)
 {
 	const int collecting = mr_report_enter(list->log);
 	PyObject *const number =
@@ -188,8 +173,7 @@ static PyObject *number_of(const struct object_list *list, uint32_t row)
 	return number;
 }
 
-/* The object of ROW, made by somebody else. */
-static PyObject *make_object(const struct object_list *list, uint32_t row)
+PyObject *mr_report_list_make(const struct mr_report_list *list, uint32_t row)
 {
 	PyObject *const number = number_of(list, row);
 	PyObject *const made = number ? PyObject_CallOneArg(list->make, number) : NULL;
@@ -198,10 +182,10 @@ static PyObject *make_object(const struct object_list *list, uint32_t row)
 	return made;
 }
 
-static PyObject *object_at(struct object_list *list, uint32_t row)
+static PyObject *object_at(struct mr_report_list *list, uint32_t row)
 {
 	if (list->make)
-		return make_object(list, row);
+		return mr_report_list_make(list, row);
 	struct mr_report_batch *const batch = mr_report_batch_new(list->log, &row, 1);
 	PyObject *const object = batch ? mr_report_object_new(batch, 0) : NULL;
 
@@ -211,26 +195,26 @@ static PyObject *object_at(struct object_list *list, uint32_t row)
 
 static Py_ssize_t list_length(PyObject *self)
 {
-	return (Py_ssize_t)((struct object_list *)self)->count;
+	return (Py_ssize_t)((struct mr_report_list *)self)->count;
 }
 
 static PyObject *list_item(PyObject *self, Py_ssize_t i)
 {
-	struct object_list *const list = (struct object_list *)self;
+	struct mr_report_list *const list = (struct mr_report_list *)self;
 	uint32_t row = 0;
 
 	if (i < 0 || (size_t)i >= list->count) {
 		PyErr_SetString(PyExc_IndexError, "list index out of range");
 		return NULL;
 	}
-	return copy_rows(list, i, 1, 1, &row) == 1 ? object_at(list, row) : NULL;
+	return mr_report_list_rows(list, i, 1, 1, &row) == 1 ? object_at(list, row) : NULL;
 }
 
 PyDoc_STRVAR(number_doc, "number(index)\n--\n\nWhat the log calls the object at that place: a number.");
 
 static PyObject *list_number(PyObject *self, PyObject *index)
 {
-	struct object_list *const list = (struct object_list *)self;
+	struct mr_report_list *const list = (struct mr_report_list *)self;
 	const Py_ssize_t i = PyNumber_AsSsize_t(index, PyExc_IndexError);
 	uint32_t row = 0;
 
@@ -240,26 +224,26 @@ static PyObject *list_number(PyObject *self, PyObject *index)
 		PyErr_SetString(PyExc_IndexError, "list index out of range");
 		return NULL;
 	}
-	return copy_rows(list, i, 1, 1, &row) == 1 ? number_of(list, row) : NULL;
+	return mr_report_list_rows(list, i, 1, 1, &row) == 1 ? number_of(list, row) : NULL;
 }
 
-static PyObject *list_slice(struct object_list *list, PyObject *slice)
+static PyObject *list_slice(struct mr_report_list *list, PyObject *slice)
 {
 	Py_ssize_t start, stop, step;
 
 	if (PySlice_Unpack(slice, &start, &stop, &step) < 0)
 		return NULL;
 	const Py_ssize_t count = PySlice_AdjustIndices((Py_ssize_t)list->count, &start, &stop, step);
-	struct object_list *made = list_alloc(list->log, list->make, (size_t)count);
+	struct mr_report_list *made = list_alloc(list->log, list->make, (size_t)count);
 
-	if (made && copy_rows(list, start, step, count, made->rows) < 0)
+	if (made && mr_report_list_rows(list, start, step, count, made->rows) < 0)
 		Py_CLEAR(made);
 	return (PyObject *)made;
 }
 
 static PyObject *list_subscript(PyObject *self, PyObject *key)
 {
-	struct object_list *const list = (struct object_list *)self;
+	struct mr_report_list *const list = (struct mr_report_list *)self;
 
 	if (PySlice_Check(key))
 		return list_slice(list, key);
@@ -276,7 +260,7 @@ static PyObject *list_subscript(PyObject *self, PyObject *key)
 }
 
 /* Where the object is in the list, -1: nowhere, -2: an error. */
-static Py_ssize_t find(struct object_list *list, PyObject *object)
+static Py_ssize_t find(struct mr_report_list *list, PyObject *object)
 {
 	const int64_t row = list->make ? -1 : mr_report_object_row(list->log, object);
 	Py_ssize_t found = -1;
@@ -300,7 +284,7 @@ static Py_ssize_t find(struct object_list *list, PyObject *object)
 		PyErr_NoMemory();
 		return -2;
 	}
-	const Py_ssize_t count = copy_rows(list, 0, 1, (Py_ssize_t)list->count, rows);
+	const Py_ssize_t count = mr_report_list_rows(list, 0, 1, (Py_ssize_t)list->count, rows);
 
 	for (Py_ssize_t i = 0; found == -1 && i < count; i++)
 		if (rows[i] == (uint32_t)row)
@@ -311,14 +295,14 @@ static Py_ssize_t find(struct object_list *list, PyObject *object)
 
 static int list_contains(PyObject *self, PyObject *object)
 {
-	const Py_ssize_t found = find((struct object_list *)self, object);
+	const Py_ssize_t found = find((struct mr_report_list *)self, object);
 
 	return found == -2 ? -1 : found >= 0;
 }
 
 static PyObject *list_index(PyObject *self, PyObject *object)
 {
-	const Py_ssize_t found = find((struct object_list *)self, object);
+	const Py_ssize_t found = find((struct mr_report_list *)self, object);
 
 	if (found >= 0)
 		return PyLong_FromSsize_t(found);
@@ -329,7 +313,7 @@ static PyObject *list_index(PyObject *self, PyObject *object)
 
 static PyObject *list_count(PyObject *self, PyObject *object)
 {
-	const Py_ssize_t found = find((struct object_list *)self, object);
+	const Py_ssize_t found = find((struct mr_report_list *)self, object);
 
 	return found == -2 ? NULL : PyLong_FromLong(found >= 0);
 }
@@ -378,7 +362,7 @@ PyDoc_STRVAR(sort_doc,
 
 static PyObject *list_sort(PyObject *self, PyObject *columns)
 {
-	struct object_list *const list = (struct object_list *)self;
+	struct mr_report_list *const list = (struct mr_report_list *)self;
 	struct memstats_error error = { MEMSTATS_ERR_NOMEM, "no memory to sort objects" };
 	const char *const text = PyUnicode_AsUTF8(columns);
 	char *const pending = text ? copy_text(text) : NULL;
@@ -403,7 +387,7 @@ static PyObject *list_sort(PyObject *self, PyObject *columns)
 
 static PyObject *list_reverse(PyObject *self, PyObject *unused MR_UNUSED)
 {
-	struct object_list *const list = (struct object_list *)self;
+	struct mr_report_list *const list = (struct mr_report_list *)self;
 	struct memstats_error error = { 0, "" };
 	int code = 0;
 
@@ -426,11 +410,11 @@ static PyObject *list_reverse(PyObject *self, PyObject *unused MR_UNUSED)
 /* A new list of the objects whose class's name holds some text, in this order. */
 static PyObject *list_of_class(PyObject *self, PyObject *part)
 {
-	struct object_list *const list = (struct object_list *)self;
+	struct mr_report_list *const list = (struct mr_report_list *)self;
 	const char *const text = PyUnicode_AsUTF8(part);
-	struct object_list *const made = text ? list_alloc(list->log, list->make, list->count) : NULL;
+	struct mr_report_list *const made = text ? list_alloc(list->log, list->make, list->count) : NULL;
 
-	if (!made || copy_rows(list, 0, 1, (Py_ssize_t)list->count, made->rows) < 0) {
+	if (!made || mr_report_list_rows(list, 0, 1, (Py_ssize_t)list->count, made->rows) < 0) {
 		Py_XDECREF(made);
 		return NULL;
 	}
@@ -443,104 +427,6 @@ static PyObject *list_of_class(PyObject *self, PyObject *part)
 	mr_report_unlock(list->log);
 	made->count = kept;
 	return (PyObject *)made;
-}
-
-/* ---- Walking ---------------------------------------------------------------------------------- */
-
-struct list_iterator {
-	PyObject_HEAD struct object_list *list; /* owned; NULL at the end */
-	uint32_t *rows;                         /* those of the batch */
-	struct mr_report_batch *batch;
-	size_t batch_size;
-	size_t at;   /* in the batch */
-	size_t done; /* rows of the list before the batch */
-};
-
-static PyObject *list_iterate(PyObject *self)
-{
-	struct mr_report_state *const state = mr_report_state_of_type(Py_TYPE(self));
-	struct list_iterator *const iterator =
-		state ? (struct list_iterator *)state->iterator_type->tp_alloc(state->iterator_type, 0)
-		      : NULL;
-
-	if (iterator)
-		iterator->list = (struct object_list *)Py_NewRef(self);
-	return (PyObject *)iterator;
-}
-
-static int iterator_traverse(PyObject *self, visitproc visit, void *arg)
-{
-	Py_VISIT(Py_TYPE(self));
-	Py_VISIT(((struct list_iterator *)self)->list);
-	return 0;
-}
-
-static int iterator_clear(PyObject *self)
-{
-	Py_CLEAR(((struct list_iterator *)self)->list);
-	return 0;
-}
-
-static void iterator_dealloc(PyObject *self)
-{
-	struct list_iterator *const iterator = (struct list_iterator *)self;
-	PyTypeObject *const type = Py_TYPE(self);
-
-	PyObject_GC_UnTrack(self);
-	(void)iterator_clear(self);
-	mr_report_batch_release(iterator->batch);
-	mr_free(iterator->rows);
-	type->tp_free(self);
-	Py_DECREF(type);
-}
-
-/* The next rows of the list.  0: there are none, -1: an error. */
-static int next_batch(struct list_iterator *iterator)
-{
-	struct object_list *const list = iterator->list;
-	size_t size = iterator->batch_size == 0 ? BATCH_FIRST : iterator->batch_size * BATCH_GROWTH;
-
-	iterator->done += iterator->batch_size;
-	if (iterator->done >= list->count)
-		return 0;
-	if (size > BATCH_MAX)
-		size = BATCH_MAX;
-	if (size > list->count - iterator->done)
-		size = list->count - iterator->done;
-	uint32_t *const rows = mr_realloc(iterator->rows, size * sizeof(*rows));
-
-	if (!rows) {
-		PyErr_NoMemory();
-		return -1;
-	}
-	iterator->rows = rows;
-	iterator->batch_size = size;
-	iterator->at = 0;
-	if (copy_rows(list, (Py_ssize_t)iterator->done, 1, (Py_ssize_t)size, rows) < 0)
-		return -1;
-	mr_report_batch_release(iterator->batch);
-	iterator->batch = list->make ? NULL : mr_report_batch_new(list->log, rows, size);
-	return list->make || iterator->batch ? 1 : -1;
-}
-
-static PyObject *iterator_next(PyObject *self)
-{
-	struct list_iterator *const iterator = (struct list_iterator *)self;
-
-	if (!iterator->list)
-		return NULL;
-	if (iterator->at == iterator->batch_size) {
-		const int more = next_batch(iterator);
-
-		if (more <= 0) {
-			(void)iterator_clear(self);
-			return NULL;
-		}
-	}
-	const size_t place = iterator->at++;
-
-	return iterator->list->make ? make_object(iterator->list, iterator->rows[place])
-	                            : mr_report_object_new(iterator->batch, place);
 }
 
 /* ---- Types --------------------------------------------------------------------------------------- */
@@ -564,7 +450,7 @@ static PyType_Slot list_slots[] = {
 	{ Py_tp_repr, list_repr },
 	{ Py_tp_hash, PyObject_HashNotImplemented },
 	{ Py_tp_richcompare, list_compare },
-	{ Py_tp_iter, list_iterate },
+	{ Py_tp_iter, mr_report_list_iterate },
 	{ Py_tp_methods, list_methods },
 	{ Py_sq_length, list_length },
 	{ Py_sq_item, list_item },
@@ -576,24 +462,10 @@ static PyType_Slot list_slots[] = {
 
 static PyType_Spec list_spec = {
 	.name = "memcapture._report.ObjectList",
-	.basicsize = sizeof(struct object_list),
+	.basicsize = sizeof(struct mr_report_list),
 	.flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE |
 	         Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_SEQUENCE,
 	.slots = list_slots,
-};
-
-static PyType_Slot iterator_slots[] = {
-	{ Py_tp_dealloc, iterator_dealloc }, { Py_tp_traverse, iterator_traverse },
-	{ Py_tp_clear, iterator_clear },     { Py_tp_iter, PyObject_SelfIter },
-	{ Py_tp_iternext, iterator_next },   { 0, NULL },
-};
-
-static PyType_Spec iterator_spec = {
-	.name = "memcapture._report.ObjectListIterator",
-	.basicsize = sizeof(struct list_iterator),
-	.flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE |
-	         Py_TPFLAGS_DISALLOW_INSTANTIATION,
-	.slots = iterator_slots,
 };
 
 int mr_report_list_add(PyObject *module)
@@ -601,8 +473,5 @@ int mr_report_list_add(PyObject *module)
 	struct mr_report_state *const state = mr_report_state_of(module);
 
 	state->list_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &list_spec, NULL);
-	state->iterator_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &iterator_spec, NULL);
-	if (!state->list_type || !state->iterator_type)
-		return -1;
-	return PyModule_AddType(module, state->list_type);
+	return state->list_type ? PyModule_AddType(module, state->list_type) : -1;
 }

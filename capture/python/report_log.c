@@ -454,15 +454,12 @@ static PyGetSetDef log_attributes[] = {
 	{ NULL, NULL, NULL, NULL, NULL },
 };
 
+PyDoc_STRVAR(log_doc, "Log(source, name=\"the file\", /)\n--\n\n"
+                      "A log, or a dump of pympler's: a file (its path), or bytes that NAME stands for.");
+
 static PyType_Slot log_slots[] = {
-	{ Py_tp_doc,
-	  (char *)"Log(source, name=\"the file\")\n--\n\nA log, or a dump of pympler's, in a file (its path) or in "
-	          "bytes, which NAME stands for." },
-	{ Py_tp_new, log_new },
-	{ Py_tp_dealloc, log_dealloc },
-	{ Py_tp_methods, log_methods },
-	{ Py_tp_getset, log_attributes },
-	{ 0, NULL },
+	{ Py_tp_doc, (char *)log_doc }, { Py_tp_new, log_new },           { Py_tp_dealloc, log_dealloc },
+	{ Py_tp_methods, log_methods }, { Py_tp_getset, log_attributes }, { 0, NULL },
 };
 
 static PyType_Spec log_spec = {

@@ -37,7 +37,7 @@ static int report_exec(PyObject *module)
 		return -1;
 	state->get_source = import_from("memcapture._source", "source_lines");
 	if (!state->get_source || mr_report_log_add(module) < 0 || mr_report_list_add(module) < 0 ||
-	    mr_report_object_add(module) < 0)
+	    mr_report_walk_add(module) < 0 || mr_report_object_add(module) < 0)
 		return -1;
 	return 0;
 }

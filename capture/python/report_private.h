@@ -101,6 +101,7 @@ int mr_report_log_add(PyObject *module);
  * in the log in place of a view. */
 PyObject *mr_report_list_new(struct mr_report_log *log, const uint32_t *rows, size_t count, PyObject *make);
 int mr_report_list_add(PyObject *module);
+int mr_report_walk_add(PyObject *module);
 
 /* ---- Objects (report_object.c) --------------------------------------------------- */
 
@@ -123,6 +124,10 @@ int64_t mr_report_object_row(const struct mr_report_log *log, PyObject *object);
 PyObject *mr_report_referents(PyObject *type, const struct memstats_referent *const *referents, size_t count);
 PyObject *mr_report_sized(PyObject *type, uint64_t size_bytes, uint64_t flat_bytes, PyObject *referents,
                           PyObject *name);
+/* A list of the places of DETAILS, outermost first, sources None where the log has none; None: no trace. */
+PyObject *mr_report_trace(const struct memstats_object *details);
+/* Adds the sources that there are files for; TRACE is the reference that this gives back, or NULL. */
+PyObject *mr_report_trace_sources(PyObject *get_source, PyObject *trace);
 int mr_report_object_add(PyObject *module);
 
 /* ---- Sums of classes (report_totals.c) ------------------------------------------- */

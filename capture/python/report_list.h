@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What the list of objects and the walk along it share.  Private to report_list.c and
+ * report_walk.c.
+ */
+#ifndef MR_REPORT_LIST_H
+#define MR_REPORT_LIST_H
+
+#include "report_private.h"
+
+struct mr_report_list {
+	PyObject_HEAD struct mr_report_log *log; /* owned */
+	PyObject *make;                          /* owned, or NULL */
+	uint32_t *rows;
+	size_t count;
+	char *pending;  /* columns that the rows are to be sorted by; NULL: they are in order */
+	uint32_t *head; /* the first rows of that order, so far */
+	size_t head_count;
+};
+
+/* Copies the rows FROM, FROM + STEP ... of the list into ROWS (room for COUNT); gives how many there
+ * are, or -1 with an error. */
+Py_ssize_t mr_report_list_rows(struct mr_report_list *list, Py_ssize_t from, Py_ssize_t step,
+                               Py_ssize_t count, uint32_t *rows);
+/* The object of ROW of a list whose objects somebody else makes. */
+PyObject *mr_report_list_make(const struct mr_report_list *list, uint32_t row);
+
+/* report_walk.c */
+PyObject *mr_report_list_iterate(PyObject *list);
+
+#endif
