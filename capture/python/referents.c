@@ -158,6 +158,9 @@ static PyObject *class_doc(PyTypeObject *type, PyObject *name)
 	PyObject *const getter = _PyType_Lookup(&PyType_Type, name);
 	PyObject *doc = NULL;
 
+	/* Every other metaclass has a __doc__ itself, which hides the getter of type. */
+	if (!Py_IS_TYPE(type, &PyType_Type))
+		return Py_XNewRef(_PyType_Lookup(type, name));
 	if (type->tp_flags & Py_TPFLAGS_HEAPTYPE) {
 		doc = Py_XNewRef(PyDict_GetItemWithError(type->tp_dict, name));
 		return doc || PyErr_Occurred() ? doc : Py_NewRef(Py_None);

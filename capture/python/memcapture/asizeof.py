@@ -27,6 +27,11 @@ from ._capture import Asized, adict, amapped, basicsize, flatsize, itemsize, len
 __all__ = ["Asized", "Asizer", "adict", "amapped", "asized", "asizeof", "asizesof",
            "basicsize", "flatsize", "itemsize", "leng", "named_refs", "refs"]
 
+# What these are taken to be; the first is a part of basicsize(), the others are itemsizes.
+_sizeof_CPyGC_Head = 32
+_sizeof_CPyDictEntry = 24
+_sizeof_Csetentry = 16
+
 _KINDS = ("static", "dynamic", "derived", "ignored", "inferred")
 _LARGEST_WITH_PROFILES = 10
 
