@@ -49,8 +49,8 @@ int mr_pickle__grow_words(struct mr_pickle *pickle, size_t more, struct mr_error
 	MR_FAIL_IF(wanted > pickle->word_limit, err, MR_ERR_LIMIT,
 	           "%s: is a pickle that asks for far more memory than a dump of its size needs",
 	           pickle->path);
-	if (capacity < pickle->len / 4)
-		capacity = pickle->len / 4;
+	if (capacity < pickle->len / 8 * 3) /* most dumps need less; what is not used is never touched */
+		capacity = pickle->len / 8 * 3;
 	if (capacity < wanted + WORDS_ALLOWANCE / 16)
 		capacity = wanted + WORDS_ALLOWANCE / 16;
 	if (capacity > pickle->word_limit)
@@ -157,6 +157,53 @@ static inline bool hot_pair(struct mr_pickle *pickle, struct hot *hot)
 	return true;
 }
 
+static inline bool hot_mark(struct mr_pickle *pickle, struct hot *hot)
+{
+	if (MR_UNLIKELY(pickle->mark_count == pickle->mark_capacity))
+		return false;
+	pickle->marks[pickle->mark_count++] = (size_t)(hot->top - pickle->stack);
+	hot->base = hot->top;
+	hot->in++;
+	return true;
+}
+
+static inline bool hot_container(struct mr_pickle *pickle, struct hot *hot, enum mr_tag tag)
+{
+	uint64_t *const header = &pickle->words[pickle->word_count];
+
+	if (MR_UNLIKELY(pickle->word_capacity - pickle->word_count < HEADER_WORDS))
+		return false;
+	header[HEADER_COUNT] = header[HEADER_FIRST] = header[HEADER_LAST] = 0;
+	hot_push(hot, mr_value_make(tag, pickle->word_count), 1);
+	pickle->word_count += HEADER_WORDS;
+	return true;
+}
+
+static inline bool hot_newobj(struct mr_pickle *pickle, struct hot *hot)
+{
+	if (MR_UNLIKELY(hot->top - hot->base < 2 || hot->top[-1] != VALUE_EMPTY_TUPLE ||
+	                !mr_pickle__makes_objects(hot->top[-2]) ||
+	                pickle->word_capacity - pickle->word_count < OBJECT_WORDS))
+		return false;
+	pickle->words[pickle->word_count + OBJECT_CLASS] = mr_value_payload(hot->top[-2]);
+	pickle->words[pickle->word_count + OBJECT_STATE] = VALUE_NONE;
+	hot->top -= 2;
+	hot_push(hot, mr_value_make(MR_TAG_OBJECT, pickle->word_count), 1);
+	pickle->word_count += OBJECT_WORDS;
+	return true;
+}
+
+static inline bool hot_build(struct mr_pickle *pickle, struct hot *hot)
+{
+	if (MR_UNLIKELY(hot->top - hot->base < 2 || mr_value_tag(hot->top[-1]) != MR_TAG_DICT ||
+	                mr_value_tag(hot->top[-2]) != MR_TAG_OBJECT))
+		return false;
+	hot->top--;
+	pickle->words[mr_value_payload(hot->top[-1]) + OBJECT_STATE] = hot->top[0];
+	hot->in++;
+	return true;
+}
+
 static inline bool hot_opcode(struct mr_pickle *pickle, struct hot *hot)
 {
 	const uint8_t *const in = hot->in;
@@ -192,6 +239,14 @@ static inline bool hot_opcode(struct mr_pickle *pickle, struct hot *hot)
 		return hot_push(hot, mr_pickle__text(at + 2, in[1]), 2 + (size_t)in[1]);
 	case OP_TUPLE2:
 		return hot_pair(pickle, hot);
+	case OP_MARK:
+		return hot_mark(pickle, hot);
+	case OP_EMPTY_DICT:
+		return hot_container(pickle, hot, MR_TAG_DICT);
+	case OP_NEWOBJ:
+		return hot_newobj(pickle, hot);
+	case OP_BUILD:
+		return hot_build(pickle, hot);
 	default:
 		return false;
 	}

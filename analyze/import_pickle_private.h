@@ -110,6 +110,12 @@ static inline uint16_t mr_pickle__u16(const uint8_t *in)
 	return le16toh(value);
 }
 
+/* Whether VALUE is a class of which a dump has objects. */
+static inline bool mr_pickle__makes_objects(mr_value value)
+{
+	return mr_value_tag(value) == MR_TAG_CLASS && mr_value_payload(value) >= MR_PICKLE_TRACKED_OBJECT;
+}
+
 /* "path: is a pickle that cannot be read: at byte N WHAT" */
 int mr_pickle_fail(const struct mr_pickle *pickle, const char *what, struct mr_error *err);
 int mr_pickle_cut(const struct mr_pickle *pickle, struct mr_error *err);

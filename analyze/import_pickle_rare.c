@@ -362,8 +362,7 @@ static int do_newobj(struct mr_pickle *pickle, struct mr_error *err)
 		return missing(pickle, err);
 	pickle->stack_count -= 2;
 	const mr_value class = pickle->stack[pickle->stack_count];
-	if (mr_value_tag(class) != MR_TAG_CLASS || mr_value_payload(class) < MR_PICKLE_TRACKED_OBJECT ||
-	    pickle->stack[pickle->stack_count + 1] != VALUE_EMPTY_TUPLE)
+	if (!mr_pickle__makes_objects(class) || pickle->stack[pickle->stack_count + 1] != VALUE_EMPTY_TUPLE)
 		return would_run(pickle, err);
 	MR_TRY(mr_pickle__take(pickle, OBJECT_WORDS, &place, err));
 	pickle->words[place + OBJECT_CLASS] = mr_value_payload(class);
