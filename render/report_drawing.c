@@ -49,9 +49,9 @@ static int find_timeline(struct drawing *drawing, struct mr_error *err)
 	for (size_t i = 0; i < data->run_count; i++) {
 		const struct mr_report_run *run = &data->runs[i];
 
-		if (run->snapshot_count > 0 && (!found || found->snapshot_count == 0))
-			found = run;
-		else if (run->samples.count > 0 && !found)
+		/* Samples alone do where no run has snapshots. */
+		if (run->snapshot_count > 0 ? !found || found->snapshot_count == 0
+		                            : run->samples.count > 0 && !found)
 			found = run;
 	}
 	MR_FAIL_IF(!found, err, MR_ERR_FORMAT, "the log holds nothing to draw: no snapshot and no sample");

@@ -151,7 +151,8 @@ Py_ssize_t mr_report_list_rows(struct mr_report_list *list, Py_ssize_t from, Py_
 		return 0;
 	mr_report_lock(list->log);
 	if (list->pending && wanted > list->head_count) {
-		Py_BEGIN_ALLOW_THREADS code = settle(list, wanted, &error);
+		Py_BEGIN_ALLOW_THREADS
+		code = settle(list, wanted, &error);
 		Py_END_ALLOW_THREADS
 	}
 	for (Py_ssize_t i = from; code == 0 && copied < count && (size_t)i < list->count; i += step)
@@ -374,9 +375,13 @@ static PyObject *list_sort(PyObject *self, PyObject *columns)
 		return PyErr_NoMemory();
 	mr_report_lock(list->log);
 	/* The order before decides between objects that the new one holds equal. */
-	Py_BEGIN_ALLOW_THREADS code = settle(list, list->count, &error);
-	Py_END_ALLOW_THREADS if (code == 0 && list->count > 0) list->pending = pending;
-	else mr_free(pending);
+	Py_BEGIN_ALLOW_THREADS
+	code = settle(list, list->count, &error);
+	Py_END_ALLOW_THREADS
+	if (code == 0 && list->count > 0)
+		list->pending = pending;
+	else
+		mr_free(pending);
 	mr_report_unlock(list->log);
 	if (code < 0) {
 		(void)mr_report_raise(&error);
@@ -392,14 +397,16 @@ static PyObject *list_reverse(PyObject *self, PyObject *unused MR_UNUSED)
 	int code = 0;
 
 	mr_report_lock(list->log);
-	Py_BEGIN_ALLOW_THREADS code = settle(list, list->count, &error);
+	Py_BEGIN_ALLOW_THREADS
+	code = settle(list, list->count, &error);
 	for (size_t i = 0; code == 0 && i < list->count / 2; i++) {
 		const uint32_t row = list->rows[i];
 
 		list->rows[i] = list->rows[list->count - 1 - i];
 		list->rows[list->count - 1 - i] = row;
 	}
-	Py_END_ALLOW_THREADS mr_report_unlock(list->log);
+	Py_END_ALLOW_THREADS
+	mr_report_unlock(list->log);
 	if (code < 0) {
 		(void)mr_report_raise(&error);
 		return NULL;

@@ -26,6 +26,6 @@ Py_ssize_t mr_report_list_rows(struct mr_report_list *list, Py_ssize_t from, Py_
 PyObject *mr_report_list_make(const struct mr_report_list *list, uint32_t row);
 
 /* report_walk.c */
-PyObject *mr_report_list_iterate(PyObject *list);
+PyObject *mr_report_list_iterate(PyObject *self);
 
 #endif

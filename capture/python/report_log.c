@@ -17,7 +17,8 @@ void mr_report_lock(struct mr_report_log *log)
 {
 	if (PyThread_acquire_lock(log->lock, NOWAIT_LOCK))
 		return;
-	Py_BEGIN_ALLOW_THREADS(void) PyThread_acquire_lock(log->lock, WAIT_LOCK);
+	Py_BEGIN_ALLOW_THREADS
+	PyThread_acquire_lock(log->lock, WAIT_LOCK);
 	Py_END_ALLOW_THREADS
 }
 
@@ -205,10 +206,12 @@ static int open_path(struct mr_report_log *log, PyObject *source, struct memstat
 		return 1;
 	if (strcmp(word, "-") == 0)
 		word = "./-";
-	Py_BEGIN_ALLOW_THREADS code = memstats_log_open(&word, 1, &log->log, error);
+	Py_BEGIN_ALLOW_THREADS
+	code = memstats_log_open(&word, 1, &log->log, error);
 	if (code == 0)
 		code = find_objects(log, error);
-	Py_END_ALLOW_THREADS Py_DECREF(path);
+	Py_END_ALLOW_THREADS
+	Py_DECREF(path);
 	return code;
 }
 
@@ -220,10 +223,12 @@ static int open_bytes(struct mr_report_log *log, PyObject *bytes, const char *na
 	int code = 0;
 
 	log->bytes = Py_NewRef(bytes);
-	Py_BEGIN_ALLOW_THREADS code = memstats_log_open_memory(data, size_bytes, name, &log->log, error);
+	Py_BEGIN_ALLOW_THREADS
+	code = memstats_log_open_memory(data, size_bytes, name, &log->log, error);
 	if (code == 0)
 		code = find_objects(log, error);
-	Py_END_ALLOW_THREADS return code;
+	Py_END_ALLOW_THREADS
+	return code;
 }
 
 static PyObject *log_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
@@ -402,8 +407,10 @@ static PyObject *log_rows(PyObject *self, PyObject *args)
 	if (!PyArg_ParseTuple(args, "ss|z:rows", &name, &columns, &where))
 		return NULL;
 	mr_report_lock(log);
-	Py_BEGIN_ALLOW_THREADS code = mr_report_table(log, name, columns, where, &table, &error);
-	Py_END_ALLOW_THREADS mr_report_unlock(log);
+	Py_BEGIN_ALLOW_THREADS
+	code = mr_report_table(log, name, columns, where, &table, &error);
+	Py_END_ALLOW_THREADS
+	mr_report_unlock(log);
 	if (code < 0) {
 		(void)mr_report_raise(&error);
 		return NULL;

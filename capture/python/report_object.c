@@ -53,9 +53,11 @@ static int fetch_details(struct mr_report_batch *batch)
 
 	if (batch->details)
 		return 0;
-	Py_BEGIN_ALLOW_THREADS code =
-		memstats_objects_new(batch->log->lives, batch->rows, batch->count, &batch->details, &error);
-	Py_END_ALLOW_THREADS if (code == 0) return 0;
+	Py_BEGIN_ALLOW_THREADS
+	code = memstats_objects_new(batch->log->lives, batch->rows, batch->count, &batch->details, &error);
+	Py_END_ALLOW_THREADS
+	if (code == 0)
+		return 0;
 	mr_report_unlock(batch->log);
 	return mr_report_raise(&error);
 }
@@ -131,17 +133,19 @@ static PyObject *object_life(PyObject *self, void *closure)
 	const int collecting = mr_report_enter(object->batch->log);
 	PyObject *value = NULL;
 
+	/* What was let go of alive has a time at which that was, but no death. */
+	const bool is_alive = column == MR_LIFE_DEATH &&
+	                      (memstats_table_is_null(lives, row, MR_LIFE_DEATH) ||
+	                       strcmp(memstats_table_text(lives, row, MR_LIFE_STATE), "detached") == 0);
+
 	if (column == MR_LIFE_CLASS || column == MR_LIFE_NAME)
 		value = cell_text(object, lives, column);
-	else if (column == MR_LIFE_BIRTH)
-		value = mr_report_seconds(memstats_table_number(lives, row, column));
-	else if (column != MR_LIFE_DEATH)
-		value = PyLong_FromUnsignedLongLong(memstats_table_number(lives, row, column));
-	else if (memstats_table_is_null(lives, row, MR_LIFE_DEATH) ||
-	         strcmp(memstats_table_text(lives, row, MR_LIFE_STATE), "detached") == 0)
+	else if (is_alive)
 		value = Py_NewRef(Py_None);
-	else
+	else if (column == MR_LIFE_BIRTH || column == MR_LIFE_DEATH)
 		value = mr_report_seconds(memstats_table_number(lives, row, column));
+	else
+		value = PyLong_FromUnsignedLongLong(memstats_table_number(lives, row, column));
 	mr_report_leave(object->batch->log, collecting);
 	return value;
 }
@@ -157,7 +161,8 @@ static PyObject *object_size(PyObject *self, void *closure)
 
 	mr_report_lock(log);
 	if (!log->sizes) {
-		Py_BEGIN_ALLOW_THREADS code = mr_report_sizes(log, &error);
+		Py_BEGIN_ALLOW_THREADS
+		code = mr_report_sizes(log, &error);
 		Py_END_ALLOW_THREADS
 	}
 	if (code < 0) {

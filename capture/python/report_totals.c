@@ -102,9 +102,10 @@ PyObject *mr_report_totals(PyObject *self, PyObject *unused MR_UNUSED)
 	if (!state)
 		return NULL;
 	mr_report_lock(log);
-	Py_BEGIN_ALLOW_THREADS code = mr_report_table(log, "classes", COLUMNS, NULL, &table, &error);
-	Py_END_ALLOW_THREADS if (code < 0)
-	{
+	Py_BEGIN_ALLOW_THREADS
+	code = mr_report_table(log, "classes", COLUMNS, NULL, &table, &error);
+	Py_END_ALLOW_THREADS
+	if (code < 0) {
 		mr_report_unlock(log);
 		(void)mr_report_raise(&error);
 		return NULL;

@@ -51,13 +51,15 @@ static int write_file(struct writing *writing, const char *path, int (*write)(st
 	int code = 0;
 
 	mr_report_lock(writing->log);
-	Py_BEGIN_ALLOW_THREADS code = mr_output_open(&output, path, error_of(writing));
+	Py_BEGIN_ALLOW_THREADS
+	code = mr_output_open(&output, path, error_of(writing));
 	if (code == 0)
 		code = write(writing, output.stream);
 	if (code == 0)
 		code = mr_output_commit(&output, error_of(writing));
 	mr_output_discard(&output);
-	Py_END_ALLOW_THREADS mr_report_unlock(writing->log);
+	Py_END_ALLOW_THREADS
+	mr_report_unlock(writing->log);
 	return code < 0 ? mr_report_raise_rendering(&writing->error) : 0;
 }
 
@@ -171,8 +173,10 @@ PyObject *mr_report_copy(PyObject *self, PyObject *path)
 	if (descriptor < 0)
 		return NULL;
 	mr_report_lock(writing.log);
-	Py_BEGIN_ALLOW_THREADS code = copy_to(&writing, descriptor);
-	Py_END_ALLOW_THREADS mr_report_unlock(writing.log);
+	Py_BEGIN_ALLOW_THREADS
+	code = copy_to(&writing, descriptor);
+	Py_END_ALLOW_THREADS
+	mr_report_unlock(writing.log);
 	if (code < 0) {
 		(void)mr_report_raise_rendering(&writing.error);
 		return NULL;
