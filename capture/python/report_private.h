@@ -120,8 +120,8 @@ void mr_report_batch_release(struct mr_report_batch *batch); /* NULL is fine */
 PyObject *mr_report_object_new(struct mr_report_batch *batch, size_t place);
 /* Its row when OBJECT is a view of an object of LOG, or -1. */
 int64_t mr_report_object_row(const struct mr_report_log *log, PyObject *object);
-/* A tuple of Asized (TYPE) of the COUNT referents, depth first: REFERENTS[i] is the one at place i. */
-PyObject *mr_report_referents(PyObject *type, const struct memstats_referent *const *referents, size_t count);
+/* A tuple of Asized (TYPE) of the COUNT referents, depth first: ITEMS[i] is the one at place i. */
+PyObject *mr_report_referents(PyObject *type, const struct memstats_referent *const *items, size_t count);
 PyObject *mr_report_sized(PyObject *type, uint64_t size_bytes, uint64_t flat_bytes, PyObject *referents,
                           PyObject *name);
 /* A list of the places of DETAILS, outermost first, sources None where the log has none; None: no trace. */
