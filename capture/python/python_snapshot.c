@@ -120,18 +120,22 @@ static int show(struct run *run, struct mr_tracked_row *row, PyObject *object)
 {
 	if (run->last.type != Py_TYPE(object) && learn_kind(run, object) < 0)
 		return -1;
+	const uint32_t before = row->label;
+	const bool was_default = (row->flags & MR_TRACKED_LABEL_DEFAULT) != 0;
 	if (MR_LIKELY(run->last.label != 0)) {
 		row->label = run->last.label;
 		row->flags |= MR_TRACKED_LABEL_DEFAULT;
-		return 0;
+	} else {
+		PyObject *const text = mr_object_show(object, LABEL_CHARS);
+		const uint32_t label = text == NULL ? 0 : mr_store_add_label(run->store, text);
+		Py_XDECREF(text);
+		if (label == 0)
+			return -1;
+		row->label = label;
+		row->flags &= (uint8_t)~MR_TRACKED_LABEL_DEFAULT;
 	}
-	PyObject *const text = mr_object_show(object, LABEL_CHARS);
-	const uint32_t label = text == NULL ? 0 : mr_store_add_string(run->store, text);
-	Py_XDECREF(text);
-	if (label == 0)
-		return -1;
-	row->label = label;
-	row->flags &= (uint8_t)~MR_TRACKED_LABEL_DEFAULT;
+	if (before != 0 && !was_default)
+		mr_store_drop_label(run->store, before);
 	return 0;
 }
 

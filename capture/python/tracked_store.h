@@ -207,6 +207,9 @@ void mr_store_release(struct mr_store *store);
 
 uint32_t mr_store_add_text(struct mr_store *store, const char *bytes, size_t len);
 uint32_t mr_store_add_string(struct mr_store *store, PyObject *string);
+/* A text for a row's label, with one use more; and one use less.  A label without a use is empty. */
+uint32_t mr_store_add_label(struct mr_store *store, PyObject *string);
+void mr_store_drop_label(struct mr_store *store, uint32_t label);
 uint32_t mr_store_add_class(struct mr_store *store, PyObject *name); /* or finds it */
 uint32_t mr_store_add_code(struct mr_store *store, uint32_t file, uint32_t function, uint32_t line);
 uint32_t mr_store_add_stack(struct mr_store *store, uint32_t parent, uint32_t code); /* or finds it */

@@ -2,6 +2,10 @@
  *
  * Texts of the store, each once: bytes in blocks that never move, found again by
  * a table of ids.  No Python code runs here, but for the encoding of a str.
+ *
+ * Labels are counted: objects whose __repr__ shows what changes would otherwise
+ * leave all that they ever showed.  A label that nobody has any more becomes an
+ * empty text; its id is not used again.
  */
 #include "tracked_store.h"
 
@@ -13,9 +17,19 @@ struct block {
 	char bytes[];
 };
 
+/* In the class_index of a text that is a label, and nothing else so far. */
+#define LABEL UINT32_C(0x80000000)
+
+struct label { /* around its bytes */
+	uint64_t uses;
+	char bytes[];
+};
+
 struct text_index {
 	uint32_t *ids; /* by bytes; 0: free.  At most half full. */
 	uint64_t mask;
+	uint64_t used;    /* of `ids` */
+	uint32_t retired; /* texts that were labels */
 	struct block *blocks;
 	size_t left; /* in the newest block, at its end */
 	char *at;
@@ -47,17 +61,24 @@ static uint32_t *id_at(const struct mr_store *store, uint32_t *ids, uint64_t mas
 /* Room for one more text in the table. */
 static int table_make_room(const struct mr_store *store, struct text_index *index)
 {
-	if (index->ids != NULL && store->texts.count * UINT64_C(2) <= index->mask)
+	if (index->ids != NULL && (index->used + 1) * 2 <= index->mask)
 		return 0;
 
-	const uint64_t size = index->ids == NULL ? TABLE_MIN : (index->mask + 1) * 2;
+	const uint64_t live = store->texts.count - index->retired;
+	uint64_t size = TABLE_MIN;
+	while (size < (live + 1) * 3)
+		size *= 2;
 	uint32_t *const ids = mr_alloc(size * sizeof(*ids));
 	if (ids == NULL)
 		return -1;
+	index->used = 0;
 	for (uint32_t id = 1; id < store->texts.count; id++) {
 		const struct mr_text *const text = mr_store_text(store, id);
+		uint32_t *const at = id_at(store, ids, size - 1, text->bytes, text->len);
 
-		*id_at(store, ids, size - 1, text->bytes, text->len) = id;
+		index->used += *at == 0; /* of the empty ones, the first */
+		if (*at == 0)
+			*at = id;
 	}
 	mr_free(index->ids);
 	index->ids = ids;
@@ -93,7 +114,30 @@ static const char *keep(struct text_index *index, const char *bytes, size_t len)
 	return kept;
 }
 
-uint32_t mr_store_add_text(struct mr_store *store, const char *bytes, size_t len)
+static struct label *label_of(const struct mr_text *text)
+{
+	return (struct label *)(void *)(uintptr_t)(text->bytes - offsetof(struct label, bytes));
+}
+
+static const char *keep_label(struct text_index *index, const char *bytes, size_t len)
+{
+	struct label *const label = mr_alloc(sizeof(*label) + len);
+
+	if (label == NULL)
+		return NULL;
+	memcpy(label->bytes, bytes, len);
+	index->memory_bytes += sizeof(*label) + len;
+	return label->bytes;
+}
+
+static void drop_bytes(struct text_index *index, const struct mr_text *text)
+{
+	index->memory_bytes -= sizeof(struct label) + text->len;
+	mr_free(label_of(text));
+}
+
+/* The text, new or not; a label has one use more.  0 with a Python error. */
+static uint32_t add(struct mr_store *store, const char *bytes, size_t len, bool is_label)
 {
 	struct text_index *index = store->text_index;
 
@@ -110,37 +154,84 @@ uint32_t mr_store_add_text(struct mr_store *store, const char *bytes, size_t len
 		goto no_memory;
 
 	uint32_t *const at = id_at(store, index->ids, index->mask, bytes, len);
-	if (*at != 0)
-		return *at;
-	const char *const kept = keep(index, bytes, len);
-	if (kept == NULL)
-		goto no_memory;
-	const uint32_t id = mr_chunks_add(&store->texts);
-	if (id == 0)
-		return 0;
-	*(struct mr_text *)mr_chunks_at(&store->texts, id) =
-		(struct mr_text){ .bytes = kept, .len = (uint32_t)len };
-	*at = id;
-	return id;
+	struct mr_text *text;
+	if (*at == 0) {
+		const uint32_t id = mr_chunks_add(&store->texts);
+		if (id == 0)
+			return 0;
+		text = mr_chunks_at(&store->texts, id);
+		text->class_index = is_label && len > 0 ? LABEL : 0;
+		text->bytes =
+			text->class_index == LABEL ? keep_label(index, bytes, len) : keep(index, bytes, len);
+		if (text->bytes == NULL) {
+			mr_chunks_cut(&store->texts, id);
+			goto no_memory;
+		}
+		text->len = (uint32_t)len;
+		*at = id;
+		index->used++;
+	}
+	text = mr_chunks_at(&store->texts, *at);
+	if (text->class_index == LABEL && is_label) {
+		label_of(text)->uses++;
+	} else if (text->class_index == LABEL) { /* it is not only a label any more, and stays */
+		const char *const kept = keep(index, bytes, len);
+
+		if (kept == NULL)
+			goto no_memory;
+		drop_bytes(index, text);
+		text->bytes = kept;
+		text->class_index = 0;
+	}
+	return *at;
 
 no_memory:
 	PyErr_NoMemory();
 	return 0;
 }
 
-uint32_t mr_store_add_string(struct mr_store *store, PyObject *string)
+uint32_t mr_store_add_text(struct mr_store *store, const char *bytes, size_t len)
+{
+	return add(store, bytes, len, false);
+}
+
+static uint32_t add_object(struct mr_store *store, PyObject *string, bool is_label)
 {
 	/* Text in ASCII, as nearly all of it is, needs no second form. */
 	if (PyUnicode_READY(string) == 0 && PyUnicode_IS_ASCII(string))
-		return mr_store_add_text(store, PyUnicode_DATA(string), (size_t)PyUnicode_GET_LENGTH(string));
+		return add(store, PyUnicode_DATA(string), (size_t)PyUnicode_GET_LENGTH(string), is_label);
 
 	PyObject *const encoded = PyUnicode_AsEncodedString(string, "utf-8", "surrogatepass");
 	if (encoded == NULL)
 		return 0;
 	const uint32_t id =
-		mr_store_add_text(store, PyBytes_AS_STRING(encoded), (size_t)PyBytes_GET_SIZE(encoded));
+		add(store, PyBytes_AS_STRING(encoded), (size_t)PyBytes_GET_SIZE(encoded), is_label);
 	Py_DECREF(encoded);
 	return id;
+}
+
+uint32_t mr_store_add_string(struct mr_store *store, PyObject *string)
+{
+	return add_object(store, string, false);
+}
+
+uint32_t mr_store_add_label(struct mr_store *store, PyObject *string)
+{
+	return add_object(store, string, true);
+}
+
+void mr_store_drop_label(struct mr_store *store, uint32_t id)
+{
+	struct text_index *const index = store->text_index;
+	struct mr_text *const text = id == 0 ? NULL : mr_chunks_at(&store->texts, id);
+
+	if (text == NULL || text->class_index != LABEL)
+		return;
+	if (--label_of(text)->uses > 0)
+		return;
+	index->retired++;
+	drop_bytes(index, text);
+	*text = (struct mr_text){ .bytes = "" };
 }
 
 PyObject *mr_store_text_object(const struct mr_store *store, uint32_t id)
@@ -157,6 +248,12 @@ void mr_store_texts_free(struct mr_store *store)
 
 	if (index == NULL)
 		return;
+	for (uint32_t id = 1; id < store->texts.count; id++) {
+		const struct mr_text *const text = mr_store_text(store, id);
+
+		if (text->class_index == LABEL)
+			mr_free(label_of(text));
+	}
 	for (struct block *block = index->blocks, *next; block != NULL; block = next) {
 		next = block->next;
 		mr_free(block);

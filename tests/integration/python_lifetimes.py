@@ -389,7 +389,7 @@ def a_forked_child_works_on():
             del objects[:5]
             more = Node()
             tracker.create_snapshot("child")
-            tracker.start_periodic_snapshots(0.001)
+            tracker.start_periodic_snapshots(3600)
             tracker.stop_periodic_snapshots()
             counts = tracker.history["node"][-1][1], len(tracker.snapshots), len(tracker.objects[id(more)].snapshots)
             status = 0 if counts == (6, 2, 3) else 2
