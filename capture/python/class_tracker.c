@@ -471,7 +471,8 @@ static void tracker_dealloc(PyObject *self)
 static PyMethodDef tracker_methods[] = {
 	{ "track_object", KEYWORDS(track_object),
 	  PyDoc_STR(
-		  "track_object($self, /, instance, name=None, resolution_level=0, keep=False, trace=False)\n--\n\n"
+		  "track_object($self, /, instance, name=None, resolution_level=0, keep=False, trace=False)\n"
+		  "--\n\n"
 		  "Tracks an object: when it was born, how large it is in each snapshot, when it dies.\n\n"
 		  "name is what it is listed under (default: the name of its class); resolution_level says\n"
 		  "how many levels of what it refers to are sized one by one; keep holds a reference, so\n"

@@ -346,8 +346,9 @@ static void process_facts(struct mr_tracked_snapshot *snapshot)
 	snapshot->faults_major = mr_proc_stat_read(0, &stat) == 0 ? stat.faults_major : UINT64_MAX;
 }
 
-/* The number that TOTAL() gives; what it counted of ours is taken off.  -1 with a Python error. */
-static int ask_total(const struct mr_store *store, PyObject *total, uint64_t *bytes)
+/* The number that TOTAL() gives.  What the tracker takes is not in it: neither the store nor its
+ * references are among what the collector knows.  -1 with a Python error. */
+static int ask_total(PyObject *total, uint64_t *bytes)
 {
 	PyObject *const number = PyObject_CallNoArgs(total);
 	const unsigned long long value = number == NULL ? 0 : PyLong_AsUnsignedLongLong(number);
@@ -355,8 +356,7 @@ static int ask_total(const struct mr_store *store, PyObject *total, uint64_t *by
 	Py_XDECREF(number);
 	if (PyErr_Occurred())
 		return -1;
-	const uint64_t ours = store->alive * mr_ref_bytes();
-	*bytes = value > ours ? value - ours : value;
+	*bytes = value;
 	return 0;
 }
 
@@ -375,7 +375,7 @@ static int measure(struct run *run, PyObject *total, struct mr_tracked_snapshot 
 	/* Before more is looked at, the memory of what was visited goes back. */
 	mr_object_sizer_free(run->sizer);
 	run->sizer = NULL;
-	if (total != Py_None && ask_total(store, total, &facts->total_bytes) < 0)
+	if (total != Py_None && ask_total(total, &facts->total_bytes) < 0)
 		return -1;
 	return 0;
 }

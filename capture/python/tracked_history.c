@@ -60,8 +60,8 @@ static int events_of(struct mr_store *store, uint32_t class_index, struct event 
 static int append_events(PyObject *list, const struct event *events, size_t count, int64_t base)
 {
 	for (size_t i = 0; i < count; i++) {
-		PyObject *const pair = Py_BuildValue("(dL)", mr_store_seconds(events[i].time_ns),
-		                                     (long long)(events[i].alive + base));
+		const long long alive = events[i].alive + base;
+		PyObject *const pair = Py_BuildValue("(dL)", mr_store_seconds(events[i].time_ns), alive);
 		const int status = pair == NULL ? -1 : PyList_Append(list, pair);
 
 		Py_XDECREF(pair);

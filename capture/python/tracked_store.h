@@ -209,7 +209,7 @@ uint32_t mr_store_add_text(struct mr_store *store, const char *bytes, size_t len
 uint32_t mr_store_add_string(struct mr_store *store, PyObject *string);
 /* A text for a row's label, with one use more; and one use less.  A label without a use is empty. */
 uint32_t mr_store_add_label(struct mr_store *store, PyObject *string);
-void mr_store_drop_label(struct mr_store *store, uint32_t label);
+void mr_store_drop_label(struct mr_store *store, uint32_t id);
 uint32_t mr_store_add_class(struct mr_store *store, PyObject *name); /* or finds it */
 uint32_t mr_store_add_code(struct mr_store *store, uint32_t file, uint32_t function, uint32_t line);
 uint32_t mr_store_add_stack(struct mr_store *store, uint32_t parent, uint32_t code); /* or finds it */
@@ -217,7 +217,7 @@ uint32_t mr_store_add_stack(struct mr_store *store, uint32_t parent, uint32_t co
  * over, but only when it succeeds. */
 uint32_t mr_store_add_row(struct mr_store *store, PyObject *ref, uint64_t address, uint32_t class_index);
 /* The row's object has died, or is not observed any more: its reference is given to the caller. */
-PyObject *mr_store_end_row(struct mr_store *store, uint32_t row);
+PyObject *mr_store_end_row(struct mr_store *store, uint32_t id);
 /* The row of the object at ADDRESS: the last one that was tracked there, alive or not; 0: none. */
 uint32_t mr_store_find(const struct mr_store *store, uint64_t address);
 /* Brings the classes' lists of rows up to date.  -1 with a Python error. */
@@ -242,7 +242,7 @@ const struct mr_tracked_state *mr_store_state_at(const struct mr_store *store, u
                                                  uint32_t snapshot);
 
 /* A text as a str; the text of 0 is "".  A new reference, or NULL with a Python error. */
-PyObject *mr_store_text_object(const struct mr_store *store, uint32_t text);
+PyObject *mr_store_text_object(const struct mr_store *store, uint32_t id);
 void mr_store_texts_free(struct mr_store *store);
 uint64_t mr_store_texts_memory(const struct mr_store *store);
 

@@ -473,7 +473,8 @@ def periodic_snapshots_come_and_stop():
     tracker.stop_periodic_snapshots()
     tracker.start_periodic_snapshots(0.01)
     thread = tracker._periodic_thread
-    cases.equal((thread.interval, thread.name, thread.daemon, thread.is_alive()), (0.01, "BackgroundMonitor", True, True))
+    cases.equal((thread.interval, thread.name, thread.daemon, thread.is_alive()),
+                (0.01, "BackgroundMonitor", True, True))
     for number in range(10):
         tracker.create_snapshot(str(number))
     deadline = time.monotonic() + 30
