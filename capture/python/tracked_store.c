@@ -281,15 +281,15 @@ static inline struct place place_of(uint64_t address, uint64_t mask)
 }
 
 /* Where ADDRESS is, or the free entry where it belongs. */
-static uint64_t map_at(const struct mr_store *store, uint64_t address)
+static inline uint64_t map_at(const struct mr_store *store, const uint8_t *tags, const uint32_t *map,
+                              uint64_t mask, uint64_t address)
 {
-	struct place place = place_of(address, store->map_mask);
+	struct place place = place_of(address, mask);
 
-	for (;; place.at = (place.at + 1) & store->map_mask) {
-		const uint8_t tag = store->map_tags[place.at];
+	for (;; place.at = (place.at + 1) & mask) {
+		const uint8_t tag = tags[place.at];
 
-		if (tag == 0 ||
-		    (tag == place.tag && mr_store_row(store, store->map[place.at])->address == address))
+		if (tag == 0 || (tag == place.tag && mr_store_row(store, map[place.at])->address == address))
 			return place.at;
 	}
 }
@@ -304,27 +304,25 @@ static int map_make_room(struct mr_store *store)
 
 	const uint64_t size = before == 0 ? MAP_MIN : before * 2;
 	uint8_t *const tags = mr_alloc(size);
-	uint32_t *const rows = mr_alloc(size * sizeof(*rows));
-	if (tags == NULL || rows == NULL) {
+	uint32_t *const map = mr_alloc(size * sizeof(*map));
+	if (tags == NULL || map == NULL) {
 		mr_free(tags);
-		mr_free(rows);
+		mr_free(map);
 		PyErr_NoMemory();
 		return -1;
 	}
-	for (uint64_t i = 0; i < before; i++) {
-		if (store->map_tags[i] == 0)
-			continue;
-		struct place place = place_of(mr_store_row(store, store->map[i])->address, size - 1);
+	/* By row, which lie one after the other; a later one takes the place of an earlier one. */
+	for (uint32_t id = 1; id < store->rows.count; id++) {
+		const uint64_t address = mr_store_row(store, id)->address;
+		const uint64_t at = map_at(store, tags, map, size - 1, address);
 
-		while (tags[place.at] != 0)
-			place.at = (place.at + 1) & (size - 1);
-		tags[place.at] = place.tag;
-		rows[place.at] = store->map[i];
+		tags[at] = place_of(address, size - 1).tag;
+		map[at] = id;
 	}
 	mr_free(store->map_tags);
 	mr_free(store->map);
 	store->map_tags = tags;
-	store->map = rows;
+	store->map = map;
 	store->map_mask = size - 1;
 	return 0;
 }
@@ -333,7 +331,7 @@ uint32_t mr_store_find(const struct mr_store *store, uint64_t address)
 {
 	if (store->map_mask == 0)
 		return 0;
-	const uint64_t at = map_at(store, address);
+	const uint64_t at = map_at(store, store->map_tags, store->map, store->map_mask, address);
 	return store->map_tags[at] == 0 ? 0 : store->map[at];
 }
 
@@ -358,7 +356,7 @@ uint32_t mr_store_add_row(struct mr_store *store, PyObject *ref, uint64_t addres
 	store->alive++;
 	store->revision++;
 
-	const uint64_t at = map_at(store, address);
+	const uint64_t at = map_at(store, store->map_tags, store->map, store->map_mask, address);
 	if (store->map_tags[at] == 0) {
 		store->map_tags[at] = place_of(address, store->map_mask).tag;
 		store->map_used++;
