@@ -291,8 +291,9 @@ int mr_rule_plan(struct mr_rule *rule, struct mr_sizing_state *state, PyObject *
 	rule->walk = plan_walk(rule, object);
 	if (rule->walk == MR_WALK_INSTANCE) {
 		rule->has_class = true;
-		rule->dict_kind = rule->refs == MR_REFS_INSTANCE ? (uint8_t)mr_instance_dict_kind(Py_TYPE(object)) :
-		                                                   (uint8_t)MR_DICT_NONE;
+		/* A dict that the type does not show is not one of its referents. */
+		if (rule->refs == MR_REFS_INSTANCE && type_attribute(Py_TYPE(object), "__dict__"))
+			rule->dict_kind = (uint8_t)mr_instance_dict_kind(Py_TYPE(object));
 		if (mr_rule_find_slots(rule, Py_TYPE(object)) < 0)
 			return -1;
 	}
