@@ -7,6 +7,11 @@
 #include "base.h"
 
 #include <stdlib.h>
+#include <sys/mman.h>
+
+/* Blocks this large are tables of a log, filled from end to end: handing out their pages one by
+ * one takes the kernel as long as reading the log takes us. */
+#define LARGE_BYTES (2u << 20)
 
 /* A size of 0 gives a pointer that can be told from failure. */
 static size_t at_least_one(size_t size_bytes)
@@ -14,14 +19,27 @@ static size_t at_least_one(size_t size_bytes)
 	return size_bytes > 0 ? size_bytes : 1;
 }
 
+/* BLOCK, in huge pages from now on if it is large.  Only a wish: kernels without them refuse it. */
+static void *in_huge_pages(void *block, size_t size_bytes)
+{
+	if (block && size_bytes >= LARGE_BYTES) {
+		const uintptr_t page = 4096;
+		const uintptr_t first = (uintptr_t)block & ~(page - 1);
+		const uintptr_t end = ((uintptr_t)block + size_bytes + page - 1) & ~(page - 1);
+
+		(void)madvise((void *)first, end - first, MADV_HUGEPAGE);
+	}
+	return block;
+}
+
 void *mr_alloc(size_t size_bytes)
 {
-	return calloc(1, at_least_one(size_bytes));
+	return in_huge_pages(calloc(1, at_least_one(size_bytes)), size_bytes);
 }
 
 void *mr_realloc(void *memory, size_t size_bytes)
 {
-	return realloc(memory, at_least_one(size_bytes));
+	return in_huge_pages(realloc(memory, at_least_one(size_bytes)), size_bytes);
 }
 
 void mr_free(void *memory)
