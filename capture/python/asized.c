@@ -79,36 +79,52 @@ static PyObject *or_none(PyObject *value)
 	return value ? value : Py_None;
 }
 
-static Py_ssize_t count_refs(const struct asized *asized)
+/* Its attributes, held: Python code that is asked about one may assign another. */
+static struct asized hold(PyObject *self)
 {
-	const Py_ssize_t count = asized->refs ? PyObject_Size(asized->refs) : 0;
+	const struct asized *const asized = (const struct asized *)self;
 
-	return count;
+	return (struct asized){
+		.size = Py_NewRef(or_none(asized->size)),
+		.flat = Py_NewRef(or_none(asized->flat)),
+		.refs = Py_NewRef(or_none(asized->refs)),
+		.name = Py_NewRef(or_none(asized->name)),
+	};
+}
+
+static void let_go(const struct asized *held)
+{
+	Py_DECREF(held->size);
+	Py_DECREF(held->flat);
+	Py_DECREF(held->refs);
+	Py_DECREF(held->name);
 }
 
 static PyObject *asized_str(PyObject *self)
 {
-	const struct asized *const asized = (const struct asized *)self;
-	const Py_ssize_t count = count_refs(asized);
+	const struct asized held = hold(self);
+	const Py_ssize_t count = held.refs == Py_None ? 0 : PyObject_Size(held.refs);
+	PyObject *const text = count < 0 ? NULL :
+	                                   PyUnicode_FromFormat("size %R, flat %R, refs[%zd], name %R", held.size,
+	                                                        held.flat, count, held.name);
 
-	if (count < 0)
-		return NULL;
-	return PyUnicode_FromFormat("size %R, flat %R, refs[%zd], name %R", or_none(asized->size),
-	                            or_none(asized->flat), count, or_none(asized->name));
+	let_go(&held);
+	return text;
 }
 
 static PyObject *asized_reduce(PyObject *self, PyObject *unused MR_UNUSED)
 {
-	const struct asized *const asized = (const struct asized *)self;
+	const struct asized held = hold(self);
+	PyObject *const reduced =
+		Py_BuildValue("O(OOOO)", (PyObject *)Py_TYPE(self), held.size, held.flat, held.refs, held.name);
 
-	return Py_BuildValue("O(OOOO)", (PyObject *)Py_TYPE(self), or_none(asized->size), or_none(asized->flat),
-	                     asized->refs ? asized->refs : Py_None, or_none(asized->name));
+	let_go(&held);
+	return reduced;
 }
 
 static PyObject *asized_get(PyObject *self, PyObject *args, PyObject *kwargs)
 {
 	static const char *names[] = { "name", "dflt", NULL };
-	const struct asized *const asized = (const struct asized *)self;
 	PyObject *wanted;
 	PyObject *fallback = Py_None;
 	PyObject *found = NULL;
@@ -117,8 +133,10 @@ static PyObject *asized_get(PyObject *self, PyObject *args, PyObject *kwargs)
 	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|O:get", (char **)names, &wanted, &fallback))
 		return NULL;
 
-	PyObject *const iterator = PyObject_GetIter(or_none(asized->refs));
+	const struct asized held = hold(self);
+	PyObject *const iterator = PyObject_GetIter(held.refs);
 
+	let_go(&held);
 	while (iterator && !found && (ref = PyIter_Next(iterator))) {
 		PyObject *const name = PyObject_GetAttrString(ref, "name");
 		const int equal = name ? PyObject_RichCompareBool(wanted, name, Py_EQ) : -1;

@@ -48,26 +48,36 @@ static void fetch_ahead(const struct mr_object_sizer *sizer, PyObject *objects, 
 		mr_object_sizer_prefetch(sizer, PyTuple_GET_ITEM(objects, next));
 }
 
+/* The sizer, which no reset() replaces until its `uses` are counted back. */
+static struct mr_object_sizer *use(PyObject *self)
+{
+	struct mr_object_sizer *const sizer = asizer_of(self)->sizer;
+
+	sizer->uses++;
+	return sizer;
+}
+
 static PyObject *asizer_asizeof(PyObject *self, PyObject *args, PyObject *kwargs)
 {
 	struct mr_object_sizer *sizer;
 	uint64_t sum = 0;
 
+	int status;
+
 	if (set_options(self, kwargs) < 0)
 		return NULL;
-	sizer = asizer_of(self)->sizer;
-	if (exclude_all(sizer, args) < 0)
-		return NULL;
-	for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(args); i++) {
-		uint64_t size_bytes;
+	sizer = use(self);
+	status = exclude_all(sizer, args);
+	for (Py_ssize_t i = 0; status == 0 && i < PyTuple_GET_SIZE(args); i++) {
+		uint64_t size_bytes = 0;
 		uint64_t flat_bytes;
 
 		fetch_ahead(sizer, args, i);
-		if (mr_object_sizer_size(sizer, PyTuple_GET_ITEM(args, i), &size_bytes, &flat_bytes) < 0)
-			return NULL;
+		status = mr_object_sizer_size(sizer, PyTuple_GET_ITEM(args, i), &size_bytes, &flat_bytes);
 		sum += size_bytes;
 	}
-	return PyLong_FromUnsignedLongLong(sum);
+	sizer->uses--;
+	return status < 0 ? NULL : PyLong_FromUnsignedLongLong(sum);
 }
 
 static PyObject *size_one(struct mr_object_sizer *sizer, PyObject *object)
@@ -101,7 +111,7 @@ static PyObject *asized_one(struct mr_object_sizer *sizer, PyObject *object)
 typedef PyObject *(*size_function)(struct mr_object_sizer *, PyObject *);
 
 /* One result for each of OBJECTS; those given twice have the same one. */
-static PyObject *each(struct mr_object_sizer *sizer, PyObject *objects, size_function size)
+static PyObject *each_of(struct mr_object_sizer *sizer, PyObject *objects, size_function size)
 {
 	const Py_ssize_t count = PyTuple_GET_SIZE(objects);
 	PyObject *const results = PyTuple_New(count);
@@ -140,9 +150,18 @@ failed:
 	return NULL;
 }
 
+static PyObject *each(PyObject *self, PyObject *objects, size_function size)
+{
+	struct mr_object_sizer *const sizer = use(self);
+	PyObject *const results = each_of(sizer, objects, size);
+
+	sizer->uses--;
+	return results;
+}
+
 static PyObject *asizer_asizesof(PyObject *self, PyObject *args, PyObject *kwargs)
 {
-	return set_options(self, kwargs) < 0 ? NULL : each(asizer_of(self)->sizer, args, size_one);
+	return set_options(self, kwargs) < 0 ? NULL : each(self, args, size_one);
 }
 
 static PyObject *asizer_asized(PyObject *self, PyObject *args, PyObject *kwargs)
@@ -151,7 +170,7 @@ static PyObject *asizer_asized(PyObject *self, PyObject *args, PyObject *kwargs)
 
 	if (set_options(self, kwargs) < 0)
 		return NULL;
-	results = each(asizer_of(self)->sizer, args, asized_one);
+	results = each(self, args, asized_one);
 	if (!results || PyTuple_GET_SIZE(results) != 1)
 		return results;
 
@@ -181,19 +200,22 @@ static PyObject *asizer_exclude_refs(PyObject *self, PyObject *args)
 
 static PyObject *asizer_exclude_types(PyObject *self, PyObject *args)
 {
+	PyObject *const fresh = PyList_New(0); /* first: a collection may run Python code */
 	struct mr_object_sizer *const sizer = asizer_of(self)->sizer;
 
+	if (!fresh)
+		return NULL;
 	for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(args); i++) {
 		PyObject *const type = PyTuple_GET_ITEM(args, i);
-		int there;
 
 		if (!PyType_Check(type))
 			continue;
-		if (!sizer->excluded && !(sizer->excluded = PyList_New(0)))
+		if (!sizer->excluded)
+			sizer->excluded = Py_NewRef(fresh);
+		if (!mr_sizer_excludes(sizer, type) && PyList_Append(sizer->excluded, type) < 0) {
+			Py_DECREF(fresh);
 			return NULL;
-		there = PySequence_Contains(sizer->excluded, type);
-		if (there < 0 || (!there && PyList_Append(sizer->excluded, type) < 0))
-			return NULL;
+		}
 		for (unsigned is_class = 0; is_class < 2; is_class++) {
 			struct mr_rule *const rule = mr_rules_find(&sizer->rules, type, is_class);
 
@@ -201,6 +223,7 @@ static PyObject *asizer_exclude_types(PyObject *self, PyObject *args)
 				rule->excluded = 0;
 		}
 	}
+	Py_DECREF(fresh);
 	Py_RETURN_NONE;
 }
 
@@ -248,16 +271,12 @@ static PyObject *get_count(PyObject *self, void *closure)
 static PyObject *asizer_new(PyTypeObject *type, PyObject *args MR_UNUSED, PyObject *kwargs MR_UNUSED)
 {
 	struct mr_asizer *const asizer = (struct mr_asizer *)type->tp_alloc(type, 0);
-	PyTypeObject *defining = type;
 	PyObject *none;
 	PyObject *done;
 
 	if (!asizer)
 		return NULL;
-	/* A subclass that is written in Python has no module of its own. */
-	while (defining && !(((PyHeapTypeObject *)defining)->ht_module))
-		defining = defining->tp_base;
-	asizer->module = defining ? Py_XNewRef(((PyHeapTypeObject *)defining)->ht_module) : NULL;
+	asizer->module = Py_XNewRef(mr_sizing_module_of(type));
 	none = asizer->module ? PyTuple_New(0) : NULL;
 	done = none ? mr_asizer_reset((PyObject *)asizer, none, NULL) : NULL;
 	Py_XDECREF(none);
@@ -314,7 +333,7 @@ static int asizer_clear(PyObject *self)
 		if (asizer->options[i])
 			Py_SETREF(asizer->options[i], Py_NewRef(Py_None));
 	}
-	if (!sizer || sizer->walks)
+	if (!sizer || sizer->walks || sizer->uses)
 		return 0;
 
 	struct mr_account *const account = sizer->account;

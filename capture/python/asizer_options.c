@@ -158,12 +158,9 @@ static int apply_account(struct mr_asizer *asizer)
 	return 0;
 }
 
-/* Hands all options to the sizer. */
-static int apply(struct mr_asizer *asizer)
+/* What OPTIONS are to the sizer.  Asking them can run Python code. */
+static int take_options(PyObject *const *options, struct mr_object_sizer_options *taken, Py_ssize_t *clip)
 {
-	struct mr_object_sizer *const sizer = asizer->sizer;
-	PyObject *const *const options = asizer->options;
-	struct mr_object_sizer_options taken = { 0 };
 	static const uint8_t truths[] = { MR_OPTION_CODE, MR_OPTION_DERIVE, MR_OPTION_FRAMES, MR_OPTION_IGNORED,
 		                          MR_OPTION_INFER };
 	bool truth[MR_ARRAY_LEN(truths)];
@@ -175,29 +172,47 @@ static int apply(struct mr_asizer *asizer)
 			return -1;
 		truth[i] = is_true;
 	}
-	taken.code = truth[0];
-	taken.derive = truth[1];
-	taken.frames = truth[2];
-	taken.ignored = truth[3];
-	taken.infer = truth[4];
+	taken->code = truth[0];
+	taken->derive = truth[1];
+	taken->frames = truth[2];
+	taken->ignored = truth[3];
+	taken->infer = truth[4];
 
 	uint64_t detail;
-	const Py_ssize_t clip = PyNumber_AsSsize_t(options[MR_OPTION_CLIP], NULL);
 
-	if ((clip == -1 && PyErr_Occurred()) || mr_option_mask(options[MR_OPTION_ALIGN], "set", &taken.mask) < 0 ||
-	    take_limit(options[MR_OPTION_LIMIT], &taken.limit) < 0 ||
+	*clip = PyNumber_AsSsize_t(options[MR_OPTION_CLIP], NULL);
+	if ((*clip == -1 && PyErr_Occurred()) || mr_option_mask(options[MR_OPTION_ALIGN], "set", &taken->mask) < 0 ||
+	    take_limit(options[MR_OPTION_LIMIT], &taken->limit) < 0 ||
 	    take_limit(options[MR_OPTION_DETAIL], &detail) < 0)
 		return -1;
-	taken.detail = detail < UINT32_MAX ? (unsigned)detail : UINT32_MAX;
-	sizer->options = taken;
-	sizer->clip = clip;
-	if (taken.code)
-		asizer->incl_code = 1;
-	for (size_t i = 0; i < sizer->rules.count; i++)
-		mr_sizer_apply_options(sizer, sizer->rules.list[i]);
-	return apply_account(asizer);
+	taken->detail = detail < UINT32_MAX ? (unsigned)detail : UINT32_MAX;
+	return 0;
 }
 
+/* Hands all options to the sizer. */
+static int apply(struct mr_asizer *asizer)
+{
+	PyObject *options[MR_OPTION_COUNT];
+	struct mr_object_sizer_options taken = { 0 };
+	Py_ssize_t clip = 0;
+
+	for (size_t i = 0; i < MR_OPTION_COUNT; i++)
+		options[i] = Py_NewRef(asizer->options[i]);
+
+	const int status = take_options(options, &taken, &clip);
+	struct mr_object_sizer *const sizer = asizer->sizer; /* the one that is there now */
+
+	if (status == 0) {
+		sizer->options = taken;
+		sizer->clip = clip;
+		asizer->incl_code |= taken.code;
+		for (size_t i = 0; i < sizer->rules.count; i++)
+			mr_sizer_apply_options(sizer, sizer->rules.list[i]);
+	}
+	for (size_t i = 0; i < MR_OPTION_COUNT; i++)
+		Py_DECREF(options[i]);
+	return status < 0 ? -1 : apply_account(asizer);
+}
 /* ---- Methods ------------------------------------------------------------------------ */
 
 /* The options in ARGS and KWARGS by ORDER (COUNT of them) into VALUES, borrowed.  An option that is
@@ -267,10 +282,6 @@ PyObject *mr_asizer_reset(PyObject *self, PyObject *args, PyObject *kwargs)
 	PyObject *values[MR_OPTION_COUNT] = { 0 };
 	PyObject *extra;
 
-	if (asizer->sizer && asizer->sizer->walks) {
-		PyErr_SetString(PyExc_RuntimeError, "the Asizer is sizing objects");
-		return NULL;
-	}
 	if (gather(args, kwargs, order, MR_ARRAY_LEN(order), "reset", values, &extra) < 0)
 		return NULL;
 	if (extra) {
@@ -284,6 +295,11 @@ PyObject *mr_asizer_reset(PyObject *self, PyObject *args, PyObject *kwargs)
 
 	if (!fresh)
 		return NULL;
+	if (old && (old->walks || old->uses)) {
+		PyErr_SetString(PyExc_RuntimeError, "the Asizer is sizing objects");
+		mr_object_sizer_free(fresh);
+		return NULL;
+	}
 	asizer->sizer = fresh;
 	asizer->incl_code = 0;
 	mr_object_sizer_free(old);

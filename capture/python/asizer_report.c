@@ -57,9 +57,9 @@ static PyObject *rank_entry(const struct mr_ranked *rank)
 }
 
 /* [(key, is it the class itself, object, size, depth, id, parent's id or 0)], largest first. */
-PyObject *mr_asizer_ranks(PyObject *self, PyObject *unused MR_UNUSED)
+static PyObject *list_ranks(const struct mr_object_sizer *sizer)
 {
-	const struct mr_account *const account = sizer_of(self)->account;
+	const struct mr_account *const account = sizer->account;
 	PyObject *const list = PyList_New(0);
 
 	for (size_t i = 0; list && account && i < account->rank_count; i++) {
@@ -83,9 +83,9 @@ static PyObject *profile_entry(const struct mr_profile *profile)
 }
 
 /* [(key, is it the class itself, objects, bytes, bytes of the largest, the largest)] */
-PyObject *mr_asizer_profiles(PyObject *self, PyObject *unused MR_UNUSED)
+static PyObject *list_profiles(const struct mr_object_sizer *sizer)
 {
-	const struct mr_account *const account = sizer_of(self)->account;
+	const struct mr_account *const account = sizer->account;
 	PyObject *const list = PyList_New(0);
 	const struct mr_profile *profile = list && account ? account->profiles : NULL;
 
@@ -107,9 +107,8 @@ static PyObject *typedef_entry(const struct mr_rule *rule)
 }
 
 /* [(key, is it the class itself, kind, basicsize, itemsize, length's name, referents' name, data too)] */
-PyObject *mr_asizer_typedefs(PyObject *self, PyObject *unused MR_UNUSED)
+static PyObject *list_typedefs(const struct mr_object_sizer *sizer)
 {
-	const struct mr_object_sizer *const sizer = sizer_of(self);
 	const struct mr_sizing_statics *const statics = sizer->state->statics;
 	PyObject *const list = PyList_New(0);
 	int status = list ? 0 : -1;
@@ -126,4 +125,30 @@ PyObject *mr_asizer_typedefs(PyObject *self, PyObject *unused MR_UNUSED)
 		return list;
 	Py_XDECREF(list);
 	return NULL;
+}
+
+/* Without collections: they can run Python code, which may reset the sizer. */
+static PyObject *undisturbed(PyObject *self, PyObject *(*list)(const struct mr_object_sizer *))
+{
+	const int collecting = PyGC_Disable();
+	PyObject *const made = list(sizer_of(self));
+
+	if (collecting)
+		(void)PyGC_Enable();
+	return made;
+}
+
+PyObject *mr_asizer_ranks(PyObject *self, PyObject *unused MR_UNUSED)
+{
+	return undisturbed(self, list_ranks);
+}
+
+PyObject *mr_asizer_profiles(PyObject *self, PyObject *unused MR_UNUSED)
+{
+	return undisturbed(self, list_profiles);
+}
+
+PyObject *mr_asizer_typedefs(PyObject *self, PyObject *unused MR_UNUSED)
+{
+	return undisturbed(self, list_typedefs);
 }

@@ -213,9 +213,10 @@ static PyObject *track_change(PyObject *self, PyObject *args, PyObject *keywords
 /* A fresh store in place of the tracker's; views of the old one keep what they show. */
 static int replace_store(struct mr_tracker *tracker, bool with_snapshots)
 {
+	PyObject *const kept = PyList_New(0);
+	/* From here on no object is made that the collector knows: the store stays the tracker's. */
 	struct mr_store *const before = tracker->store;
 	struct mr_store *const fresh = mr_store_new(tracker->module, before->zero_ns);
-	PyObject *const kept = PyList_New(0);
 
 	if (fresh == NULL || kept == NULL || mr_history_keep(tracker, before) < 0 ||
 	    (with_snapshots && mr_store_inherit_snapshots(fresh, before) < 0)) {
@@ -271,18 +272,21 @@ static PyObject *forget_all(PyObject *self, PyObject *Py_UNUSED(ignored))
 
 static PyObject *open_log(PyObject *self, PyObject *argument)
 {
-	struct mr_store *const store = as_tracker(self)->store;
 	PyObject *path = NULL;
 
 	if (argument != Py_None && !PyUnicode_FSConverter(argument, &path))
 		return NULL;
+	struct mr_store *const store = as_tracker(self)->store;
+	mr_store_hold(store); /* a warning is Python code */
 	const int status = store->feed != NULL ? 0
 	                                       : mr_feed_open(&store->feed, store,
 	                                                      path == NULL ? NULL : PyBytes_AS_STRING(path));
+	const bool is_open = store->feed != NULL;
+	mr_store_release(store);
 	Py_XDECREF(path);
 	if (status < 0)
 		return NULL;
-	return PyBool_FromLong(store->feed != NULL);
+	return PyBool_FromLong(is_open);
 }
 
 static PyObject *close_log(PyObject *self, PyObject *Py_UNUSED(ignored))
@@ -317,11 +321,11 @@ static PyObject *mark(PyObject *self, PyObject *args, PyObject *keywords)
 
 static PyObject *dump(PyObject *self, PyObject *argument)
 {
-	struct mr_store *const store = as_tracker(self)->store;
 	PyObject *path = NULL;
 
 	if (!PyUnicode_FSConverter(argument, &path))
 		return NULL;
+	struct mr_store *const store = as_tracker(self)->store;
 	mr_store_hold(store);
 	const int status = mr_feed_dump(store, PyBytes_AS_STRING(path));
 	mr_store_release(store);
@@ -381,29 +385,19 @@ static PyObject *give_up_snapshot(PyObject *self, PyObject *Py_UNUSED(ignored))
 
 /* ---- The types --------------------------------------------------------------------------------- */
 
-/* The module behind TYPE, which may be a class that was made of ours in Python. */
-static PyObject *module_of(PyTypeObject *type)
-{
-	for (PyTypeObject *at = type; at != NULL; at = at->tp_base) {
-		PyObject *const module =
-			PyType_HasFeature(at, Py_TPFLAGS_HEAPTYPE) ? PyType_GetModule(at) : NULL;
-
-		if (module != NULL && mr_capture_state(module)->tracker_type == at)
-			return module;
-		PyErr_Clear();
-	}
-	PyErr_SetString(PyExc_SystemError, "a tracker's type has lost its module");
-	return NULL;
-}
-
 static PyObject *tracker_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(keywords))
 {
-	PyObject *const module = module_of(type);
-	PyObject *const self = module == NULL ? NULL : type->tp_alloc(type, 0);
+	PyObject *const module = mr_sizing_module_of(type);
 
+	if (module == NULL || mr_capture_state(module)->on_death == NULL) {
+		PyErr_SetString(PyExc_SystemError, "a tracker's type has lost its module");
+		return NULL;
+	}
+	PyObject *const self = type->tp_alloc(type, 0);
 	if (self == NULL)
 		return NULL;
 	struct mr_tracker *const tracker = as_tracker(self);
+	Py_INCREF(module);
 	tracker->module = module;
 	tracker->generation = 1;
 	tracker->watches = PyDict_New();
@@ -425,6 +419,7 @@ static int tracker_traverse(PyObject *self, visitproc visit, void *arg)
 	/* Not the Refs: they lead to nothing of the program's, and tell of deaths as long as the
 	 * store is there, also of objects that go together with the tracker. */
 	Py_VISIT(Py_TYPE(self));
+	Py_VISIT(tracker->module);
 	Py_VISIT(tracker->watches);
 	Py_VISIT(tracker->kept);
 	Py_VISIT(tracker->history_past);
@@ -453,15 +448,19 @@ static void tracker_dealloc(PyObject *self)
 	PyObject_GC_UnTrack(self);
 	if (tracker->store != NULL) {
 		struct mr_feed *const feed = tracker->store->feed;
+		PyObject *error, *value, *traceback;
 
 		tracker->store->feed = NULL;
+		PyErr_Fetch(&error, &value, &traceback); /* it may die while an error is on its way */
 		if (feed != NULL && mr_feed_close(feed) < 0)
 			PyErr_WriteUnraisable(NULL);
+		PyErr_Restore(error, value, traceback);
 		mr_store_release(tracker->store);
 	}
 	Py_XDECREF(tracker->watches);
 	Py_XDECREF(tracker->kept);
 	Py_XDECREF(tracker->history_past);
+	Py_XDECREF(tracker->module);
 	type->tp_free(self);
 	Py_DECREF(type);
 }

@@ -10,7 +10,7 @@
 #include "module_capture.h"
 
 struct mr_tracker {
-	PyObject_HEAD PyObject *module; /* borrowed: the type keeps it */
+	PyObject_HEAD PyObject *module; /* owned: types lose theirs when they are collected */
 	struct mr_store *store;         /* one reference; detach_all() gives another */
 	uint64_t generation;            /* counts stores, from 1 */
 	PyObject *watches;              /* dict: address of a class -> watch */
@@ -56,8 +56,8 @@ int mr_observer_install(PyObject *module, PyTypeObject *cls, PyObject *watch);
  * is not in its place any more (__init__ was assigned since) stays where it is, and passes calls on. */
 int mr_observer_remove(PyObject *module, PyTypeObject *cls, PyObject *watch);
 
-/* tracked_history.c: the (time, count) of a name as a list, a new reference; CLASS_INDEX 0: of the
- * past alone.  And keeps what STORE knows, before it is let go.  NULL, -1 with a Python error. */
+/* tracked_history.c: the (time, count) of a name (an exact str; NULL: no name that there is) as a list,
+ * a new reference; CLASS_INDEX 0: of the past alone.  And keeps what STORE knows, before it is let go.  NULL, -1 with a Python error. */
 PyObject *mr_history_list(struct mr_tracker *tracker, PyObject *name, uint32_t class_index);
 int mr_history_keep(struct mr_tracker *tracker, struct mr_store *store);
 

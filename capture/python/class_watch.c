@@ -69,9 +69,11 @@ static struct mr_watch *watch_of(struct mr_tracker *tracker, PyObject *cls, PyOb
 	struct mr_watch *const watch = watch_new(tracker, (PyTypeObject *)cls);
 	if (watch == NULL)
 		return NULL;
-	const int status = PyDict_SetItem(tracker->watches, key, (PyObject *)watch);
+	/* Not in place of one that a finalizer has made meanwhile. */
+	PyObject *const kept = PyDict_SetDefault(tracker->watches, key, (PyObject *)watch);
+	*fresh = kept == (PyObject *)watch;
 	Py_DECREF(watch);
-	return status < 0 ? NULL : watch;
+	return (struct mr_watch *)kept;
 }
 
 static int watch_class(struct mr_tracker *tracker, PyObject *cls, PyObject *name,

@@ -215,21 +215,23 @@ enum mr_dict_found mr_instance_dict_look(PyObject *object, enum mr_dict_kind kin
 PyObject *mr_instance_dict_copy(PyObject *object, enum mr_dict_kind kind)
 {
 	struct mr_instance_dict found;
+	PyObject *const copy = PyDict_New(); /* first: a collection may run Python code */
 
+	if (!copy)
+		return NULL;
 	switch (mr_instance_dict_look(object, kind, &found)) {
 	case MR_DICT_REAL:
+		Py_DECREF(copy);
 		return Py_NewRef(found.dict);
 	case MR_DICT_VALUES:
 		break;
 	case MR_DICT_MISSING:
 	case MR_DICT_ABSENT:
-		return PyDict_New();
+		return copy;
 	}
 
-	PyObject *const copy = PyDict_New();
-
 	/* Names are exact strings, whose hashing and comparing runs no Python code. */
-	for (Py_ssize_t i = 0; copy && i < found.count; i++) {
+	for (Py_ssize_t i = 0; i < found.count; i++) {
 		PyObject *name;
 		PyObject *value;
 
@@ -249,10 +251,13 @@ PyObject *mr_instance_dict_get(PyObject *object, enum mr_dict_kind kind, PyObjec
 	if (kind != MR_DICT_NONE)
 		what = mr_instance_dict_look(object, kind, &found);
 	if (what == MR_DICT_REAL && PyDict_Check(found.dict)) {
-		PyObject *const value = PyDict_GetItemWithError(found.dict, name);
+		/* Its other names may compare by Python code, which may take the dict away. */
+		PyObject *const dict = Py_NewRef(found.dict);
+		PyObject *const value = Py_XNewRef(PyDict_GetItemWithError(dict, name));
 
 		if (!value)
 			PyErr_Clear();
+		Py_DECREF(dict);
 		return value;
 	}
 	if (what != MR_DICT_VALUES)
@@ -263,7 +268,7 @@ PyObject *mr_instance_dict_get(PyObject *object, enum mr_dict_kind kind, PyObjec
 
 		if (mr_instance_dict_at(&found, i, &key, &value) &&
 		    (key == name || (PyUnicode_CheckExact(key) && PyUnicode_Compare(key, name) == 0)))
-			return value;
+			return Py_NewRef(value);
 	}
 	return NULL;
 }

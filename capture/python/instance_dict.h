@@ -64,7 +64,7 @@ static inline bool mr_instance_dict_at(const struct mr_instance_dict *found, Py_
  * it has one, a new reference; NULL with a Python error. */
 PyObject *mr_instance_dict_copy(PyObject *object, enum mr_dict_kind kind);
 
-/* Attribute NAME (an exact str) of OBJECT's dict, borrowed; NULL without an error when it has none. */
+/* Attribute NAME (an exact str) of OBJECT's dict, a new reference; NULL without an error when it has none. */
 PyObject *mr_instance_dict_get(PyObject *object, enum mr_dict_kind kind, PyObject *name);
 
 /* sys.getsizeof() of an exact dict, without the collector's header. */

@@ -46,7 +46,15 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
 	return mr_sizing_traverse(&state->sizing, visit, arg);
 }
 
+/* What leads back to the module but for its types, which lose it when they are cleared.  The rest stays:
+ * while all of this is being collected, Python code may still call what is in it. */
 static int module_clear(PyObject *module)
+{
+	Py_CLEAR(mr_capture_state(module)->on_death);
+	return 0;
+}
+
+static void module_free(void *module)
 {
 	struct mr_capture_state *const state = mr_capture_state(module);
 
@@ -63,13 +71,7 @@ static int module_clear(PyObject *module)
 	Py_CLEAR(state->dead_ref);
 	Py_CLEAR(state->init_name);
 	Py_CLEAR(state->signature_name);
-	return mr_sizing_clear(&state->sizing);
-}
-
-static void module_free(void *module)
-{
-	(void)module_clear(module);
-	mr_sizing_free(&mr_capture_state(module)->sizing);
+	mr_sizing_free(&state->sizing);
 }
 
 static PyModuleDef_Slot module_slots[] = {
@@ -93,6 +95,18 @@ static struct PyModuleDef module_definition = {
 	.m_clear = module_clear,
 	.m_free = module_free,
 };
+
+PyObject *mr_sizing_module_of(PyTypeObject *type)
+{
+	for (PyTypeObject *at = type; at != NULL; at = at->tp_base) {
+		PyObject *const module =
+			PyType_HasFeature(at, Py_TPFLAGS_HEAPTYPE) ? ((PyHeapTypeObject *)at)->ht_module : NULL;
+
+		if (module != NULL && PyModule_Check(module) && PyModule_GetDef(module) == &module_definition)
+			return module;
+	}
+	return NULL;
+}
 
 PyMODINIT_FUNC PyInit__capture(void);
 PyMODINIT_FUNC PyInit__capture(void)

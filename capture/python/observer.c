@@ -37,29 +37,29 @@ static PyObject *next_init(PyTypeObject *cls, PyTypeObject *type, PyObject *name
 {
 	PyObject *const order = PyType_IsSubtype(type, cls) ? type->tp_mro : cls->tp_mro;
 	const Py_ssize_t count = order == NULL ? 0 : PyTuple_GET_SIZE(order);
+	PyObject *found = NULL;
 	Py_ssize_t at = 0;
 
+	Py_XINCREF(order); /* looking into a class can run Python code: its names may be anything */
 	while (at < count && PyTuple_GET_ITEM(order, at) != (PyObject *)cls)
 		at++;
-	for (at++; at < count; at++) {
+	for (at++; at < count && found == NULL && !PyErr_Occurred(); at++) {
 		*holder = (PyTypeObject *)PyTuple_GET_ITEM(order, at);
-		PyObject *const found = mr_observer_own_attribute(*holder, name);
-
-		if (found != NULL) {
-			Py_INCREF(found);
-			return found;
-		}
-		if (PyErr_Occurred())
-			return NULL;
+		found = mr_observer_own_attribute(*holder, name);
+		Py_XINCREF(found);
 	}
-	PyErr_SetString(PyExc_AttributeError, "__init__");
-	return NULL;
+	if (found == NULL && !PyErr_Occurred())
+		PyErr_SetString(PyExc_AttributeError, "__init__");
+	Py_XDECREF(order);
+	return found;
 }
 
 bool mr_observer_plain(const PyTypeObject *observer_type, PyTypeObject *type, PyObject *name)
 {
 	PyObject *const order = type->tp_mro;
+	bool is_plain = false;
 
+	Py_XINCREF(order);
 	for (Py_ssize_t i = 0; order != NULL && i < PyTuple_GET_SIZE(order); i++) {
 		PyTypeObject *const cls = (PyTypeObject *)PyTuple_GET_ITEM(order, i);
 		PyObject *const found = mr_observer_own_attribute(cls, name);
@@ -68,10 +68,13 @@ bool mr_observer_plain(const PyTypeObject *observer_type, PyTypeObject *type, Py
 			PyErr_Clear();
 			continue;
 		}
-		if (Py_TYPE(found) != observer_type || mr_as_observer(found)->wrapped != NULL)
-			return cls == &PyBaseObject_Type;
+		if (Py_TYPE(found) != observer_type || mr_as_observer(found)->wrapped != NULL) {
+			is_plain = cls == &PyBaseObject_Type;
+			break;
+		}
 	}
-	return false;
+	Py_XDECREF(order);
+	return is_plain;
 }
 
 /* What it stands for, as the attribute of a class gives it.  A new reference. */
@@ -187,11 +190,21 @@ static PyObject *observer_vectorcall(PyObject *callable, PyObject *const *args, 
 	}
 
 	const bool observed = PyObject_TypeCheck(args[0], self->cls);
-	if (self->wrapped == NULL)
-		return call_next(self, args, nargsf, keywords, observed);
-	if (observed && tell_watches(self, args[0]) < 0)
+	if (self->wrapped != NULL && Py_TYPE(self->wrapped) != Py_TYPE(callable)) {
+		if (observed && tell_watches(self, args[0]) < 0)
+			return NULL;
+		return call_init(self->wrapped, args, nargsf, keywords);
+	}
+	/* The next one may be an observer again. */
+	PyObject *result = NULL;
+	if (Py_EnterRecursiveCall(" while calling __init__"))
 		return NULL;
-	return call_init(self->wrapped, args, nargsf, keywords);
+	if (self->wrapped == NULL)
+		result = call_next(self, args, nargsf, keywords, observed);
+	else if (!observed || tell_watches(self, args[0]) == 0)
+		result = call_init(self->wrapped, args, nargsf, keywords);
+	Py_LeaveRecursiveCall();
+	return result;
 }
 
 /* ---- Looks ----------------------------------------------------------------------------- */
@@ -205,6 +218,7 @@ PyObject *mr_observer_new(PyObject *module, PyTypeObject *cls, PyTypeObject *own
 	if (self == NULL)
 		return NULL;
 	self->vectorcall = observer_vectorcall;
+	Py_INCREF(module);
 	self->module = module;
 	Py_INCREF(cls);
 	self->cls = cls;
@@ -352,6 +366,7 @@ static int observer_traverse(PyObject *object, visitproc visit, void *arg)
 	struct mr_observer *const self = mr_as_observer(object);
 
 	Py_VISIT(Py_TYPE(object));
+	Py_VISIT(self->module);
 	Py_VISIT(self->cls);
 	Py_VISIT(self->owner);
 	Py_VISIT(self->wrapped);
@@ -365,14 +380,17 @@ static void observer_dealloc(PyObject *object)
 	PyTypeObject *const type = Py_TYPE(object);
 
 	PyObject_GC_UnTrack(object);
+	Py_TRASHCAN_BEGIN(object, observer_dealloc) /* it may stand for another, and so on */
 	if (self->weak_references != NULL)
 		PyObject_ClearWeakRefs(object);
 	Py_XDECREF(self->cls);
 	Py_XDECREF(self->owner);
 	Py_XDECREF(self->wrapped);
 	Py_XDECREF(self->watches);
+	Py_XDECREF(self->module);
 	PyObject_GC_Del(object);
 	Py_DECREF(type);
+	Py_TRASHCAN_END
 }
 
 static PyMemberDef observer_members[] = {

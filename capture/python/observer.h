@@ -10,7 +10,7 @@
 
 struct mr_observer {
 	PyObject_HEAD vectorcallfunc vectorcall;
-	PyObject *module;    /* borrowed: the type keeps it */
+	PyObject *module;    /* owned */
 	PyTypeObject *cls;   /* whose __init__ it is; owned */
 	PyTypeObject *owner; /* owned; the class it was looked up in, where that is another, or NULL */
 	PyObject *wrapped;   /* owned; the class's own __init__ as its dict had it, NULL: it has none */

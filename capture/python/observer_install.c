@@ -124,19 +124,22 @@ int mr_observer_install(PyObject *module, PyTypeObject *cls, PyObject *watch)
 		return -1;
 
 	PyObject *const wrapped = mr_observer_own_attribute(cls, mr_capture_state(module)->init_name);
+	Py_XINCREF(wrapped); /* the class may lose it while objects are made */
 	PyObject *const watches = PyList_New(1);
-	if (watches == NULL)
-		return -1;
-	Py_INCREF(watch);
-	PyList_SET_ITEM(watches, 0, watch);
-	PyObject *const observer = mr_observer_new(module, cls, NULL, wrapped, watches);
+	PyObject *observer = NULL;
+	if (watches != NULL) {
+		Py_INCREF(watch);
+		PyList_SET_ITEM(watches, 0, watch);
+		observer = mr_observer_new(module, cls, NULL, wrapped, watches);
+	}
 	if (observer != NULL) {
 		status = set_init(module, cls, observer);
 		if (status == 0 && wrapped == NULL)
 			status = add_signature(module, cls);
 		Py_DECREF(observer);
 	}
-	Py_DECREF(watches);
+	Py_XDECREF(watches);
+	Py_XDECREF(wrapped);
 	return status;
 }
 

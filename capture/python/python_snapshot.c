@@ -311,6 +311,8 @@ static int size_all(struct run *run, uint32_t end)
 
 void mr_snapshot_give_up(struct mr_store *store)
 {
+	if (store->sizing_end == 0)
+		return;
 	for (uint32_t i = 1; i < store->sizing_end; i++) {
 		struct mr_tracked_row *const row = mr_store_row(store, i);
 
@@ -433,13 +435,13 @@ static void begin(struct run *run, struct mr_store *store)
 
 PyObject *mr_tracker_take_snapshot(struct mr_tracker *tracker, PyObject *args)
 {
-	struct mr_store *const store = tracker->store;
-	struct run run = { .store = store };
 	PyObject *description, *total = Py_None, *result = NULL;
 	int periodic = 0;
 
 	if (!PyArg_ParseTuple(args, "U|Op:_take_snapshot", &description, &total, &periodic))
 		return NULL;
+	struct mr_store *const store = tracker->store;
+	struct run run = { .store = store };
 	if (store->sizing_end != 0) {
 		PyErr_SetString(
 			PyExc_RuntimeError,

@@ -37,7 +37,7 @@ static PyObject *ask_descriptor(PyObject *descriptor, PyObject *object)
 PyObject *mr_attribute_get(PyObject *object, PyObject *name)
 {
 	PyTypeObject *const type = Py_TYPE(object);
-	PyObject *const found = _PyType_Lookup(type, name);
+	PyObject *found = _PyType_Lookup(type, name);
 
 	if (found && is_getter(found))
 		return ask_descriptor(found, object);
@@ -47,8 +47,11 @@ PyObject *mr_attribute_get(PyObject *object, PyObject *name)
 		PyObject *const value = mr_instance_dict_get(object, mr_instance_dict_kind(type), name);
 
 		if (value)
-			return Py_NewRef(value);
+			return value;
+		if (type != Py_TYPE(object)) /* looking at its dict ran Python code */
+			return NULL;
 	}
+	found = _PyType_Lookup(type, name);
 	if (!found)
 		return NULL;
 	if (Py_IS_TYPE(found, &PyMethodDescr_Type))

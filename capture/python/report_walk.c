@@ -56,53 +56,67 @@ static void iterator_dealloc(PyObject *self)
 	Py_DECREF(type);
 }
 
-/* The next rows of the list.  0: there are none, -1: an error. */
-static int next_batch(struct list_iterator *iterator)
+/* The next rows of LIST, the iterator's.  0: there are none, -1: an error. */
+static int next_batch(struct list_iterator *iterator, struct mr_report_list *list)
 {
-	struct mr_report_list *const list = iterator->list;
 	size_t size = iterator->batch_size == 0 ? BATCH_FIRST : iterator->batch_size * BATCH_GROWTH;
+	const size_t done = iterator->done + iterator->batch_size;
 
-	iterator->done += iterator->batch_size;
-	if (iterator->done >= list->count)
+	if (done >= list->count)
 		return 0;
 	if (size > BATCH_MAX)
 		size = BATCH_MAX;
-	if (size > list->count - iterator->done)
-		size = list->count - iterator->done;
-	uint32_t *const rows = mr_realloc(iterator->rows, size * sizeof(*rows));
+	if (size > list->count - done)
+		size = list->count - done;
+	uint32_t *const rows = mr_realloc(NULL, size * sizeof(*rows));
+	struct mr_report_batch *batch = NULL;
 
 	if (!rows) {
 		PyErr_NoMemory();
 		return -1;
 	}
-	iterator->rows = rows;
-	iterator->batch_size = size;
-	iterator->at = 0;
-	if (mr_report_list_rows(list, (Py_ssize_t)iterator->done, 1, (Py_ssize_t)size, rows) < 0)
+	/* Other threads may run here, and come for the same batch: then theirs is there already. */
+	if (mr_report_list_rows(list, (Py_ssize_t)done, 1, (Py_ssize_t)size, rows) < 0 ||
+	    (!list->make && !(batch = mr_report_batch_new(list->log, rows, size)))) {
+		mr_free(rows);
 		return -1;
+	}
+	if (iterator->done + iterator->batch_size != done) {
+		mr_report_batch_release(batch);
+		mr_free(rows);
+		return 1;
+	}
+	mr_free(iterator->rows);
 	mr_report_batch_release(iterator->batch);
-	iterator->batch = list->make ? NULL : mr_report_batch_new(list->log, rows, size);
-	return list->make || iterator->batch ? 1 : -1;
+	iterator->rows = rows;
+	iterator->batch = batch;
+	iterator->batch_size = size;
+	iterator->done = done;
+	iterator->at = 0;
+	return 1;
 }
 
 static PyObject *iterator_next(PyObject *self)
 {
 	struct list_iterator *const iterator = (struct list_iterator *)self;
+	struct mr_report_list *const list = (struct mr_report_list *)Py_XNewRef(iterator->list);
+	PyObject *item = NULL;
+	int more = 1;
 
-	if (!iterator->list)
+	if (!list)
 		return NULL;
-	if (iterator->at == iterator->batch_size) {
-		const int more = next_batch(iterator);
+	while (more > 0 && iterator->at == iterator->batch_size)
+		more = next_batch(iterator, list);
+	if (more <= 0) {
+		(void)iterator_clear(self);
+	} else {
+		const size_t place = iterator->at++;
 
-		if (more <= 0) {
-			(void)iterator_clear(self);
-			return NULL;
-		}
+		item = list->make ? mr_report_list_make(list, iterator->rows[place])
+		                  : mr_report_object_new(iterator->batch, place);
 	}
-	const size_t place = iterator->at++;
-
-	return iterator->list->make ? mr_report_list_make(iterator->list, iterator->rows[place])
-	                            : mr_report_object_new(iterator->batch, place);
+	Py_DECREF(list);
+	return item;
 }
 
 static PyType_Slot iterator_slots[] = {

@@ -73,6 +73,17 @@ static bool tells_classes(const struct mr_object_sizer *sizer)
 	return sizer->options.code || sizer->excluded || sizer->account;
 }
 
+bool mr_sizer_excludes(const struct mr_object_sizer *sizer, const PyObject *type)
+{
+	const Py_ssize_t count = sizer->excluded ? PyList_GET_SIZE(sizer->excluded) : 0;
+
+	for (Py_ssize_t i = 0; i < count; i++) {
+		if (PyList_GET_ITEM(sizer->excluded, i) == type)
+			return true;
+	}
+	return false;
+}
+
 struct mr_rule *mr_sizer_rule(struct mr_object_sizer *sizer, PyObject *object)
 {
 	const struct mr_rules_options options = { .derive = sizer->options.derive, .infer = sizer->options.infer };
@@ -82,14 +93,8 @@ struct mr_rule *mr_sizer_rule(struct mr_object_sizer *sizer, PyObject *object)
 	if (!rule)
 		return NULL;
 	mr_sizer_apply_options(sizer, rule);
-	if (sizer->excluded && rule->excluded < 0) {
-		const int found = PySequence_Contains(sizer->excluded, rule->key);
-
-		if (found < 0)
-			return NULL;
-		if (found)
-			rule->excluded = 0;
-	}
+	if (rule->excluded < 0 && mr_sizer_excludes(sizer, rule->key))
+		rule->excluded = 0;
 	return rule;
 }
 

@@ -34,6 +34,7 @@ struct mr_object_sizer {
 	struct mr_frame *spare;    /* a stack that no walk uses */
 	size_t spare_capacity;
 	unsigned walks;            /* under way, one inside the other */
+	unsigned uses;             /* by calls that are under way: it stays where it is */
 	uint64_t total_bytes;
 	uint64_t missed;
 	uint64_t depth_max;
@@ -105,6 +106,8 @@ int mr_walk_visit_told(struct mr_walk *walk, struct mr_frame *parent, PyObject *
 int mr_walk_visit_dict(struct mr_walk *walk, struct mr_frame *parent);
 /* The sizer's rule for OBJECT, made when there is none; NULL with a Python error. */
 struct mr_rule *mr_sizer_rule(struct mr_object_sizer *sizer, PyObject *object);
+/* Is TYPE among those that exclude_types() was given?  By identity: a metaclass may compare as it likes. */
+bool mr_sizer_excludes(const struct mr_object_sizer *sizer, const PyObject *type);
 /* What of RULE depends on the sizer's options. */
 void mr_sizer_apply_options(const struct mr_object_sizer *sizer, struct mr_rule *rule);
 /* Appends a node; 0 with a Python error, its number + 1 otherwise. */

@@ -31,5 +31,8 @@ void mr_sizing_free(struct mr_sizing_state *state); /* memory that is no object'
 
 /* The state that MODULE embeds; module_capture.c defines it. */
 struct mr_sizing_state *mr_sizing_state_of(PyObject *module);
+/* The module of TYPE, one of ours or a class that was made of ours in Python; borrowed, NULL without an
+ * error: it has lost it.  module_capture.c defines it. */
+PyObject *mr_sizing_module_of(PyTypeObject *type);
 
 #endif

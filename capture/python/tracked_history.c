@@ -117,7 +117,7 @@ int mr_history_keep(struct mr_tracker *tracker, struct mr_store *store)
 
 PyObject *mr_history_list(struct mr_tracker *tracker, PyObject *name, uint32_t class_index)
 {
-	PyObject *const past = PyDict_GetItemWithError(tracker->history_past, name);
+	PyObject *const past = name == NULL ? NULL : PyDict_GetItemWithError(tracker->history_past, name);
 	struct event *events = NULL;
 	size_t count = 0;
 	PyObject *list = NULL;
@@ -127,6 +127,7 @@ PyObject *mr_history_list(struct mr_tracker *tracker, PyObject *name, uint32_t c
 		return NULL;
 	if (class_index != 0 && events_of(tracker->store, class_index, &events, &count) < 0)
 		return NULL;
+	Py_XINCREF(past); /* a list may be made after a collection, which can do anything */
 	list = PyList_New(0);
 	if (list != NULL && past != NULL) {
 		const size_t past_count = (size_t)PyBytes_GET_SIZE(past) / sizeof(*events);
@@ -145,6 +146,7 @@ PyObject *mr_history_list(struct mr_tracker *tracker, PyObject *name, uint32_t c
 	}
 	if (list != NULL && append_events(list, events, count, base) < 0)
 		Py_CLEAR(list);
+	Py_XDECREF(past);
 	mr_free(events);
 	return list;
 }

@@ -70,8 +70,12 @@ static void leave_lists(PyObject *ref)
 PyObject *mr_ref_new(PyObject *module, PyObject *object)
 {
 	struct mr_capture_state *const state = mr_capture_state(module);
-	PyObject *const arguments = PyTuple_Pack(2, object, state->on_death);
 
+	if (state->on_death == NULL) {
+		PyErr_SetString(PyExc_RuntimeError, "the tracker's module is being collected");
+		return NULL;
+	}
+	PyObject *const arguments = PyTuple_Pack(2, object, state->on_death);
 	if (arguments == NULL)
 		return NULL;
 	PyObject *const ref = _PyWeakref_RefType.tp_new(state->ref_type, arguments, NULL);

@@ -279,9 +279,10 @@ PyObject *mr_history_new(struct mr_tracker *tracker)
 /* The names, in order of their first object. */
 static PyObject *names_of(const struct mapping *self)
 {
-	const struct mr_store *const store = self->tracker->store;
 	PyObject *names =
 		self->kind == KIND_HISTORY ? PyDict_Keys(self->tracker->history_past) : PyList_New(0);
+	/* Which stays the tracker's: no object is made from here on that the collector knows. */
+	const struct mr_store *const store = self->tracker->store;
 
 	for (uint32_t i = 1; names != NULL && i < store->classes.count; i++) {
 		if (mr_store_class(store, i)->born == 0)
@@ -346,9 +347,12 @@ static int mapping_contains(PyObject *object, PyObject *key)
 	const uint32_t class_index = class_of_name(self->tracker->store, key);
 	if (class_index == UINT32_MAX)
 		return -1;
-	if (class_index != 0 || self->kind == KIND_INDEX)
+	if (class_index != 0 || self->kind == KIND_INDEX || !PyUnicode_Check(key))
 		return class_index != 0;
-	return PyDict_Contains(self->tracker->history_past, key);
+	PyObject *const name = PyUnicode_FromObject(key);
+	const int known = name == NULL ? -1 : PyDict_Contains(self->tracker->history_past, name);
+	Py_XDECREF(name);
+	return known;
 }
 
 /* The value of a key.  NULL without an error: KeyError, which only `objects` knows; the others
@@ -362,11 +366,15 @@ static PyObject *mapping_find(const struct mapping *self, PyObject *key)
 
 		return row == 0 ? NULL : mr_tracked_object_new(store, row);
 	}
-	const uint32_t class_index = class_of_name(store, key);
-	if (class_index == UINT32_MAX)
-		return NULL;
-	return self->kind == KIND_INDEX ? list_new(store, class_index)
-	                                : mr_history_list(self->tracker, key, class_index);
+	/* A str of a class made in Python may be hashed and compared by anything. */
+	PyObject *const name = PyUnicode_Check(key) ? PyUnicode_FromObject(key) : NULL;
+	const uint32_t class_index = PyErr_Occurred() ? UINT32_MAX : name == NULL ? 0 : class_of_name(store, name);
+	PyObject *found = NULL;
+	if (class_index != UINT32_MAX)
+		found = self->kind == KIND_INDEX ? list_new(store, class_index)
+		                                 : mr_history_list(self->tracker, name, class_index);
+	Py_XDECREF(name);
+	return found;
 }
 
 static PyObject *mapping_subscript(PyObject *object, PyObject *key)
