@@ -193,7 +193,9 @@ struct mr_objects {
 	                       * the class's size when there is no snapshot of it */
 	uint64_t *flat_bytes;     /* may be the same column as size_bytes */
 	uint64_t *size_max_bytes; /* the largest that is known */
-	uint32_t *label;          /* string (for mr_model_string() only): how it showed itself last */
+	uint32_t *label;          /* how it showed itself last: for mr_model_label(), as what follows */
+	size_t *label_at;
+	char *label_text;
 };
 
 /* Changes of class or level after birth, by time. */
@@ -341,6 +343,10 @@ int mr_model_load(struct mr_model *model, unsigned parts, struct mr_error *err) 
 
 /* Never NULL: "" for 0, "?" for a string whose definition is lost.  A zero byte inside reads as '?'. */
 const char *mr_model_string(const struct mr_model *model, uint32_t string);
+
+/* How the object in ROW showed itself last; "" when that is unknown or sizes are not loaded.  It is
+ * there until the model is closed.  Not for two threads at once. */
+const char *mr_model_label(const struct mr_model *model, const struct mr_run *run, size_t row);
 
 /* The class's name; "?" for 0. */
 const char *mr_run_class_name(const struct mr_model *model, const struct mr_run *run, uint32_t class_index);

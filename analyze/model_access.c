@@ -10,8 +10,6 @@ const char *mr_model_string(const struct mr_model *model, uint32_t string)
 {
 	const struct mr_model_state *const state = model->state;
 
-	if (MR_UNLIKELY(string >= MR_STRING_MADE))
-		return state->made_text + state->made.items[string - MR_STRING_MADE];
 	return state->text + state->strings.items[string < state->strings.count ? string : MR_STRING_LOST];
 }
 
@@ -137,6 +135,8 @@ void mr_objects_release(struct mr_objects *objects)
 	mr_free(objects->size_bytes);
 	mr_free(objects->size_max_bytes);
 	mr_free(objects->label);
+	mr_free(objects->label_at);
+	mr_free(objects->label_text);
 	*objects = (struct mr_objects){ 0 };
 }
 
@@ -222,8 +222,6 @@ void mr_model_close(struct mr_model *model)
 	mr_free(state->warnings.items);
 	mr_free(state->text);
 	mr_free(state->strings.items);
-	mr_free(state->made_text);
-	mr_free(state->made.items);
 	mr_free(state);
 
 	for (size_t i = 0; i < model->run_count; i++)

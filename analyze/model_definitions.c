@@ -47,7 +47,7 @@ static int add_string(struct mr_loading *loading, uint64_t id, const uint8_t *by
 
 	MR_FAIL_IF(id == 0, err, MR_ERR_FORMAT, "a string has no id");
 	if (mr_grow(&state->text, &state->text_capacity, state->text_len + len + 1, 1) < 0 ||
-	    MR_LIST_RESERVE(&state->strings, 1) < 0 || state->strings.count >= MR_STRING_MADE - 1)
+	    MR_LIST_RESERVE(&state->strings, 1) < 0 || state->strings.count >= MR_STRINGS_MAX)
 		return no_memory(err);
 
 	text = state->text + state->text_len;

@@ -16,7 +16,9 @@
 #define MR_LOAD__SUMMARY 0x100u    /* definitions and summaries: at opening */
 #define MR_STRING_LOST 1           /* the string "?" */
 #define MR_ID_LOST UINT32_MAX      /* an id that no definition can have */
-#define MR_STRING_MADE 0x80000000u /* strings from here on are not in the log as such: labels */
+#define MR_STRINGS_MAX 0x3fffffffu /* so that labels have two bits for what follows */
+#define MR_LABEL_WITH_ADDRESS 0x80000000u
+#define MR_LABEL_READY 0x40000000u /* it is put together */
 
 /* ---- Ids ------------------------------------------------------------------ */
 
@@ -186,8 +188,6 @@ struct mr_model_state {
 	size_t text_len;
 	size_t text_capacity;
 	MR_LIST(size_t) strings; /* offsets in text */
-	char *made_text;         /* likewise: of what was put together when sizes were loaded */
-	MR_LIST(size_t) made;
 };
 
 /* ---- Loading --------------------------------------------------------------- */
@@ -244,6 +244,9 @@ int mr_model__build_runs(struct mr_model *model, struct mr_error *err) MR_MUST_C
 int mr_model__finish_objects(struct mr_model *model, struct mr_error *err) MR_MUST_CHECK;
 /* Sorts samples and marks that came from several streams. */
 int mr_model__finish_samples(struct mr_model *model, struct mr_error *err) MR_MUST_CHECK;
+/* Finds room for the labels of OBJECTS. */
+int mr_model__make_labels(const struct mr_model *model, struct mr_objects *objects, struct mr_error *err)
+	MR_MUST_CHECK;
 /* Fills the size columns of all objects. */
 int mr_model__load_sizes(struct mr_model *model, struct mr_error *err) MR_MUST_CHECK;
 

@@ -187,7 +187,6 @@ static int set_stretch(struct mr_replay *replay, size_t row, const uint64_t *val
 	return 0;
 }
 
-/* Until make_labels() puts it together, the top bit says that the object's address follows. */
 static int set_label(struct mr_replay *replay, bool freed, uint32_t row, uint32_t text, uint64_t form,
                      struct mr_error *err)
 {
@@ -195,7 +194,7 @@ static int set_label(struct mr_replay *replay, bool freed, uint32_t row, uint32_
 
 	(void)freed;
 	(void)err;
-	sizes->label[row] = form == MR_LABEL_ADDRESS ? text | MR_STRING_MADE : text;
+	sizes->label[row] = form == MR_LABEL_ADDRESS ? text | MR_LABEL_WITH_ADDRESS : text;
 	return 0;
 }
 
@@ -292,64 +291,6 @@ static int load_stream(struct mr_model *model, struct mr_stream_state *stream, s
 	return code;
 }
 
-/* Bytes of the label of ROW that ends in its address, with the zero byte. */
-static size_t put_label(const struct mr_model *model, const struct mr_objects *objects, size_t row, char *out)
-{
-	static const char digits[] = "0123456789abcdef", middle[] = " object at 0x";
-	const char *const text = mr_model_string(model, objects->label[row] & ~MR_STRING_MADE);
-	const size_t text_len = strlen(text);
-	unsigned nibbles = 1;
-
-	while (nibbles < 16 && objects->address[row] >> (4 * nibbles) != 0)
-		nibbles++;
-	if (out != NULL) {
-		memcpy(out, text, text_len);
-		memcpy(out + text_len, middle, sizeof(middle) - 1);
-		out += text_len + sizeof(middle) - 1;
-		for (unsigned i = nibbles; i > 0; i--)
-			*out++ = digits[objects->address[row] >> (4 * (i - 1)) & 15];
-		memcpy(out, ">", 2);
-	}
-	return text_len + sizeof(middle) - 1 + nibbles + 2;
-}
-
-/* Puts the labels together that are stored without what all of them have in common. */
-static int make_labels(struct mr_model *model, struct mr_error *err)
-{
-	struct mr_model_state *const state = model->state;
-	size_t count = 0, len = 0;
-
-	for (size_t i = 0; i < model->run_count; i++) {
-		const struct mr_objects *const objects = &model->runs[i].objects;
-
-		for (size_t row = 0; row < objects->count; row++) {
-			if (objects->label[row] < MR_STRING_MADE)
-				continue;
-			count++;
-			len += put_label(model, objects, row, NULL);
-		}
-	}
-	if (count == 0)
-		return 0;
-	MR_FAIL_IF(count >= MR_STRING_MADE, err, MR_ERR_LIMIT, "the logs have too many objects");
-	state->made_text = mr_realloc(NULL, len);
-	if (state->made_text == NULL || MR_LIST_RESERVE(&state->made, count) < 0)
-		return no_memory(err);
-	len = 0;
-	for (size_t i = 0; i < model->run_count; i++) {
-		const struct mr_objects *const objects = &model->runs[i].objects;
-
-		for (size_t row = 0; row < objects->count; row++) {
-			if (objects->label[row] < MR_STRING_MADE)
-				continue;
-			state->made.items[state->made.count] = len;
-			len += put_label(model, objects, row, state->made_text + len);
-			objects->label[row] = MR_STRING_MADE + (uint32_t)state->made.count++;
-		}
-	}
-	return 0;
-}
-
 int mr_model__load_sizes(struct mr_model *model, struct mr_error *err)
 {
 	const struct mr_model_state *const state = model->state;
@@ -359,7 +300,9 @@ int mr_model__load_sizes(struct mr_model *model, struct mr_error *err)
 	for (size_t i = 0; i < state->streams.count; i++)
 		if (!state->streams.items[i]->repeated)
 			MR_TRY(load_stream(model, state->streams.items[i], err));
-	return make_labels(model, err);
+	for (size_t i = 0; i < model->run_count; i++)
+		MR_TRY(mr_model__make_labels(model, &model->runs[i].objects, err));
+	return 0;
 }
 
 /* ---- One snapshot after the other --------------------------------------------------- */

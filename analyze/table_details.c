@@ -246,7 +246,7 @@ static int fill_object(struct details *details, const struct batch *batch, size_
 
 	fill_trace(details, batch, i, object);
 	object->language = run->language == MR_LANGUAGE_PYTHON ? MEMSTATS_PYTHON : MEMSTATS_NATIVE;
-	object->label = mr_model_string(details->table->log->model, run->objects.label[batch->rows[i]]);
+	object->label = mr_model_label(details->table->log->model, run, batch->rows[i]);
 	object->state_count = batch->states[i].count;
 	object->states = details->states + details->state_count;
 	for (size_t k = 0; k < object->state_count; k++) {

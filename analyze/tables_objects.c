@@ -215,7 +215,9 @@ static void cell_of_text(const struct mr_model *model, const struct mr_run *run,
 	const struct mr_objects *objects = &run->objects;
 
 	if (column == REPR) {
-		mr_cell_model_string(cell, model, objects->label ? objects->label[row] : 0);
+		const bool known = objects->label && objects->label[row] != 0;
+
+		mr_cell_string(cell, known ? mr_model_label(model, run, row) : NULL);
 		if (cell->is_null && run->imported != MR_IMPORTED_NOTHING)
 			mr_cell_string(cell, ""); /* which sorts before all others there */
 	} else if (column == NAME && objects->name[row] != 0) {

@@ -76,8 +76,7 @@ static void put_head(struct mr_writing *writing, const struct mr_model *model, c
 		mr_buffer_printf(&writing->buffer, " ( free )   ");
 	else
 		mr_buffer_printf(&writing->buffer, " 0x%08" PRIx64 " ", objects->address[row]);
-	put_name(writing, run, objects->label ? mr_model_string(model, objects->label[row]) : "", REPR_WIDTH,
-	         false);
+	put_name(writing, run, mr_model_label(model, run, row), REPR_WIDTH, false);
 	mr_buffer_put_u8(&writing->buffer, '\n');
 }
 

@@ -81,7 +81,7 @@ Test(import_pympler, objects__have_births_deaths_labels_and_traces)
 		single++;
 	cr_expect_eq(objects->birth_bytes[single], 48);
 	cr_expect(objects->size_max_bytes[single] >= objects->size_bytes[single]);
-	cr_expect(strstr(mr_model_string(model, objects->label[single]), "Single object at 0x") != NULL);
+	cr_expect(strstr(mr_model_label(model, run, single), "Single object at 0x") != NULL);
 	cr_expect(objects->death_ns[single] > objects->birth_ns[single]);
 	const size_t count = mr_run_trace(model, run, objects->stack[single], positions, 64);
 	cr_assert(count >= 2);

@@ -186,7 +186,7 @@ Test(model, sizes__are_the_last_and_the_largest, .init = make_sample)
 	cr_expect(eq(u64, objects->size_bytes[2], 70));
 	cr_expect(eq(u64, objects->flat_bytes[2], 48));
 	cr_expect(eq(u64, objects->size_bytes[3], 48), "in no snapshot: its class's");
-	cr_expect(eq(str, (char *)mr_model_string(model, objects->label[0]), "<Node>"));
+	cr_expect(eq(str, (char *)mr_model_label(model, model->runs, 0), "<Node>"));
 	mr_model_close(model);
 }
 

@@ -92,10 +92,12 @@ Test(model_python, labels__are_put_together_with_the_address)
 {
 	build(MR_IMPORTED_NOTHING);
 	struct mr_model *const model = open_model();
-	const struct mr_objects *const objects = &model->runs[0].objects;
 
-	cr_expect(eq(str, (char *)mr_model_string(model, objects->label[0]), "<Node object at 0x7f12ab>"));
-	cr_expect(eq(str, (char *)mr_model_string(model, objects->label[1]), ""));
+	for (int time = 1; time <= 2; time++) {
+		cr_expect(
+			eq(str, (char *)mr_model_label(model, model->runs, 0), "<Node object at 0x7f12ab>"));
+		cr_expect(eq(str, (char *)mr_model_label(model, model->runs, 1), ""));
+	}
 	mr_model_close(model);
 }
 
