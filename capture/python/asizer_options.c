@@ -304,7 +304,8 @@ PyObject *mr_asizer_reset(PyObject *self, PyObject *args, PyObject *kwargs)
 	asizer->incl_code = 0;
 	mr_object_sizer_free(old);
 	for (unsigned i = 0; i < MR_OPTION_COUNT; i++) {
-		PyObject *const value = values[i] ? Py_NewRef(values[i]) : default_of(i);
+		const bool given = values[i] && (values[i] != Py_None || i == MR_OPTION_STREAM);
+		PyObject *const value = given ? Py_NewRef(values[i]) : default_of(i);
 
 		if (!value)
 			return NULL;

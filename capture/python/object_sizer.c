@@ -145,7 +145,7 @@ uint64_t mr_object_sizer_memory(const struct mr_object_sizer *sizer)
 /* ---- Without a sizer ----------------------------------------------------------- */
 
 int mr_object_rule(struct mr_sizing_state *state, PyObject *object, const struct mr_rules_options *options,
-                   struct mr_rule *rule)
+                   bool plan, struct mr_rule *rule)
 {
 	const bool is_class = Py_IS_TYPE(object, &PyType_Type);
 
@@ -154,7 +154,8 @@ int mr_object_rule(struct mr_sizing_state *state, PyObject *object, const struct
 		.is_class = is_class,
 		.excluded = -1,
 	};
-	if (mr_rule_decide(rule, state, object, NULL, options) == 0 && mr_rule_plan(rule, state, object) == 0)
+	if (mr_rule_decide(rule, state, object, NULL, options) == 0 &&
+	    (!plan || mr_rule_plan(rule, state, object) == 0))
 		return 0;
 	mr_rule_release(rule);
 	return -1;
@@ -165,7 +166,7 @@ uint64_t mr_object_basic_size(PyObject *module, PyObject *object)
 	const struct mr_rules_options options = { .derive = false };
 	struct mr_rule rule;
 
-	if (mr_object_rule(mr_sizing_state_of(module), object, &options, &rule) < 0)
+	if (mr_object_rule(mr_sizing_state_of(module), object, &options, false, &rule) < 0)
 		return 0;
 
 	const uint64_t base_bytes = rule.base_bytes;

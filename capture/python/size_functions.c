@@ -37,14 +37,14 @@ static struct mr_sizing_state *state_with_statics(PyObject *module)
 
 /* The rule for the one object in ARGS; released by the caller.  -1 with a Python error. */
 static int rule_of(PyObject *module, PyObject *args, PyObject *kwargs, const char *format, PyObject **object,
-                   PyObject **align, struct mr_rule *rule)
+                   PyObject **align, bool plan, struct mr_rule *rule)
 {
 	struct mr_rules_options options;
 	struct mr_sizing_state *const state = state_with_statics(module);
 
 	if (!state || take_options(args, kwargs, format, object, &options, align) < 0)
 		return -1;
-	return mr_object_rule(state, *object, &options, rule);
+	return mr_object_rule(state, *object, &options, plan, rule);
 }
 
 PyObject *mr_size_basicsize(PyObject *module, PyObject *args, PyObject *kwargs)
@@ -52,7 +52,7 @@ PyObject *mr_size_basicsize(PyObject *module, PyObject *args, PyObject *kwargs)
 	struct mr_rule rule;
 	PyObject *object;
 
-	if (rule_of(module, args, kwargs, "O|$Opppp:basicsize", &object, NULL, &rule) < 0)
+	if (rule_of(module, args, kwargs, "O|$Opppp:basicsize", &object, NULL, false, &rule) < 0)
 		return NULL;
 
 	const uint64_t base_bytes = rule.base_bytes;
@@ -67,7 +67,7 @@ PyObject *mr_size_itemsize(PyObject *module, PyObject *args, PyObject *kwargs)
 	PyObject *object;
 	int64_t item_bytes;
 
-	if (rule_of(module, args, kwargs, "O|$Opppp:itemsize", &object, NULL, &rule) < 0)
+	if (rule_of(module, args, kwargs, "O|$Opppp:itemsize", &object, NULL, false, &rule) < 0)
 		return NULL;
 	item_bytes = (int64_t)rule.item_bytes;
 	if (rule.item_itself && item_bytes == 1)
@@ -84,7 +84,7 @@ PyObject *mr_size_flatsize(PyObject *module, PyObject *args, PyObject *kwargs)
 	uint64_t mask = 0;
 	uint64_t flat_bytes;
 
-	if (rule_of(module, args, kwargs, "O|Opppp:flatsize", &object, &align, &rule) < 0)
+	if (rule_of(module, args, kwargs, "O|Opppp:flatsize", &object, &align, true, &rule) < 0)
 		return NULL;
 	if (align && mr_option_mask(align, "flatsize", &mask) < 0) {
 		mr_rule_release(&rule);
@@ -102,7 +102,7 @@ PyObject *mr_size_leng(PyObject *module, PyObject *args, PyObject *kwargs)
 	int64_t leng;
 	bool has;
 
-	if (rule_of(module, args, kwargs, "O|$Opppp:leng", &object, NULL, &rule) < 0)
+	if (rule_of(module, args, kwargs, "O|$Opppp:leng", &object, NULL, false, &rule) < 0)
 		return NULL;
 	has = mr_leng_of(&rule, mr_sizing_state_of(module), object, &leng);
 	mr_rule_release(&rule);
@@ -172,7 +172,7 @@ PyObject *mr_size_refs(PyObject *module, PyObject *args, PyObject *kwargs)
 	PyObject *object;
 	PyObject *iterator = NULL;
 
-	if (rule_of(module, args, kwargs, "O|$Opppp:refs", &object, NULL, &rule) < 0)
+	if (rule_of(module, args, kwargs, "O|$Opppp:refs", &object, NULL, true, &rule) < 0)
 		return NULL;
 	if (rule.refs == MR_REFS_NONE)
 		iterator = Py_NewRef(Py_None);
@@ -191,7 +191,7 @@ PyObject *mr_size_named_refs(PyObject *module, PyObject *args, PyObject *kwargs)
 	PyObject *list;
 	int status;
 
-	if (rule_of(module, args, kwargs, "O|$Opppp:named_refs", &object, NULL, &rule) < 0)
+	if (rule_of(module, args, kwargs, "O|$Opppp:named_refs", &object, NULL, true, &rule) < 0)
 		return NULL;
 	list = PyList_New(0);
 	status = list ? collect(&rule, object, true, &referents) : -1;

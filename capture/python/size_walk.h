@@ -112,9 +112,10 @@ bool mr_sizer_excludes(const struct mr_object_sizer *sizer, const PyObject *type
 void mr_sizer_apply_options(const struct mr_object_sizer *sizer, struct mr_rule *rule);
 /* Appends a node; 0 with a Python error, its number + 1 otherwise. */
 size_t mr_walk_add_node(struct mr_walk *walk, PyObject *name, uint32_t level);
-/* Decides RULE, which is released by mr_rule_release(), for OBJECT alone.  -1 with a Python error. */
+/* Decides RULE, which is released by mr_rule_release(), for OBJECT alone; without PLAN, not how it is
+ * sized and walked.  -1 with a Python error. */
 int mr_object_rule(struct mr_sizing_state *state, PyObject *object, const struct mr_rules_options *options,
-                   struct mr_rule *rule);
+                   bool plan, struct mr_rule *rule);
 
 /* The walk from OBJECT, the given one; its size is in root_bytes. */
 int mr_walk_run(struct mr_walk *walk, PyObject *object);
