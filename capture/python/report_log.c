@@ -8,7 +8,6 @@
 #include <structmember.h>
 
 #define LIFE_COLUMNS "object,class,name,birth,death,state,address,level"
-#define SIZE_COLUMNS "repr,size,tsize"
 #define MEMO_SIZE 256u
 
 /* ---- The lock -------------------------------------------------------------------- */
@@ -63,9 +62,12 @@ int mr_report_table(struct mr_report_log *log, const char *name, const char *col
 	return code;
 }
 
-int mr_report_sizes(struct mr_report_log *log, struct memstats_error *error)
+int mr_report_sizes(struct mr_report_log *log, enum mr_report_size column, struct memstats_error *error)
 {
-	return log->sizes ? 0 : mr_report_table(log, "objects", SIZE_COLUMNS, NULL, &log->sizes, error);
+	static const char *const names[MR_SIZE_COUNT] = { "repr", "size", "tsize" };
+	struct memstats_table **const sizes = &log->sizes[column];
+
+	return *sizes ? 0 : mr_report_table(log, "objects", names[column], NULL, sizes, error);
 }
 
 /* ---- Objects by class ---------------------------------------------------------------- */
@@ -269,7 +271,8 @@ static void log_dealloc(PyObject *self)
 	PyTypeObject *const type = Py_TYPE(self);
 
 	memstats_table_free(log->lives);
-	memstats_table_free(log->sizes);
+	for (size_t i = 0; i < MR_SIZE_COUNT; i++)
+		memstats_table_free(log->sizes[i]);
 	memstats_log_close(log->log);
 	for (size_t i = 0; i < log->class_count; i++)
 		Py_XDECREF(log->classes[i].name);

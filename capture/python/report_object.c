@@ -154,15 +154,15 @@ static PyObject *object_size(PyObject *self, void *closure)
 {
 	const struct tracked_object *const object = (struct tracked_object *)self;
 	struct mr_report_log *const log = object->batch->log;
-	const size_t column = (size_t)(uintptr_t)closure;
+	const enum mr_report_size column = (enum mr_report_size)(uintptr_t)closure;
 	struct memstats_error error = { 0, "" };
 	int code = 0;
 	PyObject *value = NULL;
 
 	mr_report_lock(log);
-	if (!log->sizes) {
+	if (!log->sizes[column]) {
 		Py_BEGIN_ALLOW_THREADS
-		code = mr_report_sizes(log, &error);
+		code = mr_report_sizes(log, column, &error);
 		Py_END_ALLOW_THREADS
 	}
 	if (code < 0) {
@@ -173,10 +173,10 @@ static PyObject *object_size(PyObject *self, void *closure)
 	const int collecting = PyGC_Disable();
 
 	if (column == MR_SIZE_REPR)
-		value = cell_text(object, log->sizes, column);
+		value = cell_text(object, log->sizes[column], 0);
 	else
 		value = PyLong_FromUnsignedLongLong(
-			memstats_table_number(log->sizes, row_of(object), column));
+			memstats_table_number(log->sizes[column], row_of(object), 0));
 	mr_report_leave(log, collecting);
 	return value;
 }

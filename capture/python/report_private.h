@@ -42,7 +42,7 @@ struct mr_report_class {
 	size_t count;
 };
 
-/* Columns of the two tables of objects that a log keeps, in this order. */
+/* Columns of the table of objects that a log keeps, in this order. */
 enum mr_report_life {
 	MR_LIFE_OBJECT,
 	MR_LIFE_CLASS,
@@ -53,14 +53,15 @@ enum mr_report_life {
 	MR_LIFE_ADDRESS,
 	MR_LIFE_LEVEL
 };
-enum mr_report_size { MR_SIZE_REPR, MR_SIZE_SIZE, MR_SIZE_TSIZE };
+/* Columns that have a table each, because each takes work that is not done before it is asked for. */
+enum mr_report_size { MR_SIZE_REPR, MR_SIZE_SIZE, MR_SIZE_TSIZE, MR_SIZE_COUNT };
 
 struct mr_report_log {
 	PyObject_HEAD struct memstats_log *log;
 	PyObject *bytes; /* where the log lies, or NULL */
 	PyThread_type_lock lock;
-	struct memstats_table *lives; /* all objects, as the log has them */
-	struct memstats_table *sizes; /* the same; NULL until it is needed */
+	struct memstats_table *lives;                /* all objects, as the log has them */
+	struct memstats_table *sizes[MR_SIZE_COUNT]; /* the same; NULL until they are needed */
 	/* Rows of objects, those of a class together, classes in the order of their first objects. */
 	uint32_t *order;
 	struct mr_report_class *classes;
@@ -87,8 +88,9 @@ static inline double mr_report_seconds_of(uint64_t time_ns)
 	return (double)time_ns / 1e9;
 }
 
-/* The table `sizes` of LOG, which is locked and has the GIL given up. */
-int mr_report_sizes(struct mr_report_log *log, struct memstats_error *error) MR_MUST_CHECK;
+/* Makes the table of that column of LOG, which is locked and has the GIL given up. */
+int mr_report_sizes(struct mr_report_log *log, enum mr_report_size column, struct memstats_error *error)
+	MR_MUST_CHECK;
 /* A table of LOG with these columns, rows as the log has them; likewise. */
 int mr_report_table(struct mr_report_log *log, const char *name, const char *columns, const char *where,
                     struct memstats_table **table, struct memstats_error *error) MR_MUST_CHECK;
