@@ -9,8 +9,7 @@
 #include "sizing_module.h"
 
 struct asized {
-	PyObject_HEAD
-	PyObject *size;
+	PyObject_HEAD PyObject *size;
 	PyObject *flat;
 	PyObject *refs;
 	PyObject *name;
@@ -25,7 +24,8 @@ static int asized_init(PyObject *self, PyObject *args, PyObject *kwargs)
 	PyObject *refs = NULL;
 	PyObject *name = Py_None;
 
-	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|OO:Asized", (char **)names, &size, &flat, &refs, &name))
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|OO:Asized", (char **)names, &size, &flat, &refs,
+	                                 &name))
 		return -1;
 
 	PyObject *const tuple = refs ? PySequence_Tuple(refs) : PyTuple_New(0);
@@ -67,11 +67,11 @@ static void asized_dealloc(PyObject *self)
 	PyTypeObject *const type = Py_TYPE(self);
 
 	PyObject_GC_UnTrack(self);
-	Py_TRASHCAN_BEGIN(self, asized_dealloc)
+	Py_TRASHCAN_BEGIN(self, asized_dealloc);
 	(void)asized_clear(self);
 	type->tp_free(self);
 	Py_DECREF(type);
-	Py_TRASHCAN_END
+	Py_TRASHCAN_END;
 }
 
 static PyObject *or_none(PyObject *value)
@@ -104,9 +104,9 @@ static PyObject *asized_str(PyObject *self)
 {
 	const struct asized held = hold(self);
 	const Py_ssize_t count = held.refs == Py_None ? 0 : PyObject_Size(held.refs);
-	PyObject *const text = count < 0 ? NULL :
-	                                   PyUnicode_FromFormat("size %R, flat %R, refs[%zd], name %R", held.size,
-	                                                        held.flat, count, held.name);
+	PyObject *const text = count < 0 ? NULL
+	                                 : PyUnicode_FromFormat("size %R, flat %R, refs[%zd], name %R",
+	                                                        held.size, held.flat, count, held.name);
 
 	let_go(&held);
 	return text;
@@ -115,8 +115,8 @@ static PyObject *asized_str(PyObject *self)
 static PyObject *asized_reduce(PyObject *self, PyObject *unused MR_UNUSED)
 {
 	const struct asized held = hold(self);
-	PyObject *const reduced =
-		Py_BuildValue("O(OOOO)", (PyObject *)Py_TYPE(self), held.size, held.flat, held.refs, held.name);
+	PyObject *const reduced = Py_BuildValue("O(OOOO)", (PyObject *)Py_TYPE(self), held.size, held.flat,
+	                                        held.refs, held.name);
 
 	let_go(&held);
 	return reduced;
@@ -171,15 +171,16 @@ static PyObject *sorted_refs(PyObject *asized, const struct formatting *formatti
 {
 	PyObject *const refs = PyObject_GetAttrString(asized, "refs");
 	PyObject *const list = refs ? PySequence_List(refs) : NULL;
-	PyObject *const sort = list && PyList_GET_SIZE(list) > 1 ? PyObject_GetAttrString(list, "sort") : NULL;
+	PyObject *const sort =
+		list && PyList_GET_SIZE(list) > 1 ? PyObject_GetAttrString(list, "sort") : NULL;
 
 	Py_XDECREF(refs);
 	if (!sort)
 		return list;
 
 	PyObject *const none = PyTuple_New(0);
-	PyObject *const options =
-		Py_BuildValue("{sOsO}", "key", formatting->key, "reverse", formatting->reverse ? Py_True : Py_False);
+	PyObject *const options = Py_BuildValue("{sOsO}", "key", formatting->key, "reverse",
+	                                        formatting->reverse ? Py_True : Py_False);
 	PyObject *const done = none && options ? PyObject_Call(sort, none, options) : NULL;
 
 	Py_DECREF(sort);
@@ -198,7 +199,8 @@ static int add_line(PyObject *asized, const struct formatting *formatting, PyObj
 	PyObject *const size = PyObject_GetAttrString(asized, "size");
 	PyObject *const flat = size ? PyObject_GetAttrString(asized, "flat") : NULL;
 	PyObject *const name = flat ? PyObject_GetAttrString(asized, "name") : NULL;
-	PyObject *const values = name ? Py_BuildValue("{sOsOsO}", "size", size, "flat", flat, "name", name) : NULL;
+	PyObject *const values =
+		name ? Py_BuildValue("{sOsOsO}", "size", size, "flat", flat, "name", name) : NULL;
 	PyObject *const text = values ? PyNumber_Remainder(formatting->format, values) : NULL;
 	PyObject *const line = text ? PyNumber_Add(indent, text) : NULL;
 	const int status = line ? PyList_Append(formatting->lines, line) : -1;
@@ -212,7 +214,8 @@ static int add_line(PyObject *asized, const struct formatting *formatting, PyObj
 	return status;
 }
 
-static int add_lines(PyObject *asized, const struct formatting *formatting, Py_ssize_t depth, PyObject *indent)
+static int add_lines(PyObject *asized, const struct formatting *formatting, Py_ssize_t depth,
+                     PyObject *indent)
 {
 	if (add_line(asized, formatting, indent) < 0)
 		return -1;
@@ -252,9 +255,11 @@ static PyObject *asized_format(PyObject *self, PyObject *args, PyObject *kwargs)
 	PyObject *text = NULL;
 	Py_ssize_t depth = -1;
 
-	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OnUU:format", (char **)names, &format, &depth, &order_by, &indent))
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OnUU:format", (char **)names, &format, &depth,
+	                                 &order_by, &indent))
 		return NULL;
-	formatting.format = format ? Py_NewRef(format) : PyUnicode_FromString("%(name)s size=%(size)d flat=%(flat)d");
+	formatting.format =
+		format ? Py_NewRef(format) : PyUnicode_FromString("%(name)s size=%(size)d flat=%(flat)d");
 	formatting.order_by = order_by ? Py_NewRef(order_by) : PyUnicode_FromString("size");
 	indent = indent ? Py_NewRef(indent) : PyUnicode_FromString("");
 	formatting.lines = PyList_New(0);
@@ -289,10 +294,11 @@ static PyMemberDef asized_members[] = {
 
 static PyMethodDef asized_methods[] = {
 	{ "format", (PyCFunction)(void (*)(void))asized_format, METH_VARARGS | METH_KEYWORDS,
-	  PyDoc_STR("format($self, /, format='%(name)s size=%(size)d flat=%(flat)d', depth=-1,\n"
-	            "       order_by='size', indent='')\n--\n\n"
-	            "The sizes as text, a line each, referents indented below what refers to them.\n\n"
-	            "depth limits the levels of referents (-1: all); order_by is 'size', 'flat' or 'name'.") },
+	  PyDoc_STR(
+		  "format($self, /, format='%(name)s size=%(size)d flat=%(flat)d', depth=-1,\n"
+		  "       order_by='size', indent='')\n--\n\n"
+		  "The sizes as text, a line each, referents indented below what refers to them.\n\n"
+		  "depth limits the levels of referents (-1: all); order_by is 'size', 'flat' or 'name'.") },
 	{ "get", (PyCFunction)(void (*)(void))asized_get, METH_VARARGS | METH_KEYWORDS,
 	  PyDoc_STR("get($self, /, name, dflt=None)\n--\n\nThe referent that is called name, or dflt.") },
 	{ "__reduce__", asized_reduce, METH_NOARGS, PyDoc_STR("For pickle and copy.") },
@@ -325,7 +331,8 @@ int mr_asized_add_to_module(PyObject *module)
 	struct mr_sizing_state *const state = mr_sizing_state_of(module);
 
 	state->asized_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &asized_spec, NULL);
-	return state->asized_type ? PyModule_AddObjectRef(module, "Asized", (PyObject *)state->asized_type) : -1;
+	return state->asized_type ? PyModule_AddObjectRef(module, "Asized", (PyObject *)state->asized_type)
+	                          : -1;
 }
 
 static PyObject *new_asized(PyTypeObject *type, uint64_t size_bytes, uint64_t flat_bytes, PyObject *name,
@@ -373,8 +380,8 @@ PyObject *mr_asized_from_tree(PyTypeObject *type, uint64_t size_bytes, uint64_t 
 			goto out;
 		for (Py_ssize_t j = 0; j < below; j++)
 			PyTuple_SET_ITEM(refs, j, waiting[--count]);
-		waiting[count] = node ? new_asized(type, node->size_bytes, node->flat_bytes, node->name, refs) :
-		                        new_asized(type, size_bytes, flat_bytes, name, refs);
+		waiting[count] = node ? new_asized(type, node->size_bytes, node->flat_bytes, node->name, refs)
+		                      : new_asized(type, size_bytes, flat_bytes, name, refs);
 		Py_DECREF(refs);
 		if (!waiting[count])
 			goto out;

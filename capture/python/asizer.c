@@ -97,11 +97,13 @@ static PyObject *asized_one(struct mr_object_sizer *sizer, PyObject *object)
 	uint64_t size_bytes;
 	uint64_t flat_bytes;
 
-	if (mr_object_sizer_tree(sizer, object, sizer->options.detail, &size_bytes, &flat_bytes, &tree) == 0) {
+	if (mr_object_sizer_tree(sizer, object, sizer->options.detail, &size_bytes, &flat_bytes, &tree) ==
+	    0) {
 		PyObject *const name = mr_name_of(sizer->state->statics, object, sizer->clip);
 
 		if (name && sizer->state->asized_type)
-			asized = mr_asized_from_tree(sizer->state->asized_type, size_bytes, flat_bytes, name, &tree);
+			asized = mr_asized_from_tree(sizer->state->asized_type, size_bytes, flat_bytes, name,
+			                             &tree);
 		Py_XDECREF(name);
 	}
 	mr_sized_tree_release(&tree);
@@ -127,7 +129,8 @@ static PyObject *each_of(struct mr_object_sizer *sizer, PyObject *objects, size_
 		fetch_ahead(sizer, objects, i);
 		if (result) {
 			unsigned shift;
-			uint64_t *const word = mr_seen_word(&sizer->seen, (uint64_t)(uintptr_t)object, &shift);
+			uint64_t *const word =
+				mr_seen_word(&sizer->seen, (uint64_t)(uintptr_t)object, &shift);
 
 			if (word)
 				mr_seen_again(&sizer->seen, word, shift, (uint64_t)(uintptr_t)object);
@@ -400,9 +403,14 @@ static PyMethodDef asizer_methods[] = {
 	{ NULL, NULL, 0, NULL },
 };
 
-#define OPTION(name, which, doc) \
-	{ (name), mr_asizer_get_option, NULL, PyDoc_STR(doc), (void *)(uintptr_t)MR_OPTION_##which }
-#define COUNT(name, which, doc) { (name), get_count, NULL, PyDoc_STR(doc), (void *)(uintptr_t)COUNT_##which }
+#define OPTION(name, which, doc)                                                                         \
+	{                                                                                                \
+		(name), mr_asizer_get_option, NULL, PyDoc_STR(doc), (void *)(uintptr_t)MR_OPTION_##which \
+	}
+#define COUNT(name, which, doc)                                                           \
+	{                                                                                 \
+		(name), get_count, NULL, PyDoc_STR(doc), (void *)(uintptr_t)COUNT_##which \
+	}
 
 static PyGetSetDef asizer_getset[] = {
 	OPTION("above", ABOVE, "objects larger than this are ranked"),
@@ -434,8 +442,9 @@ static PyMemberDef asizer_members[] = {
 };
 
 static PyType_Slot asizer_slots[] = {
-	{ Py_tp_doc, (void *)PyDoc_STR("Asizer(**options)\n--\n\n"
-	                               "Sizes objects, each once, over several calls; the options are reset()'s.") },
+	{ Py_tp_doc,
+	  (void *)PyDoc_STR("Asizer(**options)\n--\n\n"
+	                    "Sizes objects, each once, over several calls; the options are reset()'s.") },
 	{ Py_tp_new, asizer_new },
 	{ Py_tp_init, asizer_init },
 	{ Py_tp_dealloc, asizer_dealloc },
@@ -459,5 +468,6 @@ int mr_asizer_add_to_module(PyObject *module)
 	struct mr_sizing_state *const state = mr_sizing_state_of(module);
 
 	state->asizer_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &asizer_spec, NULL);
-	return state->asizer_type ? PyModule_AddObjectRef(module, "Asizer", (PyObject *)state->asizer_type) : -1;
+	return state->asizer_type ? PyModule_AddObjectRef(module, "Asizer", (PyObject *)state->asizer_type)
+	                          : -1;
 }

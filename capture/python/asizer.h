@@ -11,28 +11,27 @@
 #include "size_walk.h"
 
 enum mr_asizer_option { /* in the order of reset()'s parameters */
-	MR_OPTION_ABOVE,
-	MR_OPTION_ALIGN,
-	MR_OPTION_CLIP,
-	MR_OPTION_CODE,
-	MR_OPTION_CUTOFF,
-	MR_OPTION_DERIVE,
-	MR_OPTION_DETAIL,
-	MR_OPTION_FRAMES,
-	MR_OPTION_IGNORED,
-	MR_OPTION_INFER,
-	MR_OPTION_LIMIT,
-	MR_OPTION_STATS,
-	MR_OPTION_STREAM,
-	MR_OPTION_COUNT
+	                MR_OPTION_ABOVE,
+	                MR_OPTION_ALIGN,
+	                MR_OPTION_CLIP,
+	                MR_OPTION_CODE,
+	                MR_OPTION_CUTOFF,
+	                MR_OPTION_DERIVE,
+	                MR_OPTION_DETAIL,
+	                MR_OPTION_FRAMES,
+	                MR_OPTION_IGNORED,
+	                MR_OPTION_INFER,
+	                MR_OPTION_LIMIT,
+	                MR_OPTION_STATS,
+	                MR_OPTION_STREAM,
+	                MR_OPTION_COUNT
 };
 
 struct mr_asizer {
-	PyObject_HEAD
-	PyObject *module;
+	PyObject_HEAD PyObject *module;
 	struct mr_object_sizer *sizer;
 	PyObject *options[MR_OPTION_COUNT]; /* as they were given */
-	int incl_code; /* sizes include code since some time */
+	int incl_code;                      /* sizes include code since some time */
 	PyObject *weakrefs;
 };
 

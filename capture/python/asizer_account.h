@@ -20,14 +20,14 @@ struct mr_ranked {
 	uint64_t parent;     /* the id of what led to it, 0: given */
 	uint64_t size_bytes; /* with its referents */
 	uint32_t deep;
-	bool is_dict_of;     /* it is the dict that the instance OBJECT would have */
+	bool is_dict_of; /* it is the dict that the instance OBJECT would have */
 	bool is_weak;
 };
 
 struct mr_profile {
 	struct mr_profile *next; /* in the order of first use */
 	const struct mr_rule *rule;
-	PyObject *largest;   /* owned, the object or a weak reference to it */
+	PyObject *largest; /* owned, the object or a weak reference to it */
 	uint64_t count;
 	uint64_t total_bytes;
 	uint64_t high_bytes;
@@ -46,7 +46,7 @@ struct mr_account {
 	bool profiling;
 };
 
-struct mr_account *mr_account_new(void); /* NULL: no memory */
+struct mr_account *mr_account_new(void);          /* NULL: no memory */
 void mr_account_free(struct mr_account *account); /* NULL is fine */
 int mr_account_traverse(const struct mr_account *account, visitproc visit, void *arg);
 

@@ -9,8 +9,9 @@
 
 #include "asizer_account.h"
 
-static const char *const option_names[] = { "above",  "align",  "clip",    "code",  "cutoff", "derive", "detail",
-	                                    "frames", "ignored", "infer", "limit", "stats",  "stream" };
+static const char *const option_names[] = { "above",  "align",  "clip",   "code",    "cutoff",
+	                                    "derive", "detail", "frames", "ignored", "infer",
+	                                    "limit",  "stats",  "stream" };
 
 _Static_assert(MR_ARRAY_LEN(option_names) == MR_OPTION_COUNT, "each option has a name");
 
@@ -47,7 +48,8 @@ PyObject *mr_option_error(PyObject *type, const char *where, PyObject *options)
 	PyObject *const text = options_text(options);
 
 	if (text)
-		PyErr_Format(type, "invalid option%s: %s(%U)", PyDict_GET_SIZE(options) == 1 ? "" : "s", where, text);
+		PyErr_Format(type, "invalid option%s: %s(%U)", PyDict_GET_SIZE(options) == 1 ? "" : "s",
+		             where, text);
 	Py_XDECREF(text);
 	return NULL;
 }
@@ -122,9 +124,9 @@ static int take_stats(struct mr_asizer *asizer, PyObject *value, PyObject *cutof
 	if (given < 0)
 		return -1;
 	whole = PyNumber_Long(value);
-	cut = given   ? PyNumber_Long(cutoff) :
-	      percent ? PyLong_FromLong(percent) :
-	                Py_NewRef(asizer->options[MR_OPTION_CUTOFF]);
+	cut = given     ? PyNumber_Long(cutoff)
+	      : percent ? PyLong_FromLong(percent)
+	                : Py_NewRef(asizer->options[MR_OPTION_CUTOFF]);
 	if (!whole || !cut) {
 		Py_XDECREF(whole);
 		Py_XDECREF(cut);
@@ -161,8 +163,8 @@ static int apply_account(struct mr_asizer *asizer)
 /* What OPTIONS are to the sizer.  Asking them can run Python code. */
 static int take_options(PyObject *const *options, struct mr_object_sizer_options *taken, Py_ssize_t *clip)
 {
-	static const uint8_t truths[] = { MR_OPTION_CODE, MR_OPTION_DERIVE, MR_OPTION_FRAMES, MR_OPTION_IGNORED,
-		                          MR_OPTION_INFER };
+	static const uint8_t truths[] = { MR_OPTION_CODE, MR_OPTION_DERIVE, MR_OPTION_FRAMES,
+		                          MR_OPTION_IGNORED, MR_OPTION_INFER };
 	bool truth[MR_ARRAY_LEN(truths)];
 
 	for (size_t i = 0; i < MR_ARRAY_LEN(truths); i++) {
@@ -181,7 +183,8 @@ static int take_options(PyObject *const *options, struct mr_object_sizer_options
 	uint64_t detail;
 
 	*clip = PyNumber_AsSsize_t(options[MR_OPTION_CLIP], NULL);
-	if ((*clip == -1 && PyErr_Occurred()) || mr_option_mask(options[MR_OPTION_ALIGN], "set", &taken->mask) < 0 ||
+	if ((*clip == -1 && PyErr_Occurred()) ||
+	    mr_option_mask(options[MR_OPTION_ALIGN], "set", &taken->mask) < 0 ||
 	    take_limit(options[MR_OPTION_LIMIT], &taken->limit) < 0 ||
 	    take_limit(options[MR_OPTION_DETAIL], &detail) < 0)
 		return -1;
@@ -248,8 +251,10 @@ static int gather(PyObject *args, PyObject *kwargs, const uint8_t *order, size_t
 
 static PyObject *default_of(unsigned option)
 {
-	static const short numbers[MR_OPTION_COUNT] = { [MR_OPTION_ABOVE] = 1024, [MR_OPTION_ALIGN] = 8,
-		                                        [MR_OPTION_CLIP] = 80,    [MR_OPTION_CUTOFF] = 10,
+	static const short numbers[MR_OPTION_COUNT] = { [MR_OPTION_ABOVE] = 1024,
+		                                        [MR_OPTION_ALIGN] = 8,
+		                                        [MR_OPTION_CLIP] = 80,
+		                                        [MR_OPTION_CUTOFF] = 10,
 		                                        [MR_OPTION_LIMIT] = 100 };
 
 	if (MASK(STREAM) & (1u << option))
@@ -319,8 +324,9 @@ PyObject *mr_asizer_reset(PyObject *self, PyObject *args, PyObject *kwargs)
 
 PyObject *mr_asizer_set(PyObject *self, PyObject *args, PyObject *kwargs)
 {
-	static const uint8_t order[] = { MR_OPTION_ABOVE,  MR_OPTION_ALIGN, MR_OPTION_CODE,   MR_OPTION_CUTOFF,
-		                         MR_OPTION_FRAMES, MR_OPTION_DETAIL, MR_OPTION_LIMIT, MR_OPTION_STATS };
+	static const uint8_t order[] = { MR_OPTION_ABOVE,  MR_OPTION_ALIGN,  MR_OPTION_CODE,
+		                         MR_OPTION_CUTOFF, MR_OPTION_FRAMES, MR_OPTION_DETAIL,
+		                         MR_OPTION_LIMIT,  MR_OPTION_STATS };
 	struct mr_asizer *const asizer = (struct mr_asizer *)self;
 	PyObject *values[MR_OPTION_COUNT] = { 0 };
 	PyObject *extra;

@@ -32,9 +32,9 @@ PyObject *mr_asizer_facts(PyObject *self, PyObject *unused MR_UNUSED)
 
 	if (!excluded)
 		return NULL;
-	return Py_BuildValue("(KKNO)", (unsigned long long)(sizer->options.mask ? sizer->options.mask + 1 : 0),
-	                     (unsigned long long)sizer->depth_max, excluded,
-	                     asizer->incl_code ? Py_True : Py_False);
+	return Py_BuildValue(
+		"(KKNO)", (unsigned long long)(sizer->options.mask ? sizer->options.mask + 1 : 0),
+		(unsigned long long)sizer->depth_max, excluded, asizer->incl_code ? Py_True : Py_False);
 }
 
 static int append_take(PyObject *list, PyObject *entry)

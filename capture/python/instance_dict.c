@@ -148,7 +148,8 @@ static enum mr_dict_found look_managed(PyObject *object, struct mr_instance_dict
 	if (values && keys) {
 		show_values(values, found);
 		found->keys = keys;
-		found->names = (const PyObject *const *)(keys->indices + ((size_t)1 << keys->log2_index_bytes));
+		found->names =
+			(const PyObject *const *)(keys->indices + ((size_t)1 << keys->log2_index_bytes));
 		found->name_step = 2;
 		found->names_used = keys->used;
 		found->would_be_bytes = would_be_bytes(keys, true);
@@ -176,7 +177,8 @@ enum mr_dict_kind mr_instance_dict_kind(const PyTypeObject *type)
 	return type->tp_dictoffset ? MR_DICT_POINTER : MR_DICT_NONE;
 }
 
-enum mr_dict_found mr_instance_dict_look(PyObject *object, enum mr_dict_kind kind, struct mr_instance_dict *found)
+enum mr_dict_found mr_instance_dict_look(PyObject *object, enum mr_dict_kind kind,
+                                         struct mr_instance_dict *found)
 {
 #if PY_VERSION_HEX >= 0x030B0000
 	if (MR_LIKELY(kind == MR_DICT_MANAGED))
@@ -194,7 +196,8 @@ enum mr_dict_kind mr_instance_dict_kind(const PyTypeObject *type)
 	return type->tp_dictoffset ? MR_DICT_MADE : MR_DICT_NONE;
 }
 
-enum mr_dict_found mr_instance_dict_look(PyObject *object, enum mr_dict_kind kind, struct mr_instance_dict *found)
+enum mr_dict_found mr_instance_dict_look(PyObject *object, enum mr_dict_kind kind,
+                                         struct mr_instance_dict *found)
 {
 	if (kind != MR_DICT_MADE)
 		return MR_DICT_ABSENT;

@@ -17,10 +17,10 @@
 #include "base.h"
 
 enum mr_dict_kind { /* how instances of a type have their dict */
-	MR_DICT_NONE,
-	MR_DICT_POINTER, /* at an offset */
-	MR_DICT_MANAGED, /* by the interpreter, before the object */
-	MR_DICT_MADE     /* not known: by the public way */
+	            MR_DICT_NONE,
+	            MR_DICT_POINTER, /* at an offset */
+	            MR_DICT_MANAGED, /* by the interpreter, before the object */
+	            MR_DICT_MADE     /* not known: by the public way */
 };
 
 enum mr_dict_found {
@@ -31,23 +31,24 @@ enum mr_dict_found {
 };
 
 struct mr_instance_dict {
-	PyObject *dict;            /* borrowed; MR_DICT_MADE: owned by the instance */
-	PyObject *const *values;   /* by place; some may be NULL */
-	const uint8_t *order;      /* of the places, in the order of insertion... */
-	int order_step;            /* ...forward (1) or backward (-1) */
-	const void *keys;          /* identity of the table of names */
+	PyObject *dict;               /* borrowed; MR_DICT_MADE: owned by the instance */
+	PyObject *const *values;      /* by place; some may be NULL */
+	const uint8_t *order;         /* of the places, in the order of insertion... */
+	int order_step;               /* ...forward (1) or backward (-1) */
+	const void *keys;             /* identity of the table of names */
 	const PyObject *const *names; /* by place, every name_step-th pointer */
 	size_t name_step;
-	Py_ssize_t names_used;     /* names in the table */
-	Py_ssize_t count;          /* attributes */
-	uint64_t would_be_bytes;   /* of a dict that is not made, the collector's header included */
+	Py_ssize_t names_used;   /* names in the table */
+	Py_ssize_t count;        /* attributes */
+	uint64_t would_be_bytes; /* of a dict that is not made, the collector's header included */
 };
 
 enum mr_dict_kind mr_instance_dict_kind(const PyTypeObject *type);
 
 /* Looks at OBJECT, whose type is of KIND (not MR_DICT_NONE).  Nothing of what it fills in may be
  * used after Python code has run. */
-enum mr_dict_found mr_instance_dict_look(PyObject *object, enum mr_dict_kind kind, struct mr_instance_dict *found);
+enum mr_dict_found mr_instance_dict_look(PyObject *object, enum mr_dict_kind kind,
+                                         struct mr_instance_dict *found);
 
 /* Attribute AT (< count) of a MR_DICT_VALUES: false when there is none in that place. */
 static inline bool mr_instance_dict_at(const struct mr_instance_dict *found, Py_ssize_t at, PyObject **name,
@@ -74,6 +75,6 @@ uint64_t mr_dict_bytes(PyObject *dict);
  * fetching ahead: an address, which is not read here. */
 const void *mr_instance_dict_place(const PyObject *object);
 /* Up to MAX of the attributes of OBJECT that has no dict, borrowed: how many there are. */
-size_t mr_instance_dict_glance(const PyObject *object, PyObject **values, size_t max);
+size_t mr_instance_dict_glance(const PyObject *object, PyObject **attributes, size_t max);
 
 #endif

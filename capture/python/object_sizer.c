@@ -15,7 +15,9 @@
 
 void mr_object_sizer_defaults(struct mr_object_sizer_options *options)
 {
-	*options = (struct mr_object_sizer_options){ .limit = LIMIT_DEFAULT, .mask = MASK_DEFAULT, .ignored = true };
+	*options = (struct mr_object_sizer_options){ .limit = LIMIT_DEFAULT,
+		                                     .mask = MASK_DEFAULT,
+		                                     .ignored = true };
 }
 
 struct mr_object_sizer *mr_object_sizer_new(PyObject *module, const struct mr_object_sizer_options *options)
@@ -79,8 +81,8 @@ void mr_object_sizer_prefetch(const struct mr_object_sizer *sizer, const PyObjec
 }
 
 /* Down to LEVEL into TREE, which may be NULL. */
-static int size_object(struct mr_object_sizer *sizer, PyObject *object, unsigned level, struct mr_sized_tree *tree,
-                       uint64_t *size_bytes, uint64_t *flat_bytes)
+static int size_object(struct mr_object_sizer *sizer, PyObject *object, unsigned level,
+                       struct mr_sized_tree *tree, uint64_t *size_bytes, uint64_t *flat_bytes)
 {
 	struct mr_walk walk = {
 		.sizer = sizer,

@@ -23,9 +23,9 @@
 struct mr_object_sizer; /* what was visited, and the types seen so far */
 
 struct mr_object_sizer_options { /* as Asizer's; mr_object_sizer_defaults() */
-	uint64_t limit;  /* depth of recursion */
-	uint64_t mask;   /* alignment - 1 */
-	unsigned detail; /* levels of referents that are told one by one */
+	uint64_t limit;          /* depth of recursion */
+	uint64_t mask;           /* alignment - 1 */
+	unsigned detail;         /* levels of referents that are told one by one */
 	bool code;
 	bool derive;
 	bool frames;
@@ -69,7 +69,7 @@ struct mr_sized_tree {
 /* The same with the referents down to LEVEL in TREE, which is emptied first. */
 int mr_object_sizer_tree(struct mr_object_sizer *sizer, PyObject *object, unsigned level,
                          uint64_t *size_bytes, uint64_t *flat_bytes, struct mr_sized_tree *tree);
-void mr_sized_tree_clear(struct mr_sized_tree *tree);   /* keeps its memory */
+void mr_sized_tree_clear(struct mr_sized_tree *tree); /* keeps its memory */
 void mr_sized_tree_release(struct mr_sized_tree *tree);
 
 /* Sizes so far. */

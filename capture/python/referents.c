@@ -183,14 +183,14 @@ static PyObject *class_attribute(PyTypeObject *type, const char *name)
 	if (strcmp(name, "__mro__") == 0)
 		return Py_XNewRef(type->tp_mro);
 	if (strcmp(name, "__name__") == 0)
-		return (type->tp_flags & Py_TPFLAGS_HEAPTYPE) ? Py_NewRef(((PyHeapTypeObject *)type)->ht_name) :
-		                                                PyUnicode_FromString(mr_class_name(type));
+		return (type->tp_flags & Py_TPFLAGS_HEAPTYPE) ? Py_NewRef(((PyHeapTypeObject *)type)->ht_name)
+		                                              : PyUnicode_FromString(mr_class_name(type));
 
 	PyObject *const text = PyUnicode_InternFromString(name);
 
 	if (text)
-		value = strcmp(name, "__doc__") == 0 ? class_doc(type, text) :
-		                                       Py_XNewRef(_PyType_Lookup(type, text));
+		value = strcmp(name, "__doc__") == 0 ? class_doc(type, text)
+		                                     : Py_XNewRef(_PyType_Lookup(type, text));
 	Py_XDECREF(text);
 	return value;
 }
@@ -329,8 +329,8 @@ static int add_mapping(struct mr_referents *referents, PyObject *object, uint64_
 
 	if (behind)
 		return add_dict(referents, behind);
-	return PyDict_Check(object) && !PyODict_Check(object) ? add_dict(referents, object) :
-	                                                        add_items(referents, object, missed);
+	return PyDict_Check(object) && !PyODict_Check(object) ? add_dict(referents, object)
+	                                                      : add_items(referents, object, missed);
 }
 
 int mr_referents_collect(const struct mr_rule *rule, PyObject *object, struct mr_referents *referents,
@@ -361,15 +361,17 @@ int mr_referents_collect(const struct mr_rule *rule, PyObject *object, struct mr
 	case MR_REFS_TRACEBACK:
 		return add_prefixed(referents, object, "tb_");
 	case MR_REFS_FUNCTION:
-		return add_attributes(referents, object, function_names) < 0 ?
-		               -1 :
-		               add_prefixed(referents, object, "func_");
+		return add_attributes(referents, object, function_names) < 0
+		               ? -1
+		               : add_prefixed(referents, object, "func_");
 	case MR_REFS_METHOD:
-		return add_attributes(referents, object, method_names) < 0 ? -1 :
-		                                                             add_prefixed(referents, object, "im_");
+		return add_attributes(referents, object, method_names) < 0
+		               ? -1
+		               : add_prefixed(referents, object, "im_");
 	case MR_REFS_PROPERTY:
-		return add_attributes(referents, object, doc_names) < 0 ? -1 :
-		                                                          add_prefixed(referents, object, "f");
+		return add_attributes(referents, object, doc_names) < 0
+		               ? -1
+		               : add_prefixed(referents, object, "f");
 	case MR_REFS_GENERATOR:
 		return add_generator(referents, object);
 	case MR_REFS_ITERATOR:

@@ -11,10 +11,11 @@
 
 #include "type_rules.h"
 
-/* Referents that were collected, and their names; both lists are owned. */
+/* Referents that were collected, and as many names: a str, or None where the referent's own name
+ * counts.  Both lists are owned. */
 struct mr_referents {
 	PyObject *refs;  /* a list */
-	PyObject *names; /* a list of as many str, None where the referent's own name counts; NULL: not asked for */
+	PyObject *names; /* a list; NULL: not asked for */
 };
 
 /* The referents of OBJECT by RULE into REFERENTS, whose names are a list when they are wanted.

@@ -143,8 +143,9 @@ PyObject *mr_repr_clipped(PyObject *object, Py_ssize_t clip)
 
 PyObject *mr_name_of(const struct mr_sizing_statics *statics, PyObject *object, Py_ssize_t clip)
 {
-	PyObject *const name = PyType_Check(object) ? PyUnicode_FromString(mr_class_name((PyTypeObject *)object)) :
-	                                              mr_attribute_get(object, statics->name_name);
+	PyObject *const name = PyType_Check(object)
+	                               ? PyUnicode_FromString(mr_class_name((PyTypeObject *)object))
+	                               : mr_attribute_get(object, statics->name_name);
 
 	if (name && PyUnicode_Check(name) && PyUnicode_GET_LENGTH(name) > 0)
 		return name;

@@ -6,7 +6,7 @@
 
 #include "instance_dict.h"
 
-#define GLANCE_MAX 8 /* referents of an object that are fetched */
+#define GLANCE_MAX 8   /* referents of an object that are fetched */
 #define WORDS_BEFORE 4 /* an object: the collector's, and where its attributes are */
 
 void mr_fetch_header(const struct mr_seen *seen, const PyObject *object)
@@ -52,7 +52,7 @@ static size_t glance(const PyObject *object, PyObject **referents)
 
 void mr_fetch_referents(const struct mr_seen *seen, const PyObject *object)
 {
-	PyObject *referents[GLANCE_MAX];
+	PyObject *referents[GLANCE_MAX] = { NULL };
 	const size_t count = glance(object, referents);
 
 	for (size_t i = 0; i < count; i++) {
@@ -63,7 +63,7 @@ void mr_fetch_referents(const struct mr_seen *seen, const PyObject *object)
 
 void mr_fetch_bodies(const PyObject *object)
 {
-	PyObject *referents[GLANCE_MAX];
+	PyObject *referents[GLANCE_MAX] = { NULL };
 	const size_t count = glance(object, referents);
 
 	for (size_t i = 0; i < count; i++) {

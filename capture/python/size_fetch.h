@@ -25,7 +25,7 @@
 #define MR_FETCH_NEAR_BYTES 8192u
 
 void mr_fetch_header(const struct mr_seen *seen, const PyObject *object); /* and whether it was seen */
-void mr_fetch_body(const PyObject *object);                              /* what the header leads to */
+void mr_fetch_body(const PyObject *object);                               /* what the header leads to */
 void mr_fetch_referents(const struct mr_seen *seen, const PyObject *object);
 void mr_fetch_bodies(const PyObject *object); /* of the referents */
 
@@ -34,7 +34,7 @@ static inline bool mr_fetch_pays(PyObject *const *items, Py_ssize_t at)
 {
 	return items[at] &&
 	       (uint64_t)(uintptr_t)items[at] - (uint64_t)(uintptr_t)items[at - 1] + MR_FETCH_NEAR_BYTES >
-		       2 * MR_FETCH_NEAR_BYTES;
+	               2 * MR_FETCH_NEAR_BYTES;
 }
 
 /* For item AT of COUNT that is next to be walked. */

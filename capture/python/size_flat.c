@@ -22,7 +22,8 @@ static uint64_t ask(const struct mr_sizing_statics *statics, PyObject *object)
 }
 
 /* sys.getsizeof(), or what the original falls back to. */
-static uint64_t ask_or_guess(const struct mr_rule *rule, const struct mr_sizing_state *state, PyObject *object)
+static uint64_t ask_or_guess(const struct mr_rule *rule, const struct mr_sizing_state *state,
+                             PyObject *object)
 {
 	const uint64_t bytes = ask(state->statics, object);
 
@@ -31,9 +32,9 @@ static uint64_t ask_or_guess(const struct mr_rule *rule, const struct mr_sizing_
 	if (mr_drop_error() < 0)
 		return UINT64_MAX;
 	/* Its length is not asked for: __len__ may be as broken. */
-	return rule->base_bytes + (Py_TYPE(object)->tp_itemsize ?
-	                                   (uint64_t)llabs((long long)Py_SIZE(object)) * rule->item_bytes :
-	                                   0);
+	return rule->base_bytes + (Py_TYPE(object)->tp_itemsize
+	                                   ? (uint64_t)llabs((long long)Py_SIZE(object)) * rule->item_bytes
+	                                   : 0);
 }
 
 static uint64_t call_method(const struct mr_rule *rule, PyObject *object)
@@ -87,8 +88,9 @@ static uint64_t array_bytes(const struct mr_rule *rule, const struct mr_sizing_s
 	case MR_LENG_MEMMAP:
 		return rule->base_bytes + mapped_bytes(state, object);
 	case MR_LENG_LEN: /* numpy.str_ */
-		return rule->base_bytes +
-		       (PyUnicode_Check(object) ? (uint64_t)PyUnicode_GET_LENGTH(object) * rule->item_bytes : 0);
+		return rule->base_bytes + (PyUnicode_Check(object)
+		                                   ? (uint64_t)PyUnicode_GET_LENGTH(object) * rule->item_bytes
+		                                   : 0);
 	default:
 		return rule->base_bytes + (uint64_t)data_bytes_of(rule, object);
 	}
@@ -244,7 +246,8 @@ static int64_t power_of_2(int64_t n)
 static int64_t leng_code(PyObject *code)
 {
 	static const char *const tuples[] = { "co_freevars", "co_cellvars" };
-	int64_t leng = mr_attribute_number(code, "co_stacksize", 0) + mr_attribute_number(code, "co_nlocals", 0) - 1;
+	int64_t leng =
+		mr_attribute_number(code, "co_stacksize", 0) + mr_attribute_number(code, "co_nlocals", 0) - 1;
 
 	for (size_t i = 0; i < MR_ARRAY_LEN(tuples); i++) {
 		PyObject *const names = mr_attribute_get_string(code, tuples[i]);

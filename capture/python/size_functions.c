@@ -3,9 +3,9 @@
  * The functions of asizeof that look at one object, without a sizer: its basic and
  * item size, length and referents; and what classes are like dicts.
  */
+#include "size_functions.h"
 #include "asizer.h"
 #include "referents.h"
-#include "size_functions.h"
 
 /* Options as the original's functions take them.  `save` is taken and has no effect: what is
  * known of types is decided anew by each sizer. */
@@ -147,7 +147,8 @@ static int collect_instance(const struct mr_rule *rule, PyObject *object, struct
 		if (value)
 			status = append(referents, NULL, slot->name, value);
 	}
-	for (Py_ssize_t i = 0; rule->refs == MR_REFS_NAMEDTUPLE && status == 0 && i < PyTuple_GET_SIZE(object); i++)
+	for (Py_ssize_t i = 0;
+	     rule->refs == MR_REFS_NAMEDTUPLE && status == 0 && i < PyTuple_GET_SIZE(object); i++)
 		status = append(referents, NULL, Py_None, PyTuple_GET_ITEM(object, i));
 	return status;
 }
@@ -158,8 +159,8 @@ static int collect(const struct mr_rule *rule, PyObject *object, bool named, str
 
 	if (mr_referents_init(referents, named) < 0)
 		return -1;
-	if ((rule->walk == MR_WALK_INSTANCE ? collect_instance(rule, object, referents) :
-	                                      mr_referents_collect(rule, object, referents, &missed)) == 0)
+	if ((rule->walk == MR_WALK_INSTANCE ? collect_instance(rule, object, referents)
+	                                    : mr_referents_collect(rule, object, referents, &missed)) == 0)
 		return 0;
 	mr_referents_release(referents);
 	return -1;

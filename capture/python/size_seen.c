@@ -11,8 +11,8 @@
 
 #define REGION_BYTES (MR_SEEN_WORDS * sizeof(uint64_t))
 #define CAPACITY_FIRST 32u
-#define SINGLE_MAX 12u         /* regions that are blocks of their own */
-#define SLAB_REGIONS 64u       /* in a slab, of which the first holds the link to the next slab */
+#define SINGLE_MAX 12u   /* regions that are blocks of their own */
+#define SLAB_REGIONS 64u /* in a slab, of which the first holds the link to the next slab */
 #define SLAB_BYTES (SLAB_REGIONS * REGION_BYTES)
 
 _Static_assert(REGION_BYTES == 4096, "a region's bits are a page");

@@ -37,7 +37,7 @@ struct mr_seen {
 	struct {
 		uint64_t number;
 		uint64_t *words;
-	} recent[MR_SEEN_RECENT]; /* by the number's low bits */
+	} recent[MR_SEEN_RECENT];       /* by the number's low bits */
 	struct mr_seen_region *regions; /* by a hash of the number */
 	size_t capacity;                /* a power of 2 */
 	size_t count;

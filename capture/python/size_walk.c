@@ -67,12 +67,6 @@ void mr_sizer_apply_options(const struct mr_object_sizer *sizer, struct mr_rule 
 	              !(sizer->options.ignored && rule->kind == MR_KIND_IGNORED);
 }
 
-/* Do classes need a rule each?  Otherwise they are all passed over alike. */
-static bool tells_classes(const struct mr_object_sizer *sizer)
-{
-	return sizer->options.code || sizer->excluded || sizer->account;
-}
-
 bool mr_sizer_excludes(const struct mr_object_sizer *sizer, const PyObject *type)
 {
 	const Py_ssize_t count = sizer->excluded ? PyList_GET_SIZE(sizer->excluded) : 0;
@@ -84,9 +78,16 @@ bool mr_sizer_excludes(const struct mr_object_sizer *sizer, const PyObject *type
 	return false;
 }
 
+/* Do classes need a rule each?  Otherwise they are all passed over alike. */
+static bool tells_classes(const struct mr_object_sizer *sizer)
+{
+	return sizer->options.code || sizer->excluded || sizer->account;
+}
+
 struct mr_rule *mr_sizer_rule(struct mr_object_sizer *sizer, PyObject *object)
 {
-	const struct mr_rules_options options = { .derive = sizer->options.derive, .infer = sizer->options.infer };
+	const struct mr_rules_options options = { .derive = sizer->options.derive,
+		                                  .infer = sizer->options.infer };
 	const bool by_class = tells_classes(sizer);
 	struct mr_rule *const rule = mr_rules_for(&sizer->rules, sizer->state, object, &options, by_class);
 
@@ -243,12 +244,12 @@ static int collect(struct mr_walk *walk, bool told)
 }
 
 /* Pushes the frame of an object that has referents. */
-static int descend(struct mr_walk *walk, const struct mr_rule *rule, PyObject *object, uint32_t deep, size_t node,
-                   bool told, uint64_t flat_bytes, bool owned)
+static int descend(struct mr_walk *walk, const struct mr_rule *rule, PyObject *object, uint32_t deep,
+                   size_t node, bool told, uint64_t flat_bytes, bool owned)
 {
 	static const uint8_t steps[] = {
-		[MR_WALK_LIST] = MR_STEP_LIST, [MR_WALK_TUPLE] = MR_STEP_TUPLE,
-		[MR_WALK_SET] = MR_STEP_SET,   [MR_WALK_DICT] = MR_STEP_DICT,
+		[MR_WALK_LIST] = MR_STEP_LIST,         [MR_WALK_TUPLE] = MR_STEP_TUPLE,
+		[MR_WALK_SET] = MR_STEP_SET,           [MR_WALK_DICT] = MR_STEP_DICT,
 		[MR_WALK_INSTANCE] = MR_STEP_INSTANCE,
 	};
 	struct mr_frame *const frame = push(walk, object, rule, owned);
@@ -309,8 +310,8 @@ static inline int count_object(struct mr_walk *walk, struct mr_frame *parent, st
 }
 
 /* The rest of mr_walk_enter() for objects that Python code may run for; OBJECT is held. */
-static int enter_held(struct mr_walk *walk, struct mr_frame *parent, PyObject *object, uint32_t deep, size_t node,
-                      bool told)
+static int enter_held(struct mr_walk *walk, struct mr_frame *parent, PyObject *object, uint32_t deep,
+                      size_t node, bool told)
 {
 	struct mr_object_sizer *const sizer = walk->sizer;
 	struct mr_rule *const rule = mr_sizer_rule(sizer, object);
@@ -407,7 +408,8 @@ static struct mr_rule *rule_of_dicts(struct mr_walk *walk)
 }
 
 /* The dict that PARENT, an instance, would have. */
-static int enter_made_dict(struct mr_walk *walk, struct mr_frame *parent, size_t node, enum mr_dict_found what)
+static int enter_made_dict(struct mr_walk *walk, struct mr_frame *parent, size_t node,
+                           enum mr_dict_found what)
 {
 	struct mr_object_sizer *const sizer = walk->sizer;
 	struct mr_rule *const rule = rule_of_dicts(walk);

@@ -29,27 +29,27 @@ struct mr_object_sizer {
 	struct mr_rules rules;
 	struct mr_rule *dict_rule; /* for dicts that are not made; NULL: not needed yet */
 	struct mr_seen seen;
-	PyObject *excluded;        /* a list of classes, NULL: none */
-	PyObject *kept;            /* a list: objects made by looking, which count, till the walk ends */
-	struct mr_frame *spare;    /* a stack that no walk uses */
+	PyObject *excluded;     /* a list of classes, NULL: none */
+	PyObject *kept;         /* a list: objects made by looking, which count, till the walk ends */
+	struct mr_frame *spare; /* a stack that no walk uses */
 	size_t spare_capacity;
-	unsigned walks;            /* under way, one inside the other */
-	unsigned uses;             /* by calls that are under way: it stays where it is */
+	unsigned walks; /* under way, one inside the other */
+	unsigned uses;  /* by calls that are under way: it stays where it is */
 	uint64_t total_bytes;
 	uint64_t missed;
 	uint64_t depth_max;
-	Py_ssize_t clip;           /* of the names of referents */
+	Py_ssize_t clip;            /* of the names of referents */
 	struct mr_account *account; /* NULL: none is kept */
 };
 
 enum mr_step { /* what a frame walks; after enum mr_walk_kind */
-	MR_STEP_LIST,
-	MR_STEP_TUPLE,
-	MR_STEP_SET,
-	MR_STEP_DICT,
-	MR_STEP_INSTANCE,
-	MR_STEP_VALUES, /* of a dict that is not made */
-	MR_STEP_COLLECTED
+	       MR_STEP_LIST,
+	       MR_STEP_TUPLE,
+	       MR_STEP_SET,
+	       MR_STEP_DICT,
+	       MR_STEP_INSTANCE,
+	       MR_STEP_VALUES, /* of a dict that is not made */
+	       MR_STEP_COLLECTED
 };
 
 struct mr_frame {
@@ -71,10 +71,10 @@ struct mr_walk {
 	struct mr_frame *frames;
 	size_t count;
 	size_t capacity;
-	size_t held;         /* the frames below have references to their objects */
-	uint64_t epoch;      /* how often Python code may have run */
+	size_t held;    /* the frames below have references to their objects */
+	uint64_t epoch; /* how often Python code may have run */
 	uint32_t until_signals;
-	unsigned detail;     /* levels that are told */
+	unsigned detail; /* levels that are told */
 	struct mr_sized_tree *tree;
 	uint64_t limit;
 	uint64_t mask;

@@ -68,9 +68,9 @@ static int step_set(struct mr_walk *walk, struct mr_frame *frame)
 /* A frame of a module walks the module's dict. */
 static int step_dict(struct mr_walk *walk, struct mr_frame *frame)
 {
-	PyObject *const dict = frame->rule->is_module && PyModule_Check(frame->object) ?
-	                               PyModule_GetDict(frame->object) :
-	                               frame->object;
+	PyObject *const dict = frame->rule->is_module && PyModule_Check(frame->object)
+	                               ? PyModule_GetDict(frame->object)
+	                               : frame->object;
 
 	for (;;) {
 		int status = mr_walk_tick(walk);
@@ -175,8 +175,8 @@ static bool still_not_made(struct mr_walk *walk, struct mr_frame *frame)
 		return true;
 	walk->found_of = frame->object;
 	walk->found_epoch = walk->epoch;
-	return mr_instance_dict_look(frame->object, (enum mr_dict_kind)instance->rule->dict_kind, &walk->found) ==
-	       MR_DICT_VALUES;
+	return mr_instance_dict_look(frame->object, (enum mr_dict_kind)instance->rule->dict_kind,
+	                             &walk->found) == MR_DICT_VALUES;
 }
 
 static int visit_entry_told(struct mr_walk *walk, struct mr_frame *frame, PyObject *key, PyObject *value)
@@ -216,8 +216,8 @@ static int step_values(struct mr_walk *walk, struct mr_frame *frame)
 			return status;
 		if (!still_not_made(walk, frame)) {
 			walk->found_of = NULL;
-			if (mr_instance_dict_look(frame->object, (enum mr_dict_kind)rule->dict_kind, &walk->found) ==
-			    MR_DICT_REAL)
+			if (mr_instance_dict_look(frame->object, (enum mr_dict_kind)rule->dict_kind,
+			                          &walk->found) == MR_DICT_REAL)
 				return go_on_in_dict(walk, frame, walk->found.dict);
 			return MR_VISIT_DONE;
 		}
@@ -228,7 +228,8 @@ static int step_values(struct mr_walk *walk, struct mr_frame *frame)
 				walk->sizer->seen.visits += (uint64_t)walk->found.count;
 		}
 		if (frame->at >= walk->found.count) {
-			if (!frame->stage && walk->found.count == walk->found.names_used && names_are_known(walk)) {
+			if (!frame->stage && walk->found.count == walk->found.names_used &&
+			    names_are_known(walk)) {
 				rule->keys_known = walk->found.keys;
 				rule->keys_known_count = walk->found.names_used;
 			}
@@ -287,8 +288,8 @@ static int visit_slot(struct mr_walk *walk, struct mr_frame *frame, const struct
 
 	if (!value)
 		return MR_VISIT_DONE;
-	return frame->told ? mr_walk_visit_told(walk, frame, value, slot->name) :
-	                     mr_walk_visit(walk, frame, value);
+	return frame->told ? mr_walk_visit_told(walk, frame, value, slot->name)
+	                   : mr_walk_visit(walk, frame, value);
 }
 
 static int step_items(struct mr_walk *walk, struct mr_frame *frame)
@@ -317,7 +318,8 @@ static int step_instance(struct mr_walk *walk, struct mr_frame *frame)
 		return MR_VISIT_DONE;
 	if (frame->stage == STAGE_DICT) {
 		frame->stage = STAGE_CLASS;
-		if (rule->dict_kind != MR_DICT_NONE && (status = mr_walk_visit_dict(walk, frame)) != MR_VISIT_DONE)
+		if (rule->dict_kind != MR_DICT_NONE &&
+		    (status = mr_walk_visit_dict(walk, frame)) != MR_VISIT_DONE)
 			return status;
 	}
 	if (frame->stage == STAGE_CLASS) {

@@ -39,7 +39,8 @@ static PyMethodDef size_functions[] = {
 	            "The percentage of a mapped file that numpy.memmap objects are taken to have in\n"
 	            "memory, as it was before this call sets another.") },
 	{ "_show", mr_size_show, METH_VARARGS, PyDoc_STR("repr(obj), clipped.") },
-	{ "_dict_types", mr_size_dict_types, METH_NOARGS, PyDoc_STR("The classes that are walked as dicts.") },
+	{ "_dict_types", mr_size_dict_types, METH_NOARGS,
+	  PyDoc_STR("The classes that are walked as dicts.") },
 	{ NULL, NULL, 0, NULL },
 };
 

@@ -17,8 +17,8 @@ struct mr_sizing_statics; /* rules of the types that every sizer knows; type_rul
 struct mr_sizing_state {
 	PyTypeObject *asized_type;
 	PyTypeObject *asizer_type;
-	PyObject *adicts;      /* classes that are walked as dicts: {module: (name, ...)} */
-	double mapped_part;    /* amapped(), 0 to 1 */
+	PyObject *adicts;   /* classes that are walked as dicts: {module: (name, ...)} */
+	double mapped_part; /* amapped(), 0 to 1 */
 	struct mr_sizing_statics *statics;
 };
 

@@ -13,47 +13,28 @@ static const char *const kind_names[MR_KIND_COUNT] = { "static", "dynamic", "der
 
 /* Shown by print_typedefs(); the names of pympler's functions, which its users know. */
 static const char *const refs_names[MR_REFS_COUNT] = {
-	[MR_REFS_CELL] = "_cell_refs",
-	[MR_REFS_CLASS] = "_class_refs",
-	[MR_REFS_CODE] = "_co_refs",
-	[MR_REFS_DICT] = "_dict_refs",
-	[MR_REFS_ENUMERATE] = "_enum_refs",
-	[MR_REFS_EXCEPTION] = "_exc_refs",
-	[MR_REFS_FRAME] = "_frame_refs",
-	[MR_REFS_FUNCTION] = "_func_refs",
-	[MR_REFS_GENERATOR] = "_gen_refs",
-	[MR_REFS_METHOD] = "_im_refs",
-	[MR_REFS_INSTANCE] = "_inst_refs",
-	[MR_REFS_ITERATOR] = "_iter_refs",
-	[MR_REFS_MODULE] = "_module_refs",
-	[MR_REFS_NAMEDTUPLE] = "_namedtuple_refs",
-	[MR_REFS_PROPERTY] = "_prop_refs",
-	[MR_REFS_SEQUENCE] = "_seq_refs",
-	[MR_REFS_STAT] = "_stat_refs",
-	[MR_REFS_STATVFS] = "_statvfs_refs",
-	[MR_REFS_TRACEBACK] = "_tb_refs",
-	[MR_REFS_TYPE] = "_type_refs",
-	[MR_REFS_WEAK] = "_weak_refs",
-	[MR_REFS_NUMPY] = "_numpy_refs",
+	[MR_REFS_CELL] = "_cell_refs",      [MR_REFS_CLASS] = "_class_refs",
+	[MR_REFS_CODE] = "_co_refs",        [MR_REFS_DICT] = "_dict_refs",
+	[MR_REFS_ENUMERATE] = "_enum_refs", [MR_REFS_EXCEPTION] = "_exc_refs",
+	[MR_REFS_FRAME] = "_frame_refs",    [MR_REFS_FUNCTION] = "_func_refs",
+	[MR_REFS_GENERATOR] = "_gen_refs",  [MR_REFS_METHOD] = "_im_refs",
+	[MR_REFS_INSTANCE] = "_inst_refs",  [MR_REFS_ITERATOR] = "_iter_refs",
+	[MR_REFS_MODULE] = "_module_refs",  [MR_REFS_NAMEDTUPLE] = "_namedtuple_refs",
+	[MR_REFS_PROPERTY] = "_prop_refs",  [MR_REFS_SEQUENCE] = "_seq_refs",
+	[MR_REFS_STAT] = "_stat_refs",      [MR_REFS_STATVFS] = "_statvfs_refs",
+	[MR_REFS_TRACEBACK] = "_tb_refs",   [MR_REFS_TYPE] = "_type_refs",
+	[MR_REFS_WEAK] = "_weak_refs",      [MR_REFS_NUMPY] = "_numpy_refs",
 };
 
 static const char *const leng_names[MR_LENG_COUNT] = {
-	[MR_LENG_LEN] = "_len",
-	[MR_LENG_BYTEARRAY] = "_len_bytearray",
-	[MR_LENG_CODE] = "_len_code",
-	[MR_LENG_DICT] = "_len_dict",
-	[MR_LENG_FRAME] = "_len_frame",
-	[MR_LENG_INT] = "_len_int",
-	[MR_LENG_ITERATOR] = "_len_iter",
-	[MR_LENG_LIST] = "_len_list",
-	[MR_LENG_MODULE] = "_len_module",
-	[MR_LENG_SET] = "_len_set",
-	[MR_LENG_SLICE] = "_len_slice",
-	[MR_LENG_STRUCT] = "_len_struct",
-	[MR_LENG_STR] = "_len_unicode",
-	[MR_LENG_ARRAY] = "_len_array",
-	[MR_LENG_NUMPY] = "_len_numpy",
-	[MR_LENG_MEMMAP] = "_len_numpy_memmap",
+	[MR_LENG_LEN] = "_len",           [MR_LENG_BYTEARRAY] = "_len_bytearray",
+	[MR_LENG_CODE] = "_len_code",     [MR_LENG_DICT] = "_len_dict",
+	[MR_LENG_FRAME] = "_len_frame",   [MR_LENG_INT] = "_len_int",
+	[MR_LENG_ITERATOR] = "_len_iter", [MR_LENG_LIST] = "_len_list",
+	[MR_LENG_MODULE] = "_len_module", [MR_LENG_SET] = "_len_set",
+	[MR_LENG_SLICE] = "_len_slice",   [MR_LENG_STRUCT] = "_len_struct",
+	[MR_LENG_STR] = "_len_unicode",   [MR_LENG_ARRAY] = "_len_array",
+	[MR_LENG_NUMPY] = "_len_numpy",   [MR_LENG_MEMMAP] = "_len_numpy_memmap",
 };
 
 const char *mr_rule_kind_name(unsigned kind)
@@ -91,8 +72,8 @@ PyObject *mr_class_module(PyTypeObject *type)
 	if (!(type->tp_flags & Py_TPFLAGS_HEAPTYPE)) {
 		const char *const dot = strrchr(type->tp_name, '.');
 
-		return dot ? PyUnicode_FromStringAndSize(type->tp_name, dot - type->tp_name) :
-		             PyUnicode_FromString("builtins");
+		return dot ? PyUnicode_FromStringAndSize(type->tp_name, dot - type->tp_name)
+		           : PyUnicode_FromString("builtins");
 	}
 
 	PyObject *const name = PyUnicode_InternFromString("__module__");
@@ -104,7 +85,8 @@ PyObject *mr_class_module(PyTypeObject *type)
 
 bool mr_module_is_ignored(PyObject *module_name)
 {
-	static const char *const ignored[] = { "builtins", "types", "memcapture.asizeof", "memcapture._capture" };
+	static const char *const ignored[] = { "builtins", "types", "memcapture.asizeof",
+		                               "memcapture._capture" };
 
 	for (size_t i = 0; module_name && i < MR_ARRAY_LEN(ignored); i++) {
 		if (PyUnicode_CompareWithASCIIString(module_name, ignored[i]) == 0)
@@ -200,8 +182,8 @@ static int add_slots(struct mr_rule *rule, PyTypeObject *type, const PyTypeObjec
 	if (!PyList_CheckExact(names) && !PyTuple_CheckExact(names) && !PyDict_CheckExact(names) &&
 	    !PyAnySet_CheckExact(names)) {
 		/* The class keeps the names that it found, in an order of its own, already mangled. */
-		names = (owner->tp_flags & Py_TPFLAGS_HEAPTYPE) ? ((const PyHeapTypeObject *)owner)->ht_slots :
-		                                                  NULL;
+		names = (owner->tp_flags & Py_TPFLAGS_HEAPTYPE) ? ((const PyHeapTypeObject *)owner)->ht_slots
+		                                                : NULL;
 		if (!names)
 			return 0;
 	}

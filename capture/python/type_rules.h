@@ -16,82 +16,82 @@
 #include "sizing_module.h"
 
 enum mr_rule_kind { /* the names are shown: mr_rule_kind_name() */
-	MR_KIND_STATIC,
-	MR_KIND_DYNAMIC,
-	MR_KIND_DERIVED,
-	MR_KIND_IGNORED,
-	MR_KIND_INFERRED,
-	MR_KIND_COUNT
+	            MR_KIND_STATIC,
+	            MR_KIND_DYNAMIC,
+	            MR_KIND_DERIVED,
+	            MR_KIND_IGNORED,
+	            MR_KIND_INFERRED,
+	            MR_KIND_COUNT
 };
 
 enum mr_refs { /* what an object's referents are */
-	MR_REFS_NONE,
-	MR_REFS_CELL,
-	MR_REFS_CLASS,
-	MR_REFS_CODE,
-	MR_REFS_DICT,
-	MR_REFS_ENUMERATE,
-	MR_REFS_EXCEPTION,
-	MR_REFS_FRAME,
-	MR_REFS_FUNCTION,
-	MR_REFS_GENERATOR,
-	MR_REFS_METHOD,
-	MR_REFS_INSTANCE,
-	MR_REFS_ITERATOR,
-	MR_REFS_MODULE,
-	MR_REFS_NAMEDTUPLE,
-	MR_REFS_PROPERTY,
-	MR_REFS_SEQUENCE,
-	MR_REFS_STAT,
-	MR_REFS_STATVFS,
-	MR_REFS_TRACEBACK,
-	MR_REFS_TYPE,
-	MR_REFS_WEAK,
-	MR_REFS_NUMPY,
-	MR_REFS_COUNT
+	       MR_REFS_NONE,
+	       MR_REFS_CELL,
+	       MR_REFS_CLASS,
+	       MR_REFS_CODE,
+	       MR_REFS_DICT,
+	       MR_REFS_ENUMERATE,
+	       MR_REFS_EXCEPTION,
+	       MR_REFS_FRAME,
+	       MR_REFS_FUNCTION,
+	       MR_REFS_GENERATOR,
+	       MR_REFS_METHOD,
+	       MR_REFS_INSTANCE,
+	       MR_REFS_ITERATOR,
+	       MR_REFS_MODULE,
+	       MR_REFS_NAMEDTUPLE,
+	       MR_REFS_PROPERTY,
+	       MR_REFS_SEQUENCE,
+	       MR_REFS_STAT,
+	       MR_REFS_STATVFS,
+	       MR_REFS_TRACEBACK,
+	       MR_REFS_TYPE,
+	       MR_REFS_WEAK,
+	       MR_REFS_NUMPY,
+	       MR_REFS_COUNT
 };
 
 enum mr_leng { /* what an object's length is */
-	MR_LENG_NONE,
-	MR_LENG_LEN,
-	MR_LENG_BYTEARRAY,
-	MR_LENG_CODE,
-	MR_LENG_DICT,
-	MR_LENG_FRAME,
-	MR_LENG_INT,
-	MR_LENG_ITERATOR,
-	MR_LENG_LIST,
-	MR_LENG_MODULE,
-	MR_LENG_SET,
-	MR_LENG_SLICE,
-	MR_LENG_STRUCT,
-	MR_LENG_STR,
-	MR_LENG_ARRAY,
-	MR_LENG_NUMPY,
-	MR_LENG_MEMMAP,
-	MR_LENG_COUNT
+	       MR_LENG_NONE,
+	       MR_LENG_LEN,
+	       MR_LENG_BYTEARRAY,
+	       MR_LENG_CODE,
+	       MR_LENG_DICT,
+	       MR_LENG_FRAME,
+	       MR_LENG_INT,
+	       MR_LENG_ITERATOR,
+	       MR_LENG_LIST,
+	       MR_LENG_MODULE,
+	       MR_LENG_SET,
+	       MR_LENG_SLICE,
+	       MR_LENG_STRUCT,
+	       MR_LENG_STR,
+	       MR_LENG_ARRAY,
+	       MR_LENG_NUMPY,
+	       MR_LENG_MEMMAP,
+	       MR_LENG_COUNT
 };
 
-enum mr_flat { /* how the flat size is had */
-	MR_FLAT_CONSTANT, /* flat_bytes, of every object of the type */
-	MR_FLAT_VARIABLE, /* the basic size and the items that the object says it has */
-	MR_FLAT_LIST,
-	MR_FLAT_DICT,
-	MR_FLAT_STR,
-	MR_FLAT_INT,
-	MR_FLAT_METHOD, /* size_method, a function in C, and extra_bytes */
-	MR_FLAT_ASKED,  /* sys.getsizeof(), which may run Python code */
-	MR_FLAT_ARRAY   /* base and items, of array.array and of numpy's */
+enum mr_flat {                   /* how the flat size is had */
+	       MR_FLAT_CONSTANT, /* flat_bytes, of every object of the type */
+	       MR_FLAT_VARIABLE, /* the basic size and the items that the object says it has */
+	       MR_FLAT_LIST,
+	       MR_FLAT_DICT,
+	       MR_FLAT_STR,
+	       MR_FLAT_INT,
+	       MR_FLAT_METHOD, /* size_method, a function in C, and extra_bytes */
+	       MR_FLAT_ASKED,  /* sys.getsizeof(), which may run Python code */
+	       MR_FLAT_ARRAY   /* base and items, of array.array and of numpy's */
 };
 
 enum mr_walk_kind { /* how the referents are walked */
-	MR_WALK_NONE,
-	MR_WALK_LIST,
-	MR_WALK_TUPLE,
-	MR_WALK_SET,
-	MR_WALK_DICT,
-	MR_WALK_INSTANCE, /* dict, class, slots, and the items of a named tuple */
-	MR_WALK_COLLECT   /* mr_referents_collect() */
+	            MR_WALK_NONE,
+	            MR_WALK_LIST,
+	            MR_WALK_TUPLE,
+	            MR_WALK_SET,
+	            MR_WALK_DICT,
+	            MR_WALK_INSTANCE, /* dict, class, slots, and the items of a named tuple */
+	            MR_WALK_COLLECT   /* mr_referents_collect() */
 };
 
 struct mr_slot {
@@ -103,11 +103,11 @@ struct mr_slot {
 struct mr_profile; /* asizer_account.h */
 
 struct mr_rule {
-	PyObject *key;       /* owned: the type; or the class, for the class as an object */
-	PyTypeObject *of;    /* borrowed: the type that deriving compares with, NULL: none */
-	bool is_class;       /* for the class as an object */
-	bool both;           /* data and code; else code only */
-	bool item_itself;    /* the item's size varies by instance: its attribute itemsize */
+	PyObject *key;    /* owned: the type; or the class, for the class as an object */
+	PyTypeObject *of; /* borrowed: the type that deriving compares with, NULL: none */
+	bool is_class;    /* for the class as an object */
+	bool both;        /* data and code; else code only */
+	bool item_itself; /* the item's size varies by instance: its attribute itemsize */
 	bool is_module;
 	bool is_frame;
 	uint8_t kind;        /* enum mr_rule_kind */
@@ -126,9 +126,9 @@ struct mr_rule {
 	PyCFunction size_method;
 	struct mr_slot *slots;
 	size_t slot_count;
-	const void *keys_known; /* a table of names that are all in the state MORE... */
+	const void *keys_known;      /* a table of names that are all in the state MORE... */
 	Py_ssize_t keys_known_count; /* ...when it had that many */
-	int64_t excluded;       /* objects left out by exclude_types(); -1: sized */
+	int64_t excluded;            /* objects left out by exclude_types(); -1: sized */
 	struct mr_profile *profile;
 };
 
@@ -137,7 +137,7 @@ struct mr_rules_options { /* what rules depend on */
 	bool infer;
 };
 
-struct mr_rules { /* a sizer's; zeros are none */
+struct mr_rules {               /* a sizer's; zeros are none */
 	struct mr_rule **table; /* by key; the places of classes are hashed apart */
 	size_t capacity;
 	struct mr_rule **list; /* in the order of making, owned */
@@ -172,7 +172,7 @@ const char *mr_leng_name(unsigned leng); /* "_len_list", NULL: none */
 struct mr_sizing_statics {
 	struct mr_rule *rules; /* keys are owned */
 	size_t count;
-	PyObject *getsizeof;   /* sys.getsizeof */
+	PyObject *getsizeof;     /* sys.getsizeof */
 	PyObject *sizeof_object; /* object.__sizeof__ as the type object has it */
 	PyObject *name_sizeof;
 	PyObject *name_module;

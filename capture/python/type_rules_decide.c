@@ -35,7 +35,8 @@ bool mr_type_is_dictlike(PyTypeObject *type)
 	static const char *const iterators[] = { "iteritems", "iterkeys", "itervalues" };
 	static const char *const others[] = { "__len__", "get", "has_key" };
 
-	return (has_all(type, views, MR_ARRAY_LEN(views)) || has_all(type, iterators, MR_ARRAY_LEN(iterators))) &&
+	return (has_all(type, views, MR_ARRAY_LEN(views)) ||
+	        has_all(type, iterators, MR_ARRAY_LEN(iterators))) &&
 	       has_all(type, others, MR_ARRAY_LEN(others));
 }
 
@@ -138,8 +139,8 @@ static void decide_callable(struct mr_rule *rule, PyObject *object)
 
 /* The one rule that was made for a base of TYPE, where there is one and no more; types that are
  * known from the start count twice, since they have a rule as an object too. */
-static const struct mr_rule *find_parent(const struct mr_rules *rules, const struct mr_sizing_statics *statics,
-                                         PyTypeObject *type)
+static const struct mr_rule *find_parent(const struct mr_rules *rules,
+                                         const struct mr_sizing_statics *statics, PyTypeObject *type)
 {
 	const struct mr_rule *parent = NULL;
 
@@ -152,8 +153,8 @@ static const struct mr_rule *find_parent(const struct mr_rules *rules, const str
 	for (size_t i = 0; rules && i < rules->count; i++) {
 		const struct mr_rule *const rule = rules->list[i];
 
-		if (!rule->of || rule->of == &PyBaseObject_Type || mr_sizing_static(statics, rule->of, false) ||
-		    !PyType_IsSubtype(type, rule->of))
+		if (!rule->of || rule->of == &PyBaseObject_Type ||
+		    mr_sizing_static(statics, rule->of, false) || !PyType_IsSubtype(type, rule->of))
 			continue;
 		if (parent)
 			return NULL;
@@ -275,7 +276,9 @@ static uint8_t plan_walk(const struct mr_rule *rule, PyObject *object)
 	case MR_REFS_NONE:
 		return MR_WALK_NONE;
 	case MR_REFS_SEQUENCE:
-		return PyList_Check(object) ? MR_WALK_LIST : PyTuple_Check(object) ? MR_WALK_TUPLE : MR_WALK_SET;
+		return PyList_Check(object)    ? MR_WALK_LIST
+		       : PyTuple_Check(object) ? MR_WALK_TUPLE
+		                               : MR_WALK_SET;
 	case MR_REFS_DICT:
 		return PyDict_Check(object) && !PyODict_Check(object) ? MR_WALK_DICT : MR_WALK_COLLECT;
 	case MR_REFS_INSTANCE:

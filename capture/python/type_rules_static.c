@@ -139,8 +139,9 @@ static int add_iterator_take(struct mr_sizing_statics *statics, PyObject *object
 
 	Py_XDECREF(object);
 	if (iterator) {
-		const struct static_spec spec = { Py_TYPE(iterator), MR_REFS_ITERATOR, MR_LENG_ITERATOR,
-			                          MR_KIND_STATIC, false, 0 };
+		const struct static_spec spec = {
+			Py_TYPE(iterator), MR_REFS_ITERATOR, MR_LENG_ITERATOR, MR_KIND_STATIC, false, 0
+		};
 
 		status = add_static(statics, &spec, 0);
 		Py_DECREF(iterator);
@@ -167,7 +168,8 @@ static PyObject *view_of(const char *method)
 
 static int add_iterators(struct mr_sizing_statics *statics)
 {
-	if (add_iterator_take(statics, view_of("items")) < 0 || add_iterator_take(statics, view_of("keys")) < 0 ||
+	if (add_iterator_take(statics, view_of("items")) < 0 ||
+	    add_iterator_take(statics, view_of("keys")) < 0 ||
 	    add_iterator_take(statics, view_of("values")) < 0 ||
 	    add_iterator_take(statics, reversed_of(PyList_New(0))) < 0 ||
 	    add_iterator_take(statics, PyList_New(0)) < 0 || add_iterator_take(statics, PyTuple_New(0)) < 0 ||
