@@ -47,6 +47,7 @@ UNIT_ARCHIVES_test_sizer := $(TEST_LIB_SIZER) $(TEST_LIB_LOG)
 UNIT_ARCHIVES_test_sizer_graph := $(TEST_LIB_SIZER) $(TEST_LIB_LOG)
 UNIT_ARCHIVES_test_model_memory := $(TEST_LIB_ANALYZE) $(TEST_LIB_LOG)
 UNIT_ARCHIVES_test_visited := $(TEST_LIB_SIZER) $(TEST_LIB_LOG)
+UNIT_ARCHIVES_test_size_seen := $(TEST_LIB_LOG)
 test_archives = $(strip $(if $(UNIT_ARCHIVES_test_$(1)),$(UNIT_ARCHIVES_test_$(1)), \
   $(if $(filter capture/$(1).c,$(TEST_LOG_SOURCES)),$(TEST_LIB_LOG), \
   $(if $(wildcard capture/$(1).c),$(TEST_LIB_CAPTURE) $(TEST_LIB_LOG), \
@@ -77,6 +78,8 @@ UNIT_MEMORY_test_sizer := $(addprefix $(B)/obj/tests/unit/, memory_failing.o siz
 UNIT_MEMORY_test_sizer_graph := $(UNIT_MEMORY_test_sizer)
 UNIT_MEMORY_test_model_memory := $(B)/obj/tests/unit/memory_failing.o
 UNIT_MEMORY_test_visited := $(B)/obj/tests/unit/memory_failing.o
+# Of the Python package, what needs no interpreter.
+UNIT_MEMORY_test_size_seen := $(B)/obj/capture/python/size_seen.o $(B)/obj/tests/unit/memory_failing_pages.o
 $(foreach t,$(UNIT_TESTS),$(eval $(call test_program,$(B)/unit/$(t),$(B)/obj/tests/unit/$(t).o,\
   $(call test_archives,$(t:test_%=%)),$(call test_memory,$(t)),$(TEST_HELPERS),-lcriterion)))
 
