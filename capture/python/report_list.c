@@ -346,14 +346,42 @@ static PyObject *list_repr(PyObject *self)
 
 /* ---- Orders --------------------------------------------------------------------------------- */
 
-static char *copy_text(const char *text)
+/* Whether the column that NAME begins with, up to a comma, is one of COLUMNS. */
+static bool has_column(const char *columns, const char *name)
 {
-	const size_t size = strlen(text) + 1;
-	char *const copy = mr_alloc(size);
+	const size_t len = strcspn(name, ",");
 
-	if (copy)
-		memcpy(copy, text, size);
-	return copy;
+	for (;; columns++) {
+		const size_t column_len = strcspn(columns, ",");
+
+		if (column_len == len && memcmp(columns, name, len) == 0)
+			return true;
+		columns += column_len;
+		if (*columns == '\0')
+			return false;
+	}
+}
+
+/* COLUMNS and behind them those of BEFORE (may be NULL) that decide where they do not (owned). */
+static char *join_columns(const char *columns, const char *before)
+{
+	size_t len = strlen(columns);
+	char *const joined = mr_alloc(len + (before ? strlen(before) : 0) + 2);
+
+	if (!joined)
+		return NULL;
+	memcpy(joined, columns, len);
+	while (before && *before != '\0') {
+		const size_t name_len = strcspn(before, ",");
+
+		if (!has_column(columns, before)) {
+			joined[len++] = ',';
+			memcpy(joined + len, before, name_len);
+			len += name_len;
+		}
+		before += name_len + (before[name_len] == ',');
+	}
+	return joined;
 }
 
 PyDoc_STRVAR(sort_doc,
@@ -364,29 +392,23 @@ PyDoc_STRVAR(sort_doc,
 static PyObject *list_sort(PyObject *self, PyObject *columns)
 {
 	struct mr_report_list *const list = (struct mr_report_list *)self;
-	struct memstats_error error = { MEMSTATS_ERR_NOMEM, "no memory to sort objects" };
 	const char *const text = PyUnicode_AsUTF8(columns);
-	char *const pending = text ? copy_text(text) : NULL;
-	int code = 0;
 
 	if (!text)
 		return NULL;
-	if (!pending)
-		return PyErr_NoMemory();
+	if (list->count == 0)
+		Py_RETURN_NONE;
 	mr_report_lock(list->log);
 	/* The order before decides between objects that the new one holds equal. */
-	Py_BEGIN_ALLOW_THREADS
-	code = settle(list, list->count, &error);
-	Py_END_ALLOW_THREADS
-	if (code == 0 && list->count > 0)
+	char *const pending = join_columns(text, list->pending);
+
+	if (pending) {
+		forget_pending(list);
 		list->pending = pending;
-	else
-		mr_free(pending);
-	mr_report_unlock(list->log);
-	if (code < 0) {
-		(void)mr_report_raise(&error);
-		return NULL;
 	}
+	mr_report_unlock(list->log);
+	if (!pending)
+		return PyErr_NoMemory();
 	Py_RETURN_NONE;
 }
 
