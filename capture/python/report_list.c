@@ -60,6 +60,7 @@ static void list_dealloc(PyObject *self)
 
 	PyObject_GC_UnTrack(self);
 	(void)list_clear(self);
+	mr_report_list_leave_near(list);
 	Py_XDECREF(list->log);
 	mr_free(list->rows);
 	mr_free(list->pending);
@@ -183,17 +184,6 @@ PyObject *mr_report_list_make(const struct mr_report_list *list, uint32_t row)
 	return made;
 }
 
-static PyObject *object_at(struct mr_report_list *list, uint32_t row)
-{
-	if (list->make)
-		return mr_report_list_make(list, row);
-	struct mr_report_batch *const batch = mr_report_batch_new(list->log, &row, 1);
-	PyObject *const object = batch ? mr_report_object_new(batch, 0) : NULL;
-
-	mr_report_batch_release(batch);
-	return object;
-}
-
 static Py_ssize_t list_length(PyObject *self)
 {
 	return (Py_ssize_t)((struct mr_report_list *)self)->count;
@@ -208,7 +198,9 @@ static PyObject *list_item(PyObject *self, Py_ssize_t i)
 		PyErr_SetString(PyExc_IndexError, "list index out of range");
 		return NULL;
 	}
-	return mr_report_list_rows(list, i, 1, 1, &row) == 1 ? object_at(list, row) : NULL;
+	if (!list->make)
+		return mr_report_list_object(list, (size_t)i);
+	return mr_report_list_rows(list, i, 1, 1, &row) == 1 ? mr_report_list_make(list, row) : NULL;
 }
 
 PyDoc_STRVAR(number_doc, "number(index)\n--\n\nWhat the log calls the object at that place: a number.");
@@ -405,6 +397,7 @@ static PyObject *list_sort(PyObject *self, PyObject *columns)
 	if (pending) {
 		forget_pending(list);
 		list->pending = pending;
+		mr_report_list_leave_near(list);
 	}
 	mr_report_unlock(list->log);
 	if (!pending)
@@ -428,6 +421,7 @@ static PyObject *list_reverse(PyObject *self, PyObject *unused MR_UNUSED)
 		list->rows[list->count - 1 - i] = row;
 	}
 	Py_END_ALLOW_THREADS
+	mr_report_list_leave_near(list);
 	mr_report_unlock(list->log);
 	if (code < 0) {
 		(void)mr_report_raise(&error);

@@ -16,6 +16,10 @@ struct mr_report_list {
 	char *pending;  /* columns that the rows are to be sorted by; NULL: they are in order */
 	uint32_t *head; /* the first rows of that order, so far */
 	size_t head_count;
+	/* The objects that were looked at last, one by one; NULL: none since the order is this one. */
+	struct mr_report_batch *near;
+	size_t near_first; /* its place in the list */
+	uint64_t order;    /* how often the order was changed */
 };
 
 /* Copies the rows FROM, FROM + STEP ... of the list into ROWS (room for COUNT); gives how many there
@@ -26,6 +30,10 @@ Py_ssize_t mr_report_list_rows(struct mr_report_list *list, Py_ssize_t from, Py_
 PyObject *mr_report_list_make(const struct mr_report_list *list, uint32_t row);
 
 /* report_walk.c */
+/* The object at PLACE of a list whose objects nobody else makes. */
+PyObject *mr_report_list_object(struct mr_report_list *list, size_t place);
+/* To be called when the order changes, and at the end. */
+void mr_report_list_leave_near(struct mr_report_list *list);
 PyObject *mr_report_list_iterate(PyObject *self);
 
 #endif

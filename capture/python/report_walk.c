@@ -119,6 +119,61 @@ static PyObject *iterator_next(PyObject *self)
 	return item;
 }
 
+/* ---- By place ----------------------------------------------------------------------- */
+
+void mr_report_list_leave_near(struct mr_report_list *list)
+{
+	struct mr_report_batch *const near = list->near;
+
+	list->near = NULL;
+	list->order++;
+	mr_report_batch_release(near);
+}
+
+/* The batch that the object at PLACE is the first of (a reference): larger from time to time where
+ * one place is asked for after the other. */
+static struct mr_report_batch *batch_at(struct mr_report_list *list, size_t place)
+{
+	const bool goes_on = list->near && place == list->near_first + list->near->count;
+	const uint64_t order = list->order;
+	size_t size = goes_on ? list->near->count * BATCH_GROWTH : BATCH_FIRST;
+
+	if (size > BATCH_MAX)
+		size = BATCH_MAX;
+	if (size > list->count - place)
+		size = list->count - place;
+	uint32_t *const rows = mr_realloc(NULL, size * sizeof(*rows));
+	struct mr_report_batch *batch = NULL;
+
+	if (!rows) {
+		PyErr_NoMemory();
+		return NULL;
+	}
+	if (mr_report_list_rows(list, (Py_ssize_t)place, 1, (Py_ssize_t)size, rows) >= 0)
+		batch = mr_report_batch_new(list->log, rows, size);
+	mr_free(rows);
+	if (batch && order == list->order) { /* another thread may have changed it */
+		mr_report_batch_release(list->near);
+		batch->references++;
+		list->near = batch;
+		list->near_first = place;
+	}
+	return batch;
+}
+
+PyObject *mr_report_list_object(struct mr_report_list *list, size_t place)
+{
+	if (list->near && place - list->near_first < list->near->count)
+		return mr_report_object_new(list->near, place - list->near_first);
+	struct mr_report_batch *const batch = batch_at(list, place);
+	PyObject *const object = batch ? mr_report_object_new(batch, 0) : NULL;
+
+	mr_report_batch_release(batch);
+	return object;
+}
+
+/* ---- Types -------------------------------------------------------------------------- */
+
 static PyType_Slot iterator_slots[] = {
 	{ Py_tp_dealloc, iterator_dealloc }, { Py_tp_traverse, iterator_traverse },
 	{ Py_tp_clear, iterator_clear },     { Py_tp_iter, PyObject_SelfIter },

@@ -187,6 +187,9 @@ def many_objects_are_sorted_as_a_list_would_be():
     def key(tobj, name):
         value = getattr(tobj, name)
         return -value if name in ("size", "tsize") else (value is None, value) if name == "death" else value
+
+    def seen(tobj):
+        return tobj.repr, [(time, sized.size) for time, sized in tobj.snapshots]
     keys = {tobj: {name: key(tobj, name) for name in ("classname", "size", "tsize", "birth", "death", "repr")}
             for tobj in plain}
     for _ in range(12):
@@ -196,6 +199,9 @@ def many_objects_are_sorted_as_a_list_would_be():
         if dice.random() < 0.5:  # only some of the first are looked at, then all
             cases.equal(stats.sorted[:10] == plain[:10], True, criteria)
             cases.equal(stats.sorted[70] == plain[70], True, criteria)
+            cases.equal([stats.sorted[i] for i in range(150)] == plain[:150], True, criteria)
+            for i in (0, 15, 16, 17, 143, 144, 3, 2999):  # fetched together and not
+                cases.equal(seen(stats.sorted[i]), seen(plain[i]), (criteria, i))
         if dice.random() < 0.5:
             cases.equal(list(stats.sorted) == plain, True, criteria)
         if dice.random() < 0.3:
