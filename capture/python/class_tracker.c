@@ -134,7 +134,9 @@ int mr_tracker_track(struct mr_tracker *tracker, PyObject *object, const struct 
 	if (ref == NULL)
 		return -1;
 
-	for (bool again = true; again;) {
+	/* A collection can detach from all: the second time there is none. */
+	int collecting = -1;
+	for (bool again = true; again; collecting = collecting < 0 ? PyGC_Disable() : collecting) {
 		struct mr_store *const store = tracker->store;
 		struct mr_tracked_row facts = { .level = how->level };
 
@@ -150,10 +152,14 @@ int mr_tracker_track(struct mr_tracker *tracker, PyObject *object, const struct 
 			status = 0; /* by a finalizer, just now */
 		} else if (add_row(tracker, store, ref, object, &facts, how->keep) == 0) {
 			mr_store_release(store);
+			if (MR_UNLIKELY(collecting > 0))
+				(void)PyGC_Enable();
 			return 0;
 		}
 		mr_store_release(store);
 	}
+	if (collecting > 0)
+		(void)PyGC_Enable();
 	Py_DECREF(ref);
 	return status;
 }
