@@ -29,6 +29,7 @@ static int read_runs(struct mr_report_data *data, struct mr_error *err)
 		run->code = mr_report_rows_number(runs, row, mr_report_rows_column(runs, "code"));
 		run->name = mr_report_rows_text(runs, row, mr_report_rows_column(runs, "name"));
 		run->command = mr_report_rows_text(runs, row, mr_report_rows_column(runs, "command"));
+		mr_report_script(run->name, run->command, run->script);
 		run->start = mr_report_rows_text(runs, row, mr_report_rows_column(runs, "start"));
 		run->exit = mr_report_rows_text(runs, row, mr_report_rows_column(runs, "exit"));
 		run->end = mr_report_rows_text(runs, row, mr_report_rows_column(runs, "end"));
@@ -306,6 +307,8 @@ const char *mr_report_run_name(const struct mr_report_run *run)
 {
 	/* "?" is what a log gives for a name that it has lost. */
 	const bool has_name = run->name[0] && strcmp(run->name, "?") != 0;
+	if (run->script[0])
+		return run->script;
 	return has_name ? run->name : run->command[0] ? run->command : "unnamed program";
 }
 

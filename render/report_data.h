@@ -87,11 +87,14 @@ struct mr_report_samples {
 		threads_max; /* at the end; MR_NO_VALUE */
 };
 
+#define MR_REPORT_SCRIPT_MAX 128 /* bytes of a script's name */
+
 struct mr_report_run {
 	uint64_t id;
 	size_t row;                              /* in the runs table */
 	uint64_t pid, parent, duration_ns, code; /* PARENT, CODE: MR_NO_VALUE */
 	const char *name, *command, *start, *exit, *end, *file;
+	char script[MR_REPORT_SCRIPT_MAX]; /* that an interpreter runs; "" otherwise */
 	uint64_t rss_max; /* MR_NO_VALUE when unknown */
 	/* In the tree of processes; MR_NO_RUN for none. A parent comes before its children. */
 	size_t parent_index, first_child, next_sibling;
@@ -155,7 +158,10 @@ const struct memstats_object *mr_report_detail(const struct mr_report_data *data
 enum mr_paint mr_report_paint(const struct mr_report_data *data, const char *class_name);
 /* The run with that number; NULL when there is none. */
 struct mr_report_run *mr_report_run_find(const struct mr_report_data *data, uint64_t id);
-/* What a run is called: its command's name, or its number. */
+/* The name of the script, or the module, that COMMAND has an interpreter called NAME run; "" for none
+ * (report_script.c). */
+void mr_report_script(const char *name, const char *command, char script[MR_REPORT_SCRIPT_MAX]);
+/* What a run is called: its script's name, its command's, or its command line. */
 const char *mr_report_run_name(const struct mr_report_run *run);
 
 /* ---- Reading tables (report_rows.c) ---------------------------------------- */

@@ -301,7 +301,7 @@ static void classes(struct paper *paper, const struct mr_scope *run)
 		{ "Class", "class", 0.28, false },      { "At most", "size_max", 0.12, true },
 		{ "At last", "size_last", 0.12, true }, { "Change", "size_change", 0.12, true },
 		{ "Average", "average", 0.12, true },   { "Tracked", "total", 0.12, true },
-		{ "Not freed", "alive", 0.12, true },
+		{ "Alive at end", "alive", 0.12, true },
 	};
 	static const struct column objects[] = {
 		{ "Object", "label", 0.30, false },  { "Size", "size", 0.14, true },

@@ -9,7 +9,6 @@
 #include <inttypes.h>
 
 #define DETAILED_MAX 32
-#define REFERENTS_MAX 24
 #define BINS_MAX 40
 
 /* ---- Charts ------------------------------------------------------------------------ */
@@ -82,39 +81,6 @@ static void add_histogram(const struct mr_view *view, struct mr_scope *item,
 	mr_scope_chart(item, name, chart);
 }
 
-/* ---- Referents ----------------------------------------------------------------------- */
-
-static void add_referents(const struct mr_view *view, struct mr_scope *item,
-                          const struct mr_report_class *class)
-{
-	const struct memstats_table *table = view->data->tables[MR_REPORT_REFERENTS];
-	const int path = mr_report_rows_column(table, "path"), level = mr_report_rows_column(table, "level"),
-		  count = mr_report_rows_column(table, "count"), size = mr_report_rows_column(table, "size"),
-		  flat = mr_report_rows_column(table, "flat"), share = mr_report_rows_column(table, "share");
-	const size_t limit = view->limit < REFERENTS_MAX ? view->limit : REFERENTS_MAX;
-	mr_scope_list(item, "referents");
-	mr_scope_none(item, "referents_rest");
-	for (size_t i = 0; i < class->referent_count && i < limit; i++) {
-		const size_t row = class->referent_first + i;
-		const uint64_t depth = mr_report_rows_number(table, row, level);
-		struct mr_scope *referent = mr_scope_add(item, "referents");
-		mr_scope_text(referent, "path", mr_report_rows_text(table, row, path));
-		mr_scope_format(referent, "indent", "indent-%" PRIu64,
-		                depth == 0 || depth == MR_NO_VALUE ? 0
-		                : depth > 6                        ? 5
-		                                                   : depth - 1);
-		mr_section_count(referent, "count", mr_report_rows_number(table, row, count));
-		mr_section_bytes(referent, "size", mr_report_rows_number(table, row, size));
-		mr_section_bytes(referent, "flat", mr_report_rows_number(table, row, flat));
-		mr_scope_none(referent, "share");
-		if (share >= 0 && !memstats_table_is_null(table, row, (size_t)share))
-			mr_scope_percent(referent, "share", memstats_table_real(table, row, (size_t)share));
-	}
-	if (class->referent_count > limit)
-		mr_scope_format(item, "referents_rest", "%s more",
-		                mr_section_plural(item, class->referent_count - limit, "path", "paths"));
-}
-
 /* ---- One class ------------------------------------------------------------------------- */
 
 /* Its row in the classes table at the snapshot at which it was largest; SIZE_MAX when no snapshot has it. */
@@ -175,7 +141,7 @@ static int set_detail(const struct mr_view *view, struct mr_scope *item, const s
 	add_instances(view, item, class);
 	add_histogram(view, item, class, "size", "sizes", "Sizes of its instances");
 	add_histogram(view, item, class, "lifetime", "lifetimes", "Lifetimes of those that are gone");
-	add_referents(view, item, class);
+	MR_TRY(mr_section_class_referents(view, item, class, err));
 	return mr_section_objects(view, item, class, err);
 }
 

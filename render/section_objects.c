@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * Which: the largest objects of a class, with their lives, their sizes over the
- * snapshots, what they refer to, and the trace at which they were tracked.
+ * snapshots, and the trace at which they were tracked.
  */
 #include "section_objects.h"
 
@@ -10,7 +10,6 @@
 #define OBJECTS_MAX 16
 #define TRACE_MAX 24
 #define STATES_MAX 12
-#define REFERENTS_MAX 10
 
 struct columns {
 	const struct memstats_table *table;
@@ -62,26 +61,35 @@ static void set_place(struct mr_scope *scope, const char *name, const char *file
 		                line);
 }
 
+static void set_frame(struct mr_scope *frame, const struct memstats_position *position)
+{
+	if (position->function[0])
+		mr_scope_text(frame, "function", position->function);
+	else
+		mr_scope_format(frame, "function", "%s+0x%" PRIx64,
+		                mr_section_name(frame,
+		                                position->module[0] ? file_name(position->module) : "?", 60),
+		                position->offset);
+	set_place(frame, "place", position->file, position->line);
+	mr_scope_text(frame, "path", position->file[0] ? position->file : position->module);
+	mr_scope_text(frame, "source", position->source);
+}
+
+/* As a program in the same language shows one: Python has the innermost call last. */
 static void add_trace(struct mr_scope *object, const struct memstats_object *detail)
 {
+	const size_t count = detail ? detail->trace_count : 0;
+	const size_t shown = count < TRACE_MAX ? count : TRACE_MAX;
+	const bool outermost_first = detail && detail->language == MEMSTATS_PYTHON;
 	mr_scope_list(object, "trace");
 	mr_scope_none(object, "trace_rest");
-	for (size_t i = 0; detail && i < detail->trace_count && i < TRACE_MAX; i++) {
-		const struct memstats_position *position = &detail->trace[i];
-		struct mr_scope *frame = mr_scope_add(object, "trace");
-		if (position->function[0])
-			mr_scope_text(frame, "function", position->function);
-		else
-			mr_scope_format(
-				frame, "function", "%s+0x%" PRIx64,
-				mr_section_name(frame,
-			                        position->module[0] ? file_name(position->module) : "?", 60),
-				position->offset);
-		set_place(frame, "place", position->file, position->line);
-		mr_scope_text(frame, "path", position->file[0] ? position->file : position->module);
-	}
-	if (detail && detail->trace_count > TRACE_MAX)
-		mr_scope_format(object, "trace_rest", "%zu more frames", detail->trace_count - TRACE_MAX);
+	mr_scope_text(object, "trace_order", outermost_first ? "Trace, innermost call last" : "Trace");
+	for (size_t i = 0; i < shown; i++)
+		set_frame(mr_scope_add(object, "trace"),
+		          &detail->trace[outermost_first ? shown - 1 - i : i]);
+	if (count > shown)
+		mr_scope_format(object, "trace_rest", "%s further out",
+		                mr_section_plural(object, count - shown, "frame", "frames"));
 }
 
 static const struct memstats_state *largest_state(const struct memstats_object *detail)
@@ -115,29 +123,6 @@ static void add_states(struct mr_scope *object, const struct memstats_object *de
 	if (detail && detail->state_count > count)
 		mr_scope_format(object, "states_rest", "%zu more snapshots in between",
 		                detail->state_count - count);
-}
-
-static void add_referents(struct mr_scope *object, const struct memstats_object *detail)
-{
-	const struct memstats_state *state = largest_state(detail);
-	mr_scope_list(object, "referents");
-	mr_scope_none(object, "referents_rest");
-	for (size_t i = 0; state && i < state->referent_count && i < REFERENTS_MAX; i++) {
-		const struct memstats_referent *referent = &state->referents[i];
-		struct mr_scope *item = mr_scope_add(object, "referents");
-		mr_scope_text(item, "name", referent->name);
-		mr_scope_format(item, "indent", "indent-%" PRIu32,
-		                referent->level == 0  ? 0
-		                : referent->level > 6 ? 5
-		                                      : referent->level - 1);
-		mr_scope_count(item, "count", referent->count);
-		mr_scope_bytes(item, "size", referent->size_bytes);
-		mr_scope_bytes(item, "flat", referent->flat_bytes);
-		mr_section_share(item, "share", (double)referent->size_bytes, (double)state->size_bytes);
-	}
-	if (state && state->referent_count > REFERENTS_MAX)
-		mr_scope_format(object, "referents_rest", "%zu more referents",
-		                state->referent_count - REFERENTS_MAX);
 }
 
 /* How the object shows itself, or its name, or its number. */
@@ -178,7 +163,7 @@ static void set_object(const struct mr_view *view, struct mr_scope *object, cons
 	          mr_report_rows_number(table, row, columns->line));
 	add_trace(object, detail);
 	add_states(object, detail);
-	add_referents(object, detail);
+	mr_section_object_referents(object, largest_state(detail));
 }
 
 static const char *life_text(struct mr_scope *scope, const struct columns *columns, size_t row)
@@ -193,6 +178,18 @@ static const char *life_text(struct mr_scope *scope, const struct columns *colum
 	snprintf(text, sizeof(text), "%s, tracked at %s, %s after %s", size, birth,
 	         mr_report_rows_text(columns->table, row, columns->state), lifetime);
 	return mr_section_name(scope, text, 0);
+}
+
+/* What is beside a bar: of "<app.Leaf object at 0x7f01>" the address, in which such labels differ. */
+static const char *short_label(struct mr_scope *scope, const char *label)
+{
+	char address[32];
+	const char *at = label[0] == '<' ? strstr(label, " at 0x") : NULL;
+	if (!at)
+		return label;
+	at += strlen(" at ");
+	snprintf(address, sizeof(address), "%.*s", (int)strspn(at, "0123456789abcdefx"), at);
+	return mr_section_name(scope, address, 0);
 }
 
 static void add_lives(const struct mr_view *view, struct mr_scope *scope, const struct columns *columns,
@@ -212,7 +209,7 @@ static void add_lives(const struct mr_view *view, struct mr_scope *scope, const 
 		set_label(scratch, columns, row, class->name);
 		if (!scratch || !mr_scope_find(scratch, "label", 5, &label))
 			return;
-		lives[i] = (struct mr_life){ label.text,
+		lives[i] = (struct mr_life){ short_label(scope, label.text),
 			                     birth == MR_NO_VALUE ? 0 : (double)birth,
 			                     death == MR_NO_VALUE ? (double)view->run->duration_ns
 			                                          : (double)death,
