@@ -170,11 +170,13 @@ struct formatting {
 static PyObject *sorted_refs(PyObject *asized, const struct formatting *formatting)
 {
 	PyObject *const refs = PyObject_GetAttrString(asized, "refs");
-	PyObject *const list = refs ? PySequence_List(refs) : NULL;
-	PyObject *const sort =
-		list && PyList_GET_SIZE(list) > 1 ? PyObject_GetAttrString(list, "sort") : NULL;
+	PyObject *list = refs ? PySequence_List(refs) : NULL;
+	const bool sorts = list && PyList_GET_SIZE(list) > 1;
+	PyObject *const sort = sorts ? PyObject_GetAttrString(list, "sort") : NULL;
 
 	Py_XDECREF(refs);
+	if (sorts && !sort)
+		Py_CLEAR(list);
 	if (!sort)
 		return list;
 
