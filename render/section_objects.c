@@ -66,10 +66,10 @@ static void set_frame(struct mr_scope *frame, const struct memstats_position *po
 	if (position->function[0])
 		mr_scope_text(frame, "function", position->function);
 	else
-		mr_scope_format(frame, "function", "%s+0x%" PRIx64,
-		                mr_section_name(frame,
-		                                position->module[0] ? file_name(position->module) : "?", 60),
-		                position->offset);
+		mr_scope_format(
+			frame, "function", "%s+0x%" PRIx64,
+			mr_section_name(frame, position->module[0] ? file_name(position->module) : "?", 60),
+			position->offset);
 	set_place(frame, "place", position->file, position->line);
 	mr_scope_text(frame, "path", position->file[0] ? position->file : position->module);
 	mr_scope_text(frame, "source", position->source);
@@ -85,8 +85,7 @@ static void add_trace(struct mr_scope *object, const struct memstats_object *det
 	mr_scope_none(object, "trace_rest");
 	mr_scope_text(object, "trace_order", outermost_first ? "Trace, innermost call last" : "Trace");
 	for (size_t i = 0; i < shown; i++)
-		set_frame(mr_scope_add(object, "trace"),
-		          &detail->trace[outermost_first ? shown - 1 - i : i]);
+		set_frame(mr_scope_add(object, "trace"), &detail->trace[outermost_first ? shown - 1 - i : i]);
 	if (count > shown)
 		mr_scope_format(object, "trace_rest", "%s further out",
 		                mr_section_plural(object, count - shown, "frame", "frames"));

@@ -220,8 +220,7 @@ static void add_class_nodes(const struct mr_view *view, struct mr_scope *item,
 		texts = without_addresses(texts, mr_report_rows_text(table, row, path));
 	}
 	size_t left = 0;
-	const size_t count =
-		choose_largest(nodes, merge_nodes(nodes, class->referent_count), limit, &left);
+	const size_t count = choose_largest(nodes, merge_nodes(nodes, class->referent_count), limit, &left);
 	find_parents(nodes, count);
 	add_nodes(item, nodes, count, true, class->sizes ? class->sizes[class->best] : 0);
 	add_rest(item, left, "path", "paths");

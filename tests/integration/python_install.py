@@ -95,15 +95,12 @@ def debians_python_gets_its_own_folder():
 
 
 def venv():
-    """A virtual environment with the setuptools of the system; the same one for every case."""
+    """A virtual environment as it is when it is new; the same one for every case."""
     python = os.path.join(os.getcwd(), "venv/bin/python")
     if not os.path.exists(python):
-        made = cases.run(PYTHON, "-m", "venv", "--system-site-packages", "venv", env=environment())
+        made = cases.run(PYTHON, "-m", "venv", "venv", env=environment())
         if made.returncode != 0:
             raise cases.Skip("no virtual environment: apt-get install python3-venv")
-    for module, package in (("setuptools", "python3-setuptools"), ("wheel", "python3-wheel"), ("pip", "python3-pip")):
-        if cases.run(python, "-c", f"import {module}", env=environment()).returncode != 0:
-            raise cases.Skip(f"no {module}: apt-get install {package}")
     return python
 
 
@@ -124,6 +121,8 @@ def pip_installs_from_the_checkout():
     with open(os.path.join(cases.ROOT, "Makefile"), encoding="utf-8") as makefile:
         version = next(line.split()[2] for line in makefile if line.startswith("VERSION := "))
     cases.contains(good(pip(python, "show", "memcapture")), f"Version: {version}\n")
+    cases.equal(good(cases.run(python, "-c", "import memcapture; print(memcapture.__version__)", cwd="/",
+                               env=environment())), version + "\n")
     good(pip(python, "uninstall", "--yes", "memcapture"))
     assert not os.path.exists(package), package
 
