@@ -18,6 +18,7 @@ import warnings
 from . import _report
 from ._capture import Asized
 from ._text import pp, pp_timestamp, trunc
+from .classtracker import Snapshot as _Snapshot
 from .process import ProcessMemoryInfo
 
 __all__ = ["ConsoleStats", "HtmlStats", "Stats"]
@@ -41,29 +42,17 @@ _WARNINGS_SHOWN = 10
 _SNAPSHOT_COLUMNS = "time,description,size,total,overhead,rss,vsz,faults,data,code,shared,stack"
 
 
-class Snapshot:
+class Snapshot(_Snapshot):
     """A snapshot of a log: when it was taken, and what was known of the process then."""
 
-    def __init__(self, timestamp, description="", tracked_total=0, asizeof_total=0, overhead=0, system_total=None):
+    def __init__(self, timestamp, description, tracked_total, asizeof_total, overhead, system_total):
         self.timestamp = timestamp
         self.desc = description
         self.tracked_total = tracked_total
         self.asizeof_total = asizeof_total
         self.overhead = overhead
-        self.system_total = system_total or ProcessMemoryInfo._known()
+        self.system_total = system_total
         self.classes = None
-
-    @property
-    def total(self):
-        """The process's virtual size, or where that is not known the next best."""
-        if self.system_total.available:
-            return self.system_total.vsz
-        return self.asizeof_total or self.tracked_total
-
-    @property
-    def label(self):
-        """Its description and time, or its time."""
-        return "%s (%.3fs)" % (self.desc, self.timestamp) if self.desc else "%.3fs" % self.timestamp
 
 
 def _whole(snapshot):

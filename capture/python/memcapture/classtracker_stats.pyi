@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
-from typing import IO, Any, Protocol, TypedDict
+from typing import IO, Any, Protocol, TypedDict, TypeVar
 
 from .asizeof import Asized
-from .classtracker import ClassTracker
-from .process import ProcessMemoryInfo
+from .classtracker import ClassTracker, Snapshot
+
+_Self = TypeVar("_Self", bound=Stats)
 
 class TrackedObject(Protocol):
     """What is known of a tracked object: of one that is in this program, or of a log."""
@@ -43,19 +44,6 @@ class ClassSummary(TypedDict):
     active: int
     merged: Asized
 
-class Snapshot:
-    timestamp: float
-    desc: str
-    tracked_total: int
-    asizeof_total: int
-    overhead: int
-    system_total: ProcessMemoryInfo
-    classes: dict[str, ClassSummary] | None
-    @property
-    def total(self) -> int: ...
-    @property
-    def label(self) -> str: ...
-
 class Stats:
     stream: IO[str]
     tracker: ClassTracker | None
@@ -71,8 +59,8 @@ class Stats:
     ) -> None: ...
     def load_stats(self, fdump: str | PathLike[str] | IO[bytes]) -> None: ...
     def dump_stats(self, fdump: str | PathLike[str] | IO[bytes], close: bool = True) -> None: ...
-    def sort_stats(self, *args: str) -> Stats: ...
-    def reverse_order(self) -> Stats: ...
+    def sort_stats(self: _Self, *args: str) -> _Self: ...
+    def reverse_order(self: _Self) -> _Self: ...
     def annotate(self) -> None: ...
     def annotate_snapshot(self, snapshot: Snapshot) -> dict[str, ClassSummary]: ...
     @property
