@@ -13,12 +13,21 @@ void mr_pickle_init(struct mr_pickle *pickle, const char *path, const void *data
 	pickle->word_limit = len + WORDS_ALLOWANCE; /* 8 bytes a byte */
 }
 
-void mr_pickle_release(struct mr_pickle *pickle)
+void mr_pickle_end_reading(struct mr_pickle *pickle)
 {
-	mr_free(pickle->words);
 	mr_free(pickle->stack);
 	mr_free(pickle->marks);
 	mr_free(pickle->memo);
+	pickle->stack = pickle->memo = NULL;
+	pickle->marks = NULL;
+	pickle->stack_capacity = pickle->mark_capacity = pickle->memo_capacity = 0;
+	pickle->stack_count = pickle->mark_count = pickle->memo_count = 0;
+}
+
+void mr_pickle_release(struct mr_pickle *pickle)
+{
+	mr_pickle_end_reading(pickle);
+	mr_free(pickle->words);
 	*pickle = (struct mr_pickle){ 0 };
 }
 

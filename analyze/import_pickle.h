@@ -125,6 +125,8 @@ void mr_pickle_release(struct mr_pickle *pickle);
 /* Reads the pickle at pickle->at.  MR_ERR_FORMAT, MR_ERR_LIMIT, MR_ERR_NOMEM; a message names the
  * file, the byte, and what is refused. */
 int mr_pickle_load(struct mr_pickle *pickle, mr_value *value, struct mr_error *err) MR_MUST_CHECK;
+/* Lets go of what only reading needs; the values that were read stay. */
+void mr_pickle_end_reading(struct mr_pickle *pickle);
 
 /* ---- Values ---------------------------------------------------------------- */
 

@@ -204,6 +204,7 @@ static int read_pickles(struct mr_dump *dump, struct mr_error *err)
 	if (dump->pickle.at == dump->pickle.len)
 		return not_a_dump(dump, "there is no second part, the list of snapshots", err);
 	MR_TRY(mr_pickle_load(&dump->pickle, &snapshots, err));
+	mr_pickle_end_reading(&dump->pickle);
 	return read_snapshots(dump, snapshots, err);
 }
 
