@@ -176,6 +176,8 @@ class ClassTracker(_capture.Tracker):
 
         When that is being done already, the interval is changed.
         """
+        if interval < 0:
+            raise ValueError("the interval is %r: less than no time" % interval)
         thread = self._periodic_thread
         if thread is not None and thread.is_alive():
             thread.interval = interval

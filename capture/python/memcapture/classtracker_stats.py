@@ -110,9 +110,11 @@ def _write_whole(path, write):
     try:
         write(partial)
         os.replace(partial, target)
-    except BaseException:
+    except BaseException as error:
         if os.path.lexists(partial):
             os.unlink(partial)
+        if isinstance(error, OSError) and error.filename == partial:
+            error.filename = os.fspath(path)  # the file that was asked for
         raise
 
 
