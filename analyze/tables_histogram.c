@@ -69,15 +69,20 @@ static void add_to_bucket(struct bucket *bucket, uint64_t size_bytes)
 static int add_class(struct histogram *histogram, uint32_t run_index, uint32_t class_index,
                      const uint32_t *objects, size_t count, struct mr_error *err)
 {
-	const struct mr_objects *all = &histogram->model->runs[run_index].objects;
+	const struct mr_run *run = &histogram->model->runs[run_index];
+	const struct mr_objects *all = &run->objects;
+	/* pympler sizes also what is gone, and finds nothing. */
+	const bool ends_at_nothing = run->imported != MR_IMPORTED_NOTHING;
 	struct bucket buckets[2][BUCKETS] = { { { 0, 0 } } };
 
 	for (size_t i = 0; i < count; i++) {
 		const uint32_t row = objects[i];
-		const uint64_t size_bytes = all->size_bytes[row];
+		const bool gone = all->death_ns[row] != MR_NONE;
+		const uint64_t size_bytes =
+			gone && ends_at_nothing ? all->size_max_bytes[row] : all->size_bytes[row];
 
 		add_to_bucket(&buckets[0][bucket_of(size_bytes)], size_bytes);
-		if (all->death_ns[row] != MR_NONE && all->death_ns[row] >= all->birth_ns[row])
+		if (gone && all->death_ns[row] >= all->birth_ns[row])
 			add_to_bucket(&buckets[1][bucket_of(all->death_ns[row] - all->birth_ns[row])],
 			              size_bytes);
 	}

@@ -95,7 +95,10 @@ static void snapshots_cell(const void *state, size_t row, size_t column, struct 
 		mr_cell_string(cell, kind_name(snapshot->flags));
 		break;
 	case DURATION:
-		mr_cell_number(cell, snapshot->duration_ns);
+		/* pympler does not note it. */
+		mr_cell_optional(cell, rows->model->runs[run].imported == MR_IMPORTED_NOTHING
+		                               ? snapshot->duration_ns
+		                               : MR_NONE);
 		break;
 	case OBJECTS:
 		mr_cell_number(cell, snapshot->count);

@@ -145,7 +145,9 @@ static void set_snapshot(struct mr_scope *item, const struct mr_report_run *run,
 	mr_scope_text(item, "name", mr_section_snapshot_name(item, snapshot));
 	mr_scope_text(item, "kind", snapshot->kind);
 	mr_scope_duration(item, "time", snapshot->time_ns);
-	mr_scope_duration(item, "duration", snapshot->duration_ns);
+	mr_scope_none(item, "duration");
+	if (snapshot->duration_ns != MR_NO_VALUE)
+		mr_scope_duration(item, "duration", snapshot->duration_ns);
 	mr_scope_count(item, "objects", snapshot->objects);
 	mr_scope_text(item, "objects_text", mr_section_plural(item, snapshot->objects, "object", "objects"));
 	mr_scope_bytes(item, "size", snapshot->size_bytes);
