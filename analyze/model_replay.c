@@ -62,6 +62,7 @@ static int begin(struct mr_replay *replay, size_t position, struct mr_error *err
 
 	replay->time_before_ns = replay->snapshot != MR_INDEX_NONE ? replay->time_ns : MR_NONE;
 	replay->position = position;
+	replay->number = 0;
 	replay->snapshot = replay->stream->numbered.items[position].index;
 	replay->time_ns = snapshot->time_ns;
 	replay->open = true;
@@ -99,7 +100,8 @@ enum row_use { ROW_USE, ROW_SKIP, ROW_DONE };
 static int use_of(struct mr_replay *replay, uint64_t number, enum row_use *use, struct mr_error *err)
 {
 	*use = ROW_USE;
-	if (number == 0) /* of an object that was freed: belongs to no snapshot */
+	/* As the row before, or of an object that was freed: belongs to no snapshot. */
+	if (MR_LIKELY(number == replay->number || number == 0))
 		return 0;
 	if (number < number_at(replay, replay->first)) {
 		*use = ROW_SKIP;
@@ -115,6 +117,8 @@ static int use_of(struct mr_replay *replay, uint64_t number, enum row_use *use, 
 	} else if (number < number_at(replay, replay->position)) {
 		drop(replay); /* too late */
 		*use = ROW_SKIP;
+	} else {
+		replay->number = number;
 	}
 	return 0;
 }

@@ -54,6 +54,7 @@ struct mr_replay {
 	size_t first;    /* positions in stream->numbered: where to begin */
 	size_t last;     /* and the last one of interest */
 	size_t position; /* of `snapshot` */
+	uint64_t number; /* what rows of it call it, once one did; or 0 */
 	bool open;       /* its end was not told yet */
 	bool done;       /* past the last, or told to end */
 	uint64_t work_left;
