@@ -195,9 +195,9 @@ int mr_feed_open(struct mr_feed **feed, struct mr_store *store, const char *path
 			put_past(*feed);
 		return 0;
 	}
-	/* What the program did not ask for does not stop it. */
+	/* What the program did not ask for does not stop it.  2: where it makes the tracker. */
 	if (path == NULL && code != MR_ERR_NOMEM)
-		return PyErr_WarnFormat(PyExc_RuntimeWarning, 1, "there is no log: %s", err.message);
+		return PyErr_WarnFormat(PyExc_RuntimeWarning, 2, "there is no log: %s", err.message);
 	mr_feed_raise(&err, strchr(chosen, '%') == NULL ? chosen : NULL);
 	return -1;
 }

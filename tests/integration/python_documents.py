@@ -47,7 +47,7 @@ class Example:
 
 def instances():
     """One of each class, for attributes that only instances have."""
-    from memcapture import asizeof
+    from memcapture import asizeof, process
     from memcapture.classtracker import ClassTracker
 
     tracker = ClassTracker()
@@ -55,7 +55,8 @@ def instances():
     tracker.track_object(kept, keep=True, trace=True)
     tracker.create_snapshot("one")
     return {"ClassTracker": tracker, "TrackedObject": tracker.index["Example"][0], "Snapshot": tracker.snapshots[0],
-            "Asizer": asizeof.Asizer(), "Asized": asizeof.asized([1], detail=1)}
+            "Asizer": asizeof.Asizer(), "Asized": asizeof.asized([1], detail=1),
+            "ProcessMemoryInfo": process.ProcessMemoryInfo(), "ThreadInfo": process.get_current_threads()[0]}
 
 
 def names(cell):
