@@ -61,6 +61,7 @@ int mr_sizing_traverse(struct mr_sizing_state *state, visitproc visit, void *arg
 	Py_VISIT(state->asized_type);
 	Py_VISIT(state->asizer_type);
 	Py_VISIT(state->adicts);
+	Py_VISIT(state->memory);
 	return mr_sizing_statics_traverse(state->statics, visit, arg);
 }
 
@@ -69,6 +70,7 @@ int mr_sizing_clear(struct mr_sizing_state *state)
 	Py_CLEAR(state->asized_type);
 	Py_CLEAR(state->asizer_type);
 	Py_CLEAR(state->adicts);
+	Py_CLEAR(state->memory);
 	return 0;
 }
 

@@ -18,6 +18,7 @@ struct mr_sizing_state {
 	PyTypeObject *asized_type;
 	PyTypeObject *asizer_type;
 	PyObject *adicts;   /* classes that are walked as dicts: {module: (name, ...)} */
+	PyObject *memory;   /* type_memory.h; NULL: nothing kept yet */
 	double mapped_part; /* amapped(), 0 to 1 */
 	struct mr_sizing_statics *statics;
 };

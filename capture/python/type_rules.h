@@ -110,6 +110,7 @@ struct mr_rule {
 	bool item_itself; /* the item's size varies by instance: its attribute itemsize */
 	bool is_module;
 	bool is_frame;
+	bool by_first;       /* the first object of the type decides: type_memory.h */
 	uint8_t kind;        /* enum mr_rule_kind */
 	uint8_t refs;        /* enum mr_refs */
 	uint8_t leng;        /* enum mr_leng */
@@ -157,6 +158,8 @@ void mr_rules_release(struct mr_rules *rules); /* zeros are left */
 /* Decides all of RULE but what is the sizer's; RULES may be NULL.  -1 with a Python error. */
 int mr_rule_decide(struct mr_rule *rule, struct mr_sizing_state *state, PyObject *object,
                    const struct mr_rules *rules, const struct mr_rules_options *options);
+/* Where the first object of TYPE decides RULE, the decision is kept for later ones. */
+int mr_rule_keep_first(const struct mr_rule *rule, struct mr_sizing_state *state, PyTypeObject *type);
 void mr_rule_release(struct mr_rule *rule);
 /* The slots of TYPE, where the original looks for them, into RULE. */
 int mr_rule_find_slots(struct mr_rule *rule, PyTypeObject *type);

@@ -5,6 +5,7 @@
  */
 #include "referents.h"
 #include "size_flat.h"
+#include "type_memory.h"
 #include "type_rules.h"
 
 #include <frameobject.h>
@@ -55,6 +56,46 @@ static int is_registered(struct mr_sizing_state *state, PyTypeObject *type)
 	}
 	Py_XDECREF(module);
 	return PyErr_Occurred() ? -1 : found;
+}
+
+/* Are objects of the type walked as dicts, though it is no dict?  -1: an error. */
+static int is_walked_as_dict(struct mr_rule *rule, struct mr_sizing_state *state, PyTypeObject *type,
+                             const struct mr_rules_options *options)
+{
+	struct mr_type_memory known;
+	int found = 0;
+
+	rule->by_first = mr_type_is_dictlike(type);
+	if (rule->by_first)
+		found = mr_type_memory_get(state->memory, type, &known);
+	if (found != 0)
+		return found < 0 ? -1 : known.as_dict;
+	found = is_registered(state, type);
+	return found == 0 ? options->infer && rule->by_first : found;
+}
+
+/* An array's rule, from this object, is made what it was by the first of its type. */
+static int as_first_array(struct mr_rule *rule, const struct mr_sizing_state *state, PyTypeObject *type)
+{
+	struct mr_type_memory known;
+	const int found = mr_type_memory_get(state->memory, type, &known);
+
+	rule->by_first = true;
+	if (found <= 0)
+		return found;
+	rule->base_bytes = known.base_bytes;
+	rule->item_bytes = known.item_bytes;
+	return 0;
+}
+
+int mr_rule_keep_first(const struct mr_rule *rule, struct mr_sizing_state *state, PyTypeObject *type)
+{
+	if (!rule->by_first)
+		return 0;
+	return mr_type_memory_keep(&state->memory, type,
+	                           &(struct mr_type_memory){ .base_bytes = rule->base_bytes,
+	                                                     .item_bytes = rule->item_bytes,
+	                                                     .as_dict = rule->refs == MR_REFS_DICT });
 }
 
 bool mr_type_is_array(PyTypeObject *type)
@@ -189,7 +230,7 @@ static int decide_dynamic(struct mr_rule *rule, struct mr_sizing_state *state, P
 {
 	const struct mr_sizing_statics *const statics = state->statics;
 	PyTypeObject *const type = Py_TYPE(object);
-	int registered;
+	int walked_as_dict;
 
 	rule->of = type;
 	rule->both = true;
@@ -220,11 +261,9 @@ static int decide_dynamic(struct mr_rule *rule, struct mr_sizing_state *state, P
 		decide_callable(rule, object);
 	} else if (PyDict_Check(object)) {
 		as_dict(rule, statics, MR_KIND_DERIVED);
-	} else if ((registered = is_registered(state, type)) != 0) {
-		if (registered < 0)
+	} else if ((walked_as_dict = is_walked_as_dict(rule, state, type, options)) != 0) {
+		if (walked_as_dict < 0)
 			return -1;
-		as_dict(rule, statics, MR_KIND_INFERRED);
-	} else if (options->infer && mr_type_is_dictlike(type)) {
 		as_dict(rule, statics, MR_KIND_INFERRED);
 	} else if (PyCell_Check(object)) {
 		rule->item_bytes = (uint64_t)type->tp_itemsize;
@@ -233,8 +272,12 @@ static int decide_dynamic(struct mr_rule *rule, struct mr_sizing_state *state, P
 		rule->refs = MR_REFS_NAMEDTUPLE;
 	} else if (is_numpy(type)) {
 		mr_flat_decide_numpy(rule, statics, object);
+		if (as_first_array(rule, state, type) < 0)
+			return -1;
 	} else if (mr_type_is_array(type)) {
 		mr_flat_decide_array(rule, statics, object);
+		if (as_first_array(rule, state, type) < 0)
+			return -1;
 	} else if (is_ignored(type)) {
 		rule->kind = MR_KIND_IGNORED;
 	} else {

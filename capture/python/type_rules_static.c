@@ -75,7 +75,7 @@ static int add_static(struct mr_sizing_statics *statics, const struct static_spe
 	}
 
 	struct mr_rule *const rule = &statics->rules[statics->count];
-	const uint64_t item = (uint64_t)spec->type->tp_itemsize;
+	const uint64_t item = spec->code_only ? 0 : (uint64_t)spec->type->tp_itemsize;
 
 	rule[0] = (struct mr_rule){
 		.key = Py_NewRef((PyObject *)spec->type),
