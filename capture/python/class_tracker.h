@@ -29,6 +29,7 @@ struct mr_watch {
 	uint8_t level;
 	bool keep;
 	bool trace;
+	bool by_method; /* a subclass of the tracker has a track_object() of its own: that is called */
 };
 
 struct mr_tracking {            /* how to track an object */

@@ -76,19 +76,33 @@ static struct mr_watch *watch_of(struct mr_tracker *tracker, PyObject *cls, PyOb
 	return (struct mr_watch *)kept;
 }
 
+/* Does the tracker's class have another track_object() than the tracker's own? */
+static int tracks_by_method(const struct mr_tracker *tracker, bool *by_method)
+{
+	PyObject *const base = (PyObject *)mr_capture_state(tracker->module)->tracker_type;
+	PyObject *const own = PyObject_GetAttrString(base, "track_object");
+	PyObject *const its = own ? PyObject_GetAttrString((PyObject *)Py_TYPE(tracker), "track_object") : NULL;
+
+	*by_method = its != own;
+	Py_XDECREF(own);
+	Py_XDECREF(its);
+	return its ? 0 : -1;
+}
+
 static int watch_class(struct mr_tracker *tracker, PyObject *cls, PyObject *name,
                        const struct mr_tracking *how)
 {
 	PyObject *const key = PyLong_FromVoidPtr(cls);
-	bool fresh;
+	bool fresh, by_method;
 	int status = -1;
 
-	if (key == NULL)
-		return -1;
+	if (key == NULL || tracks_by_method(tracker, &by_method) < 0)
+		goto out;
 	struct mr_watch *const watch = watch_of(tracker, cls, key, &fresh);
 	if (watch == NULL)
 		goto out;
 	Py_INCREF(watch);
+	watch->by_method = by_method;
 	Py_INCREF(name);
 	Py_XSETREF(watch->name, name);
 	watch->generation = 0;
@@ -110,7 +124,7 @@ static int watch_class(struct mr_tracker *tracker, PyObject *cls, PyObject *name
 	}
 	Py_DECREF(watch);
 out:
-	Py_DECREF(key);
+	Py_XDECREF(key);
 	return status;
 }
 

@@ -112,6 +112,25 @@ static PyObject *call_init(PyObject *init, PyObject *const *args, size_t nargsf,
 	return result;
 }
 
+/* For trackers whose class has a track_object() of its own. */
+static int track_by_method(struct mr_tracker *tracker, const struct mr_watch *watch, PyObject *instance)
+{
+	PyObject *const method = PyObject_GetAttrString((PyObject *)tracker, "track_object");
+	PyObject *const one = method ? PyTuple_Pack(1, instance) : NULL;
+	PyObject *const how =
+		one ? Py_BuildValue("{sOsisOsO}", "name", watch->name, "resolution_level", (int)watch->level,
+	                            "keep", watch->keep ? Py_True : Py_False, "trace",
+	                            watch->trace ? Py_True : Py_False) :
+		      NULL;
+	PyObject *const done = how ? PyObject_Call(method, one, how) : NULL;
+
+	Py_XDECREF(method);
+	Py_XDECREF(one);
+	Py_XDECREF(how);
+	Py_XDECREF(done);
+	return done ? 0 : -1;
+}
+
 static int tell_watches(const struct mr_observer *self, PyObject *instance)
 {
 	for (Py_ssize_t i = 0; i < PyList_GET_SIZE(self->watches); i++) {
@@ -122,12 +141,14 @@ static int tell_watches(const struct mr_observer *self, PyObject *instance)
 			continue;
 		Py_INCREF(watch);
 		Py_INCREF(tracker);
-		const int status = mr_tracker_track(tracker, instance,
-		                                    &(struct mr_tracking){ .name = watch->name,
-		                                                           .watch = watch,
-		                                                           .level = watch->level,
-		                                                           .keep = watch->keep,
-		                                                           .trace = watch->trace });
+		const struct mr_tracking how = { .name = watch->name,
+		                                 .watch = watch,
+		                                 .level = watch->level,
+		                                 .keep = watch->keep,
+		                                 .trace = watch->trace };
+		const int status = MR_UNLIKELY(watch->by_method) ?
+		                           track_by_method(tracker, watch, instance) :
+		                           mr_tracker_track(tracker, instance, &how);
 		Py_DECREF(tracker);
 		Py_DECREF(watch);
 		if (status < 0)
