@@ -457,7 +457,7 @@ PyObject *mr_tracker_take_snapshot(struct mr_tracker *tracker, PyObject *args)
 	const bool replaced = tracker->store != store; /* detached from all meanwhile */
 	if (status == 0) {
 		facts.duration_ns = mr_store_now(store) - facts.time_ns;
-		facts.overhead_bytes = mr_store_memory(store);
+		facts.overhead_bytes = facts.tracked_bytes == 0 ? 0 : mr_store_memory(store);
 		facts.state_first = store->sizing_first.state;
 		facts.state_end = store->states.count > 1 ? store->states.count : 1;
 		uint32_t number = add_snapshot(store, &facts, description);

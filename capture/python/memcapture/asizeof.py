@@ -86,6 +86,19 @@ def _length_text(obj):
     return f" leng {length}{'!' if length > shown else ''}"
 
 
+class _ClassKey:
+    """A class as an object of its own, beside the class as what its instances are."""
+
+    __slots__ = ("_cls",)
+
+    def __init__(self, cls):
+        self._cls = cls
+
+    def __repr__(self):
+        text = str(self._cls)
+        return text[:-1] + " def>" if text.endswith(">") else text + " def"
+
+
 class Asizer(_capture.Asizer):
     """Sizes objects, each once, over several calls, and prints what was found.
 
@@ -97,6 +110,11 @@ class Asizer(_capture.Asizer):
     Objects are known by their address, and are not kept alive.  One that was made after a sized one
     was freed may have its address, and passes for it then: it counts as seen.
     """
+
+    @property
+    def excluded(self):
+        """The types that are left out: for each the class itself, shown with ' def', and its instances."""
+        return tuple(key for cls in super().excluded for key in (_ClassKey(cls), cls))
 
     def _show(self, obj):
         return _capture._show(obj, self.clip)
@@ -190,12 +208,12 @@ class Asizer(_capture.Asizer):
                 if its_kind == kind and (both or self.code):
                     parts = [str(base), str(item), length or "n/a", referents or "n/a"]
                     parts += [] if both else ["(code only)"]
-                    lines.append(f"{_key_text(key, is_class, self.clip)}:  {', '.join(parts)}")
+                    lines.append((_key_text(key, is_class, self.clip), ", ".join(parts)))
             if lines:
                 self._write(f"{os.linesep}{len(lines):{w}d} {kind} type{_plural(len(lines))}:  "
                             "basicsize, itemsize, _len_(), _refs()", print3options)
-                for line in sorted(lines):
-                    self._write(f"{'':{w}s} {line}", print3options)
+                for name, line in sorted(lines):
+                    self._write(f"{'':{w}s} {name}:  {line}", print3options)
         dicts = _capture._dict_types()
         count = sum(len(names) for names in dicts.values())
         if count:
