@@ -139,6 +139,7 @@ class Stats:
         self._live = None    # the log of the tracker, as it was at a revision
         self._revision = None
         self._totals = None  # sums of classes of a log
+        self._wholes = None  # what percentages are of, by time, where a file says so
         if tracker is not None:
             self.index = tracker.index
             self.snapshots = tracker.snapshots
@@ -166,7 +167,7 @@ class Stats:
         for sentence in log.warnings[:_WARNINGS_SHOWN]:
             warnings.warn(sentence, RuntimeWarning, stacklevel=2)
         self._loaded = log
-        self._live = self._totals = None
+        self._live = self._totals = self._wholes = None
         self.index = log.index()
         self.snapshots = _read_snapshots(log)
         self.sorted = []
@@ -287,7 +288,7 @@ class Stats:
         totals = self._totals.get((round(snapshot.timestamp * 1e9), classname), ())
         merged = _merged([sized for _, sized in totals])
         active = sum(count for count, _ in totals)
-        whole = _whole(snapshot)
+        whole = self._whole(snapshot)
         return {
             "sum": merged.size,
             "avg": merged.size / active if active else 0,
@@ -295,6 +296,14 @@ class Stats:
             "active": active,
             "merged": merged,
         }
+
+    def _whole(self, snapshot):
+        """What percentages are of.  A file decides that itself: in pympler's it is virtual memory."""
+        if self._loaded is None:
+            return _whole(snapshot)
+        if self._wholes is None:
+            self._wholes = dict(self._loaded.rows("summary", "time,total"))
+        return self._wholes.get(snapshot.timestamp) or _whole(snapshot)
 
     @property
     def tracked_classes(self):
