@@ -294,7 +294,8 @@ static void show_run(struct mr_canvas *canvas, const char *text, size_t len, boo
 		run[used] = '\0';
 		cairo_select_font_face(canvas->cairo, built_in ? "@cairo:medium" : "sans-serif",
 		                       CAIRO_FONT_SLANT_NORMAL,
-		                       bold ? CAIRO_FONT_WEIGHT_BOLD : CAIRO_FONT_WEIGHT_NORMAL);
+		                       /* The system's bold face is far heavier than the built-in one. */
+		                       bold && built_in ? CAIRO_FONT_WEIGHT_BOLD : CAIRO_FONT_WEIGHT_NORMAL);
 		cairo_show_text(canvas->cairo, run);
 		text += used;
 		len -= used;

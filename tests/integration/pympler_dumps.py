@@ -163,6 +163,8 @@ def birth_is_a_state_and_dead_objects_keep_theirs():
     summary = rows("summary", path)
     cases.equal([(row["active"], row["size"]) for row in summary], [(1, 8), (0, 12)])
     cases.equal(rows("objects", path)[0]["size"], 16, "the largest, birth included")
+    cases.equal([row["size"] for row in rows("histogram", path)], [16, 16], "what is gone counts with the size it had")
+    cases.equal([row["duration"] for row in rows("snapshots", path)], [None, None], "pympler does not note it")
 
 
 def equal_referents_come_last_first_and_small_ones_not_at_all():

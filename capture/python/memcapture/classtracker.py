@@ -137,6 +137,9 @@ class ClassTracker(_capture.Tracker):
     `stream` is where `stats` prints (default: standard output).  With `log`, a path, everything is
     also written there as it happens, in the format that memstats and memreport read; without, that
     is so when MEMCAPTURE_LOG or memrecord asks for it.
+
+    `snapshots` is a list of what create_snapshot() found; index, objects and history tell of the
+    objects.
     """
 
     def __init__(self, stream=None, log=None):
