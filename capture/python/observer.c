@@ -113,12 +113,13 @@ static PyObject *call_init(PyObject *init, PyObject *const *args, size_t nargsf,
 }
 
 /* For trackers whose class has a track_object() of its own. */
-static int track_by_method(struct mr_tracker *tracker, const struct mr_watch *watch, PyObject *instance)
+static int track_by_method(struct mr_tracker *tracker, const struct mr_watch *watch, PyObject *name,
+                           PyObject *instance)
 {
 	PyObject *const method = PyObject_GetAttrString((PyObject *)tracker, "track_object");
 	PyObject *const one = method ? PyTuple_Pack(1, instance) : NULL;
 	PyObject *const how =
-		one ? Py_BuildValue("{sOsisOsO}", "name", watch->name, "resolution_level", (int)watch->level,
+		one ? Py_BuildValue("{sOsisOsO}", "name", name, "resolution_level", (int)watch->level,
 	                            "keep", watch->keep ? Py_True : Py_False, "trace",
 	                            watch->trace ? Py_True : Py_False) :
 		      NULL;
@@ -141,14 +142,18 @@ static int tell_watches(const struct mr_observer *self, PyObject *instance)
 			continue;
 		Py_INCREF(watch);
 		Py_INCREF(tracker);
-		const struct mr_tracking how = { .name = watch->name,
+		PyObject *const name = watch->name; /* the class may be tracked anew, by another name */
+
+		Py_XINCREF(name);
+		const struct mr_tracking how = { .name = name,
 		                                 .watch = watch,
 		                                 .level = watch->level,
 		                                 .keep = watch->keep,
 		                                 .trace = watch->trace };
 		const int status = MR_UNLIKELY(watch->by_method) ?
-		                           track_by_method(tracker, watch, instance) :
+		                           track_by_method(tracker, watch, name, instance) :
 		                           mr_tracker_track(tracker, instance, &how);
+		Py_XDECREF(name);
 		Py_DECREF(tracker);
 		Py_DECREF(watch);
 		if (status < 0)
