@@ -1,13 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The type ObjectList: objects of a log in some order, as numbers of rows.  Sorting
- * is put off until it is known how many of the first are wanted, because ten of a
- * million are found much faster than a million are sorted.
+ * The type ObjectList: objects of a log in some order, as numbers of rows.
  */
 #include "report_list.h"
-
-#define HEAD_MIN 64u   /* rows that are found at once where fewer are asked for */
-#define HEAD_SHARE 16u /* of the list: more than that is worth sorting it whole */
 
 /* ---- Making ------------------------------------------------------------------------ */
 
@@ -69,70 +64,7 @@ static void list_dealloc(PyObject *self)
 	Py_DECREF(type);
 }
 
-/* ---- Order: all of it with the log locked ---------------------------------------------- */
-
-/* The first LIMIT rows of the pending order in *SORTED (owned). */
-static int sort_rows(const struct mr_report_list *list, size_t limit, uint32_t **sorted,
-                     struct memstats_error *error)
-{
-	struct memstats_table *table = NULL;
-	int code = mr_report_table(list->log, "objects", list->pending, NULL, &table, error);
-
-	if (code == 0)
-		code = memstats_table_arrange(table, list->rows, list->count, error);
-	if (code == 0)
-		code = memstats_table_sort(table, list->pending, limit, error);
-	if (code == 0) {
-		const size_t count = memstats_table_row_count(table);
-		uint32_t *const rows = mr_realloc(NULL, (count + 1) * sizeof(*rows));
-
-		if (!rows) {
-			*error = (struct memstats_error){ MEMSTATS_ERR_NOMEM, "no memory to sort objects" };
-			code = MEMSTATS_ERR_NOMEM;
-		}
-		for (size_t i = 0; rows && i < count; i++)
-			rows[i] = (uint32_t)memstats_table_source(table, i);
-		*sorted = rows;
-	}
-	memstats_table_free(table);
-	return code;
-}
-
-static void forget_pending(struct mr_report_list *list)
-{
-	mr_free(list->pending);
-	mr_free(list->head);
-	list->pending = NULL;
-	list->head = NULL;
-	list->head_count = 0;
-}
-
-/* Brings the first WANTED rows into order.  The GIL may be given up or not. */
-static int settle(struct mr_report_list *list, size_t wanted, struct memstats_error *error)
-{
-	uint32_t *sorted = NULL;
-
-	if (!list->pending || wanted <= list->head_count)
-		return 0;
-	size_t limit = wanted < HEAD_MIN ? HEAD_MIN : 2 * wanted;
-
-	if (limit > list->count / HEAD_SHARE)
-		limit = list->count;
-	const int code = sort_rows(list, limit, &sorted, error);
-
-	if (code < 0)
-		return code;
-	if (limit < list->count) {
-		mr_free(list->head);
-		list->head = sorted;
-		list->head_count = limit;
-		return 0;
-	}
-	mr_free(list->rows);
-	list->rows = sorted;
-	forget_pending(list);
-	return 0;
-}
+/* ---- Rows in order ------------------------------------------------------------------------- */
 
 static const uint32_t *ordered_rows(const struct mr_report_list *list)
 {
@@ -153,7 +85,7 @@ Py_ssize_t mr_report_list_rows(struct mr_report_list *list, Py_ssize_t from, Py_
 	mr_report_lock(list->log);
 	if (list->pending && wanted > list->head_count) {
 		Py_BEGIN_ALLOW_THREADS
-		code = settle(list, wanted, &error);
+		code = mr_report_list_settle(list, wanted, &error);
 		Py_END_ALLOW_THREADS
 	}
 	for (Py_ssize_t i = from; code == 0 && copied < count && (size_t)i < list->count; i += step)
@@ -362,44 +294,6 @@ static PyObject *list_repr(PyObject *self)
 
 /* ---- Orders --------------------------------------------------------------------------------- */
 
-/* Whether the column that NAME begins with, up to a comma, is one of COLUMNS. */
-static bool has_column(const char *columns, const char *name)
-{
-	const size_t len = strcspn(name, ",");
-
-	for (;; columns++) {
-		const size_t column_len = strcspn(columns, ",");
-
-		if (column_len == len && memcmp(columns, name, len) == 0)
-			return true;
-		columns += column_len;
-		if (*columns == '\0')
-			return false;
-	}
-}
-
-/* COLUMNS and behind them those of BEFORE (may be NULL) that decide where they do not (owned). */
-static char *join_columns(const char *columns, const char *before)
-{
-	size_t len = strlen(columns);
-	char *const joined = mr_alloc(len + (before ? strlen(before) : 0) + 2);
-
-	if (!joined)
-		return NULL;
-	memcpy(joined, columns, len);
-	while (before && *before != '\0') {
-		const size_t name_len = strcspn(before, ",");
-
-		if (!has_column(columns, before)) {
-			joined[len++] = ',';
-			memcpy(joined + len, before, name_len);
-			len += name_len;
-		}
-		before += name_len + (before[name_len] == ',');
-	}
-	return joined;
-}
-
 PyDoc_STRVAR(sort_doc,
              "sort(columns)\n--\n\n"
              "Sorts in place by columns of the table objects (\"class,tsize\"): sizes largest first,\n"
@@ -416,10 +310,10 @@ static PyObject *list_sort(PyObject *self, PyObject *columns)
 		Py_RETURN_NONE;
 	mr_report_lock(list->log);
 	/* The order before decides between objects that the new one holds equal. */
-	char *const pending = join_columns(text, list->pending);
+	char *const pending = mr_report_list_columns(text, list->pending);
 
 	if (pending) {
-		forget_pending(list);
+		mr_report_list_forget_order(list);
 		list->pending = pending;
 		mr_report_list_leave_near(list);
 	}
@@ -437,7 +331,7 @@ static PyObject *list_reverse(PyObject *self, PyObject *unused MR_UNUSED)
 
 	mr_report_lock(list->log);
 	Py_BEGIN_ALLOW_THREADS
-	code = settle(list, list->count, &error);
+	code = mr_report_list_settle(list, list->count, &error);
 	for (size_t i = 0; code == 0 && i < list->count / 2; i++) {
 		const uint32_t row = list->rows[i];
 
@@ -461,18 +355,24 @@ static PyObject *list_of_class(PyObject *self, PyObject *part)
 	const char *const text = PyUnicode_AsUTF8(part);
 	struct mr_report_list *const made = text ? list_alloc(list->log, list->make, list->count) : NULL;
 
-	if (!made || mr_report_list_rows(list, 0, 1, (Py_ssize_t)list->count, made->rows) < 0) {
-		Py_XDECREF(made);
+	if (!made)
 		return NULL;
-	}
 	size_t kept = 0;
 
 	mr_report_lock(list->log);
 	for (size_t i = 0; i < made->count; i++)
-		if (strstr(memstats_table_text(list->log->lives, made->rows[i], MR_LIFE_CLASS), text))
-			made->rows[kept++] = made->rows[i];
-	mr_report_unlock(list->log);
+		if (strstr(memstats_table_text(list->log->lives, list->rows[i], MR_LIFE_CLASS), text))
+			made->rows[kept++] = list->rows[i];
 	made->count = kept;
+	const bool is_pending = list->pending && kept > 0; /* what is left out is not to be sorted */
+
+	if (is_pending)
+		made->pending = mr_report_list_columns(list->pending, NULL);
+	mr_report_unlock(list->log);
+	if (is_pending && !made->pending) {
+		Py_DECREF(made);
+		return PyErr_NoMemory();
+	}
 	return (PyObject *)made;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the list of objects and the walk along it share.  Private to report_list.c and
- * report_walk.c.
+ * What the list of objects, its order and the walk along it share.  Private to
+ * report_list.c, report_order.c and report_walk.c.
  */
 #ifndef MR_REPORT_LIST_H
 #define MR_REPORT_LIST_H
@@ -28,6 +28,15 @@ Py_ssize_t mr_report_list_rows(struct mr_report_list *list, Py_ssize_t from, Py_
                                Py_ssize_t count, uint32_t *rows);
 /* The object of ROW of a list whose objects somebody else makes. */
 PyObject *mr_report_list_make(const struct mr_report_list *list, uint32_t row);
+
+/* report_order.c; the log is locked, and the GIL may be given up or not. */
+/* Brings the first WANTED rows into order. */
+int mr_report_list_settle(struct mr_report_list *list, size_t wanted, struct memstats_error *error)
+	MR_MUST_CHECK;
+/* The rows are in order as they stand. */
+void mr_report_list_forget_order(struct mr_report_list *list);
+/* COLUMNS and behind them those of BEFORE (may be NULL) that decide where they do not (owned). */
+char *mr_report_list_columns(const char *columns, const char *before);
 
 /* report_walk.c */
 /* The object at PLACE of a list whose objects nobody else makes. */

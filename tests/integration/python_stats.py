@@ -203,6 +203,12 @@ def many_objects_are_sorted_as_a_list_would_be():
             for i in (0, 15, 16, 17, 143, 144, 3, 2999):  # fetched together and not
                 cases.equal(seen(stats.sorted[i]), seen(plain[i]), (criteria, i))
         if dice.random() < 0.5:
+            some = stats.sorted.of_class("B")
+            of_class = [tobj for tobj in plain if tobj.classname == "B"]
+            cases.equal(some[:10] == of_class[:10], True, criteria)
+            cases.equal(list(some) == of_class, True, criteria)
+            cases.equal(len(stats.sorted.of_class("D")), 0)
+        if dice.random() < 0.5:
             cases.equal(list(stats.sorted) == plain, True, criteria)
         if dice.random() < 0.3:
             plain.reverse()
