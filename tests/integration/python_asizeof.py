@@ -740,7 +740,7 @@ def objects_references_and_types_can_be_left_out():
     sizer = Asizer()
     sizer.exclude_types(Plain, int, 5)
     cases.equal(sizer.asizeof(Plain(1), [1, Plain]), 72)
-    cases.equal(sizer.excluded, (Plain, int))
+    cases.equal(sizer.excluded[1::2], (Plain, int))  # between them, the classes as objects
     sizer.reset()
     cases.equal(sizer.asizeof(Plain(1)), 0)
     sizer = Asizer()
@@ -768,8 +768,9 @@ def classes_like_dicts():
     class Unlike:
         pass
 
-    cases.equal(asizeof.asizeof(Like()) < 1000, True)
-    cases.equal(asizeof.asizeof(Like(), infer=True) > 1000, True)
+    # The first object of a class decides for all of them.
+    cases.equal(asizeof.asizeof(type("Instance", (Like,), {})()) < 1000, True)
+    cases.equal(asizeof.asizeof(type("Inferred", (Like,), {})(), infer=True) > 1000, True)
     cases.equal(asizeof.adict(Unlike), False)
     cases.equal(asizeof.adict(Like), True)
     cases.equal(asizeof.asizeof(Like()) > 1000, True)
