@@ -45,8 +45,8 @@ void mr_log_writer_begin(struct mr_log_writer *writer, uint32_t stream, enum mr_
                          struct mr_block_writer *block);
 int mr_log_writer_end(struct mr_log_writer *writer, struct mr_block_writer *block,
                       const struct mr_log_span *span, struct mr_error *err) MR_MUST_CHECK;
-/* Appends one whole encoded block; MR_ERR_FORMAT when it is not one. */
-int mr_log_writer_append(struct mr_log_writer *writer, uint32_t stream, const void *block, size_t len,
+/* Appends one whole encoded block, DATA; MR_ERR_FORMAT when it is not one. */
+int mr_log_writer_append(struct mr_log_writer *writer, uint32_t stream, const void *data, size_t len,
                          const struct mr_log_span *span, struct mr_error *err) MR_MUST_CHECK;
 
 /* Makes frames of all that is gathered and hands them to the kernel. */

@@ -281,7 +281,7 @@ void mr_names_free(struct mr_names *names);
 uint32_t mr_names_string(struct memcapture *capture, const char *text, size_t len);
 /* An id for text that is not expected again: nothing of it is kept but in a small cache. */
 uint32_t mr_names_passing(struct memcapture *capture, const char *text, size_t len);
-uint32_t mr_names_path(void *capture, uint32_t parent, const char *name);
+uint32_t mr_names_path(void *context, uint32_t parent, const char *text); /* CONTEXT: the capture */
 /* COUNT ids for strings that the caller defines; the first of them. */
 uint32_t mr_names_take(struct memcapture *capture, uint32_t count);
 /* All strings and paths again: a log that starts afresh. */

@@ -95,7 +95,7 @@ struct mr_report_run {
 	uint64_t pid, parent, duration_ns, code; /* PARENT, CODE: MR_NO_VALUE */
 	const char *name, *command, *start, *exit, *end, *file;
 	char script[MR_REPORT_SCRIPT_MAX]; /* that an interpreter runs; "" otherwise */
-	uint64_t rss_max; /* MR_NO_VALUE when unknown */
+	uint64_t rss_max;                  /* MR_NO_VALUE when unknown */
 	/* In the tree of processes; MR_NO_RUN for none. A parent comes before its children. */
 	size_t parent_index, first_child, next_sibling;
 	size_t rank;        /* 0 for the one that matters most: where not all are shown, the first are */

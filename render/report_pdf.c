@@ -298,9 +298,9 @@ static void snapshots(struct paper *paper, const struct mr_scope *run)
 static void classes(struct paper *paper, const struct mr_scope *run)
 {
 	static const struct column all[] = {
-		{ "Class", "class", 0.28, false },      { "At most", "size_max", 0.12, true },
-		{ "At last", "size_last", 0.12, true }, { "Change", "size_change", 0.12, true },
-		{ "Average", "average", 0.12, true },   { "Tracked", "total", 0.12, true },
+		{ "Class", "class", 0.28, false },       { "At most", "size_max", 0.12, true },
+		{ "At last", "size_last", 0.12, true },  { "Change", "size_change", 0.12, true },
+		{ "Average", "average", 0.12, true },    { "Tracked", "total", 0.12, true },
 		{ "Alive at end", "alive", 0.12, true },
 	};
 	static const struct column objects[] = {

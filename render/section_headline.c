@@ -214,7 +214,8 @@ static void judge_end(struct mr_scope *scope, const struct mr_report_run *run)
 		mr_count_text(alive, run->objects_alive);
 		mr_count_text(total, run->objects_total);
 		if (run->objects_alive == 0)
-			snprintf(text, sizeof(text), "All %s tracked objects are gone at the end of the log.", total);
+			snprintf(text, sizeof(text), "All %s tracked objects are gone at the end of the log.",
+			         total);
 		else
 			snprintf(text, sizeof(text),
 			         "%s of %s tracked objects are still there at the end of the log.", alive,

@@ -58,7 +58,8 @@ int mr_observer_install(PyObject *module, PyTypeObject *cls, PyObject *watch);
 int mr_observer_remove(PyObject *module, PyTypeObject *cls, PyObject *watch);
 
 /* tracked_history.c: the (time, count) of a name (an exact str; NULL: no name that there is) as a list,
- * a new reference; CLASS_INDEX 0: of the past alone.  And keeps what STORE knows, before it is let go.  NULL, -1 with a Python error. */
+ * a new reference; CLASS_INDEX 0: of the past alone.  And keeps what STORE knows, before it is let go.
+ * NULL, -1 with a Python error. */
 PyObject *mr_history_list(struct mr_tracker *tracker, PyObject *name, uint32_t class_index);
 int mr_history_keep(struct mr_tracker *tracker, struct mr_store *store);
 

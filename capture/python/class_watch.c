@@ -81,7 +81,8 @@ static int tracks_by_method(const struct mr_tracker *tracker, bool *by_method)
 {
 	PyObject *const base = (PyObject *)mr_capture_state(tracker->module)->tracker_type;
 	PyObject *const own = PyObject_GetAttrString(base, "track_object");
-	PyObject *const its = own ? PyObject_GetAttrString((PyObject *)Py_TYPE(tracker), "track_object") : NULL;
+	PyObject *const its =
+		own ? PyObject_GetAttrString((PyObject *)Py_TYPE(tracker), "track_object") : NULL;
 
 	*by_method = its != own;
 	Py_XDECREF(own);

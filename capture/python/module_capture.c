@@ -99,8 +99,9 @@ static struct PyModuleDef module_definition = {
 PyObject *mr_sizing_module_of(PyTypeObject *type)
 {
 	for (PyTypeObject *at = type; at != NULL; at = at->tp_base) {
-		PyObject *const module =
-			PyType_HasFeature(at, Py_TPFLAGS_HEAPTYPE) ? ((PyHeapTypeObject *)at)->ht_module : NULL;
+		PyObject *const module = PyType_HasFeature(at, Py_TPFLAGS_HEAPTYPE)
+		                                 ? ((PyHeapTypeObject *)at)->ht_module
+		                                 : NULL;
 
 		if (module != NULL && PyModule_Check(module) && PyModule_GetDef(module) == &module_definition)
 			return module;

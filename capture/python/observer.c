@@ -118,11 +118,10 @@ static int track_by_method(struct mr_tracker *tracker, const struct mr_watch *wa
 {
 	PyObject *const method = PyObject_GetAttrString((PyObject *)tracker, "track_object");
 	PyObject *const one = method ? PyTuple_Pack(1, instance) : NULL;
-	PyObject *const how =
-		one ? Py_BuildValue("{sOsisOsO}", "name", name, "resolution_level", (int)watch->level,
-	                            "keep", watch->keep ? Py_True : Py_False, "trace",
-	                            watch->trace ? Py_True : Py_False) :
-		      NULL;
+	PyObject *const how = one ? Py_BuildValue("{sOsisOsO}", "name", name, "resolution_level",
+	                                          (int)watch->level, "keep", watch->keep ? Py_True : Py_False,
+	                                          "trace", watch->trace ? Py_True : Py_False)
+	                          : NULL;
 	PyObject *const done = how ? PyObject_Call(method, one, how) : NULL;
 
 	Py_XDECREF(method);
@@ -146,13 +145,13 @@ static int tell_watches(const struct mr_observer *self, PyObject *instance)
 
 		Py_XINCREF(name);
 		const struct mr_tracking how = { .name = name,
-		                                 .watch = watch,
-		                                 .level = watch->level,
-		                                 .keep = watch->keep,
-		                                 .trace = watch->trace };
-		const int status = MR_UNLIKELY(watch->by_method) ?
-		                           track_by_method(tracker, watch, name, instance) :
-		                           mr_tracker_track(tracker, instance, &how);
+			                         .watch = watch,
+			                         .level = watch->level,
+			                         .keep = watch->keep,
+			                         .trace = watch->trace };
+		const int status = MR_UNLIKELY(watch->by_method)
+		                           ? track_by_method(tracker, watch, name, instance)
+		                           : mr_tracker_track(tracker, instance, &how);
 		Py_XDECREF(name);
 		Py_DECREF(tracker);
 		Py_DECREF(watch);
@@ -407,8 +406,7 @@ static void observer_dealloc(PyObject *object)
 
 	PyObject_GC_UnTrack(object);
 	Py_TRASHCAN_BEGIN(object, observer_dealloc) /* it may stand for another, and so on */
-	if (self->weak_references != NULL)
-		PyObject_ClearWeakRefs(object);
+		if (self->weak_references != NULL) PyObject_ClearWeakRefs(object);
 	Py_XDECREF(self->cls);
 	Py_XDECREF(self->owner);
 	Py_XDECREF(self->wrapped);

@@ -393,7 +393,9 @@ static PyObject *mapping_find(const struct mapping *self, PyObject *key)
 	}
 	/* A str of a class made in Python may be hashed and compared by anything. */
 	PyObject *const name = PyUnicode_Check(key) ? PyUnicode_FromObject(key) : NULL;
-	const uint32_t class_index = PyErr_Occurred() ? UINT32_MAX : name == NULL ? 0 : class_of_name(store, name);
+	const uint32_t class_index = PyErr_Occurred() ? UINT32_MAX
+	                             : name == NULL   ? 0
+	                                              : class_of_name(store, name);
 	PyObject *found = NULL;
 	if (class_index != UINT32_MAX)
 		found = self->kind == KIND_INDEX ? list_new(store, class_index)

@@ -53,8 +53,8 @@ int mr_type_memory_keep(PyObject **memory, PyTypeObject *type, const struct mr_t
 	PyObject *const entry =
 		reference ? Py_BuildValue("(OKKO)", reference, (unsigned long long)known->base_bytes,
 	                                  (unsigned long long)known->item_bytes,
-	                                  known->as_dict ? Py_True : Py_False) :
-			    NULL;
+	                                  known->as_dict ? Py_True : Py_False)
+			  : NULL;
 
 	status = key && entry ? PyDict_SetItem(*memory, key, entry) : -1;
 	Py_XDECREF(entry);

@@ -291,8 +291,8 @@ static struct mr_rule *add_rule(struct mr_rules *rules, struct mr_sizing_state *
 	rule->key = Py_NewRef(key);
 	rule->is_class = is_class;
 	rule->excluded = -1;
-	if (mr_rule_decide(rule, state, object, rules, options) < 0 || mr_rule_plan(rule, state, object) < 0 ||
-	    mr_rule_keep_first(rule, state, Py_TYPE(object)) < 0)
+	if (mr_rule_decide(rule, state, object, rules, options) < 0 ||
+	    mr_rule_plan(rule, state, object) < 0 || mr_rule_keep_first(rule, state, Py_TYPE(object)) < 0)
 		goto failed;
 	if (make_room(rules) < 0) {
 		PyErr_NoMemory();

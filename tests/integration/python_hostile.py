@@ -351,7 +351,8 @@ def names_of_every_kind():
 def conversions_do_anything_to_an_asizer():
     for act in (lambda: asizer.reset(), lambda: asizer.set(limit=3), lambda: asizer.exclude_types(int)):
         asizer = asizeof.Asizer(stats=2, above=1)
-        for name in ("code", "derive", "frames", "ignored", "infer", "clip", "align", "limit", "detail", "stats", "above"):
+        for name in ("code", "derive", "frames", "ignored", "infer", "clip", "align", "limit", "detail", "stats",
+                     "above"):
             asizer.asizeof([1, 2.5, Plain(), {}])
             quietly(asizer.set, **{name: Answers(act, 8)})
             quietly(asizer.reset, **{name: Answers(act, 8)})

@@ -61,8 +61,8 @@ def first_object_decides_how_a_class_is_walked():
     cases.equal(names, ["__dict__", "__class__"])
     assert asizeof.adict(type(late))
     asizeof.asizeof(late)
-    cases.equal([name for name, _ in asizeof.named_refs(late)], ["[K] key", "[V] key: " + repr([1] * 100)[:38] + "...." +
-                                                                 repr([1] * 100)[-38:]])
+    cases.equal([name for name, _ in asizeof.named_refs(late)],
+                ["[K] key", "[V] key: " + repr([1] * 100)[:38] + "...." + repr([1] * 100)[-38:]])
     as_dict = asizeof.asizeof(inferred, infer=True)
     cases.equal(asizeof.asizeof(inferred), as_dict, "without infer, after it")
     # Looking at one object alone decides nothing.
@@ -163,7 +163,8 @@ def excluded_types_are_listed_as_class_and_as_type():
     sizer = asizeof.Asizer()
     sizer.exclude_types(list, 3, Item)
     cases.equal([str(key) for key in sizer.excluded],
-                ["<class 'list' def>", "<class 'list'>", f"<class '{__name__}.Item' def>", f"<class '{__name__}.Item'>"])
+                ["<class 'list' def>", "<class 'list'>", f"<class '{__name__}.Item' def>",
+                 f"<class '{__name__}.Item'>"])
     cases.equal(sizer.asizeof([1], Item()), 0)
 
 
@@ -176,11 +177,13 @@ def kinds_of_objects():
     generator = generate()
     next(generator)
     named = collections.namedtuple("Named", "first second")
-    samples = [1, 2 ** 100, True, 1.5, 1j, "a", "\u20ac", "\U0001f600", b"x", bytearray(10), [], [1] * 100, (), (1,), {},
-               {1: [2]}, set(), set(range(100)), frozenset("abc"), None, ..., NotImplemented, range(10), slice(0, 9, 2),
+    samples = [1, 2 ** 100, True, 1.5, 1j, "a", "\u20ac", "\U0001f600", b"x", bytearray(10), [], [1] * 100, (), (1,),
+               {}, {1: [2]}, set(), set(range(100)), frozenset("abc"), None, ..., NotImplemented, range(10),
+               slice(0, 9, 2),
                object(), type, Item, Item(3), len, [].append, Item().__init__, generate, generator, generate.__code__,
                (lambda value: (lambda: value))([5]).__closure__[0], named(1, [2]), property(len), ValueError("a", [1]),
-               OSError(2, "no", "file"), types.SimpleNamespace(a=[1]), types.MappingProxyType({1: 2}), memoryview(b"ab"),
+               OSError(2, "no", "file"), types.SimpleNamespace(a=[1]), types.MappingProxyType({1: 2}),
+               memoryview(b"ab"),
                array.array("d", range(9)), collections.deque([1, [2]]), collections.OrderedDict(a=[1]),
                collections.defaultdict(list, {1: [2]}), collections.Counter("aab"), collections.ChainMap({1: 2}),
                collections.UserDict({1: 2}), iter([1, [2]]), iter({1: 2}), reversed([1]), enumerate([1]), zip([1]),
@@ -219,10 +222,12 @@ def sizes_are_pymplers_where_it_is_there():
     for thing in kinds_of_objects():
         for name in ("basicsize", "itemsize", "flatsize", "leng"):
             cases.equal(getattr(asizeof, name)(thing), getattr(original, name)(thing), f"{name} of a {type(thing)}")
-        for options in ({}, {"limit": 0}, {"limit": 1, "ignored": False}, {"limit": 1, "align": 1}, {"infer": True, "limit": 1}):
+        for options in ({}, {"limit": 0}, {"limit": 1, "ignored": False}, {"limit": 1, "align": 1},
+                        {"infer": True, "limit": 1}):
             if type(thing) in (list, tuple, dict, types.ModuleType, types.FunctionType) and "limit" not in options:
                 continue  # what they lead to is the whole heap, and things that are made up
-            cases.equal(asizeof.asizeof(thing, **options), original.asizeof(thing, **options), f"{type(thing)}, {options}")
+            cases.equal(asizeof.asizeof(thing, **options), original.asizeof(thing, **options),
+                        f"{type(thing)}, {options}")
             compared += 1
         cases.equal(list(flattened(asizeof.asized(thing, detail=1, limit=1))),
                     list(flattened(original.asized(thing, detail=1, limit=1))), f"referents of a {type(thing)}")

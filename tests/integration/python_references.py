@@ -57,7 +57,8 @@ THINGS = [None, True, False, 0, 1, NUMBER, 2.5, 1j, TEXT, b"bytes", (), (TEXT,),
 THINGS += [Plain, Plain(TEXT), Bare(), Slots(NUMBER), Fails(), int, type, print, len, os, sys, lambda: None]
 THINGS += [range(3), slice(1, NUMBER), iter([TEXT]), ValueError(TEXT), gc.collect, Plain.__init__, Plain(1).__init__]
 THINGS += [memoryview(b"x"), bytearray(b"x"), property(len), object(), Ellipsis, NotImplemented, float("nan"), -1]
-SHARED = [None, True, False, 0, 1, 8, TEXT, NUMBER, "", "__init__", "name", "size", (), int, str, type, object, dict, list]
+SHARED = [None, True, False, 0, 1, 8, TEXT, NUMBER, "", "__init__", "name", "size", (), int, str, type, object, dict,
+          list]
 SHARED += [tuple, set, Plain, Bare, Slots, Fails, Plain.__init__, "Plain", "__main__.Plain", "__dict__", "__class__"]
 SHARED += types_of(_capture) + types_of(_report) + [_capture, _report, asizeof, sys.getsizeof, ArithmeticError]
 
@@ -86,7 +87,8 @@ def leaks_of(call):
     for i, probe in enumerate(probes):
         change = sys.getrefcount(probe) - counts[i]
         if change >= TIMES // 2 or change <= -TIMES // 2:
-            found.append((type(probe).__name__, getattr(probe, "__name__", probe if type(probe) is str else None), change / TIMES))
+            found.append((type(probe).__name__, getattr(probe, "__name__", probe if type(probe) is str else None),
+                          change / TIMES))
     return found
 
 
@@ -170,12 +172,15 @@ def functions_of_sizes():
             calls[name] = with_everything(function)
     for name in asizeof.__all__:
         function = getattr(asizeof, name)
-        if not isinstance(function, type) and callable(function) and name not in ("test", "asizeof", "asizesof", "asized"):
+        if not isinstance(function, type) and callable(function) and name not in (
+                "test", "asizeof", "asizesof", "asized"):
             calls[f"asizeof.{name}"] = with_everything(function)
-    for options in ({}, {"code": True}, {"derive": True, "infer": True}, {"limit": 1}, {"align": 3}, {"stats": Fails()}):
+    for options in ({}, {"code": True}, {"derive": True, "infer": True}, {"limit": 1}, {"align": 3},
+                    {"stats": Fails()}):
         for name in ("asizeof", "asizesof", "asized"):
             call = getattr(asizeof, name)
-            calls[f"{name} {list(options)}"] = lambda call=call, options=options: [call(one, **options) for one in THINGS]
+            calls[f"{name} {list(options)}"] = lambda call=call, options=options: [
+                call(one, **options) for one in THINGS]
             calls[f"{name} all {list(options)}"] = lambda call=call, options=options: call(*THINGS, **options)
     calls["asized detail"] = lambda: asizeof.asized(*THINGS, detail=3)
     check(calls)
@@ -243,7 +248,8 @@ def trackers():
             tracker.create_snapshot()
             tracker.clear()
 
-        check({"life": life, "life with trace": lambda: life(True), "life kept": lambda: life(True, True), "by hand": by_hand})
+        check({"life": life, "life with trace": lambda: life(True), "life kept": lambda: life(True, True),
+               "by hand": by_hand})
         # What takes things is not called with them: a tracker keeps what it was told of.
         takes = ("track_object", "track_class", "create_snapshot", "start_periodic_snapshots", "_snapshot")
         takes += ("_take_snapshot", "_open_log", "_dump", "mark", "snapshots")
@@ -251,10 +257,12 @@ def trackers():
             tracker.track_object(one, name="Plain", trace=True, resolution_level=1)
         tracker.create_snapshot(TEXT)
         calls = methods_of(tracker, but=takes + ("clear", "detach_all", "_forget_all", "detach_all_classes", "close"))
-        for view in (tracker.index["Plain"][0], tracker.index["Plain"], tracker.index, tracker.objects, tracker.history):
+        for view in (tracker.index["Plain"][0], tracker.index["Plain"], tracker.index, tracker.objects,
+                     tracker.history):
             calls.update(methods_of(view))
         calls["track_object badly"] = lambda: tracker.track_object(kept[0], Fails())
-        calls["track_object unreferenced"] = with_everything(lambda thing: tracker.track_object(thing, resolution_level=Fails()))
+        calls["track_object unreferenced"] = with_everything(
+            lambda thing: tracker.track_object(thing, resolution_level=Fails()))
         calls["track_class badly"] = with_everything(lambda thing: tracker.track_class(Plain, thing, Fails()))
         calls["track_class of what is none"] = with_everything(lambda thing: tracker.track_class(int))
         calls["snapshot badly"] = with_everything(lambda thing: tracker._take_snapshot(thing, Fails(), Fails()))
