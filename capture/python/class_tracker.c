@@ -343,18 +343,9 @@ static PyObject *dump(PyObject *self, PyObject *argument)
 
 /* ---- Looks ----------------------------------------------------------------------------------- */
 
-static PyObject *object_of_row(PyObject *self, PyObject *argument)
+static PyObject *object_of_row(PyObject *self, PyObject *number)
 {
-	struct mr_store *const store = as_tracker(self)->store;
-	const unsigned long row = PyLong_AsUnsignedLong(argument);
-
-	if (row == (unsigned long)-1 && PyErr_Occurred())
-		return NULL;
-	if (row == 0 || row >= store->rows.count) {
-		PyErr_SetObject(PyExc_IndexError, argument);
-		return NULL;
-	}
-	return mr_tracked_object_new(store, (uint32_t)row);
+	return mr_tracked_object_by_number(as_tracker(self)->store, number);
 }
 
 static PyObject *get_index(PyObject *self, void *Py_UNUSED(closure))

@@ -65,6 +65,8 @@ int mr_history_keep(struct mr_tracker *tracker, struct mr_store *store);
 
 /* tracked_object.c, tracked_views.c: new references, or NULL with a Python error. */
 PyObject *mr_tracked_object_new(struct mr_store *store, uint32_t row);
+/* Of the row that NUMBER, an int, names; IndexError where there is none. */
+PyObject *mr_tracked_object_by_number(struct mr_store *store, PyObject *number);
 PyObject *mr_index_new(struct mr_tracker *tracker);
 PyObject *mr_objects_new(struct mr_tracker *tracker);
 PyObject *mr_history_new(struct mr_tracker *tracker);

@@ -368,19 +368,23 @@ static PyObject *set_resolution_level(PyObject *self, PyObject *args, PyObject *
 	Py_RETURN_NONE;
 }
 
-/* The view of another row of the same store, whatever store the tracker has by now. */
-static PyObject *sibling(PyObject *self, PyObject *argument)
+PyObject *mr_tracked_object_by_number(struct mr_store *store, PyObject *number)
 {
-	struct mr_store *const store = as_view(self)->store;
-	const unsigned long row = PyLong_AsUnsignedLong(argument);
+	const unsigned long row = PyLong_AsUnsignedLong(number);
 
 	if (row == (unsigned long)-1 && PyErr_Occurred())
 		return NULL;
 	if (row == 0 || row >= store->rows.count) {
-		PyErr_SetObject(PyExc_IndexError, argument);
+		PyErr_SetObject(PyExc_IndexError, number);
 		return NULL;
 	}
 	return mr_tracked_object_new(store, (uint32_t)row);
+}
+
+/* The view of another row of the same store, whatever store the tracker has by now. */
+static PyObject *sibling(PyObject *self, PyObject *number)
+{
+	return mr_tracked_object_by_number(as_view(self)->store, number);
 }
 
 /* ---- Pickling: as a record of its own that needs no store ------------------------------------ */
