@@ -204,7 +204,7 @@ static inline bool hot_newobj(struct mr_pickle *pickle, struct hot *hot)
 
 static inline bool hot_build(struct mr_pickle *pickle, struct hot *hot)
 {
-	if (MR_UNLIKELY(hot->top - hot->base < 2 || mr_value_tag(hot->top[-1]) != MR_TAG_DICT ||
+	if (MR_UNLIKELY(hot->top - hot->base < 2 || !mr_pickle__are_attributes(pickle, hot->top[-1]) ||
 	                mr_value_tag(hot->top[-2]) != MR_TAG_OBJECT))
 		return false;
 	hot->top--;

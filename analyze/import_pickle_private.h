@@ -74,6 +74,10 @@ enum mr_opcode {
 /* Words that a file of any size may have. */
 #define WORDS_ALLOWANCE ((size_t)1 << 16)
 
+/* More attributes than an object of a dump has; those of one that has no shape are gone through for
+ * each field, and many objects can share them. */
+#define ATTRIBUTES_MAX 64
+
 /* Texts are named by place and length; longer ones end there. */
 #define TEXT_LEN_BITS 20
 #define TEXT_LEN_MAX (((uint64_t)1 << TEXT_LEN_BITS) - 1)
@@ -114,6 +118,13 @@ static inline uint16_t mr_pickle__u16(const uint8_t *in)
 static inline bool mr_pickle__makes_objects(mr_value value)
 {
 	return mr_value_tag(value) == MR_TAG_CLASS && mr_value_payload(value) >= MR_PICKLE_TRACKED_OBJECT;
+}
+
+/* Whether a dict can be the attributes of an object. */
+static inline bool mr_pickle__are_attributes(const struct mr_pickle *pickle, mr_value dict)
+{
+	return mr_value_tag(dict) == MR_TAG_DICT &&
+	       pickle->words[mr_value_payload(dict) + HEADER_COUNT] <= ATTRIBUTES_MAX;
 }
 
 /* "path: is a pickle that cannot be read: at byte N WHAT" */

@@ -229,6 +229,8 @@ static int do_tuple(struct mr_pickle *pickle, size_t count, struct mr_error *err
 static int add_chunk(struct mr_pickle *pickle, size_t place, size_t count, size_t *chunk,
                      struct mr_error *err)
 {
+	MR_FAIL_IF(count > UINT32_MAX, err, MR_ERR_LIMIT, "%s: is a pickle with too many items at once",
+	           pickle->path);
 	MR_TRY(mr_pickle__take(pickle, CHUNK_WORDS + count, chunk, err));
 	uint64_t *const header = &pickle->words[place];
 
@@ -379,6 +381,8 @@ static int do_build(struct mr_pickle *pickle, struct mr_error *err)
 
 	if (mr_value_tag(object) != MR_TAG_OBJECT || mr_value_tag(state) != MR_TAG_DICT)
 		return would_run(pickle, err);
+	if (!mr_pickle__are_attributes(pickle, state))
+		return mr_pickle_fail(pickle, "an object has more attributes than any of a dump", err);
 	pickle->words[mr_value_payload(object) + OBJECT_STATE] = state;
 	return 0;
 }

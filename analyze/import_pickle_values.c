@@ -85,8 +85,9 @@ static mr_value search(const struct mr_pickle *pickle, mr_value dict, enum mr_pi
 	mr_value key = VALUE_NONE, value = VALUE_NONE, found = VALUE_NONE;
 	struct mr_items items;
 
+	/* What was put in after it became the attributes of an object may be too much. */
 	mr_items_begin(&items, pickle, dict);
-	while (mr_items_next(&items, &key, &value)) {
+	for (unsigned i = 0; i < ATTRIBUTES_MAX && mr_items_next(&items, &key, &value); i++) {
 		size_t len = 0;
 		const uint8_t *const text = mr_value_text(pickle, key, &len);
 
@@ -142,22 +143,22 @@ static void next_chunk(struct mr_items *items)
 
 void mr_items_begin(struct mr_items *items, const struct mr_pickle *pickle, mr_value container)
 {
-	const uint64_t *const words = &pickle->words[mr_value_payload(container)];
+	const uint64_t place = mr_value_payload(container); /* of other values it is none */
 
 	*items = (struct mr_items){ .pickle = pickle };
 	switch (mr_value_tag(container)) {
 	case MR_TAG_PAIR:
-		items->items = words;
+		items->items = &pickle->words[place];
 		items->left = 2;
 		break;
 	case MR_TAG_TUPLE:
-		items->items = words + 1;
-		items->left = (size_t)words[0];
+		items->items = &pickle->words[place + 1];
+		items->left = (size_t)pickle->words[place];
 		break;
 	case MR_TAG_LIST:
 	case MR_TAG_DICT:
 		items->pairs = mr_value_tag(container) == MR_TAG_DICT;
-		items->next = words[HEADER_FIRST];
+		items->next = pickle->words[place + HEADER_FIRST];
 		break;
 	default:
 		break;

@@ -58,6 +58,9 @@ struct mr_dump_total {
 };
 
 #define MR_DUMP_CACHE 4096
+/* Work that a row of the log is: one takes many times the memory of the few bytes that can ask for it
+ * again. */
+#define MR_DUMP_ROW_WORK 16
 #define MR_DUMP_LABEL_ADDRESS 0x80000000u
 
 struct mr_dump {
@@ -108,6 +111,12 @@ static inline void mr_dump_spend(struct mr_dump *dump, uint64_t amount)
 }
 /* MR_ERR_NOMEM or MR_ERR_LIMIT when something has failed. */
 int mr_dump_status(const struct mr_dump *dump, struct mr_error *err) MR_MUST_CHECK;
+/* Of sizes that no process can have the sum is the largest number. */
+static inline void mr_dump_sum(uint64_t *sum, uint64_t size)
+{
+	if (__builtin_add_overflow(*sum, size, sum))
+		*sum = UINT64_MAX;
+}
 /* Seconds as the log has them: nanoseconds, never before zero. */
 uint64_t mr_dump_time(double seconds);
 

@@ -40,6 +40,8 @@ uint32_t mr_dump_text(struct mr_dump *dump, mr_value text)
 static uint32_t merged_name(struct mr_dump *dump, uint32_t name)
 {
 	const struct mr_import_text text = dump->texts.items[name - 1];
+
+	mr_dump_spend(dump, text.len / 16);
 	const uint8_t *const colon = memchr(text.bytes, ':', text.len);
 
 	if (colon == NULL || colon == text.bytes)
@@ -85,11 +87,12 @@ static uint32_t source_of(struct mr_dump *dump, mr_value lines)
 	bool first = true;
 
 	mr_items_begin(&items, &dump->pickle, lines);
-	while (!dump->exhausted && mr_items_next(&items, &key, &line)) {
+	while (!dump->exhausted && joined.len < MR_LOG_STRING_MAX && mr_items_next(&items, &key, &line)) {
 		size_t len = 0;
 		const char *text = (const char *)mr_value_text(&dump->pickle, line, &len);
 
-		mr_dump_spend(dump, 1 + len / 16);
+		/* What is put together is kept, so it counts as more than what is looked at. */
+		mr_dump_spend(dump, 1 + len / (mr_items_count(&dump->pickle, lines) == 1 ? 16 : 2));
 		while (len > 0 && memchr(" \t\n\r\f\v", text[len - 1], 6) != NULL)
 			len--;
 		while (len > 0 && memchr(" \t\n\r\f\v", text[0], 6) != NULL) {

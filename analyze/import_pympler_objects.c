@@ -60,8 +60,8 @@ static void add_total(struct mr_dump *dump, const struct object *object, size_t 
 	struct mr_dump_total *const total = &dump->totals[snapshot];
 	const double time = dump->snapshots[snapshot].timestamp;
 
-	total->size += state->size;
-	total->flat += state->flat;
+	mr_dump_sum(&total->size, state->size);
+	mr_dump_sum(&total->flat, state->flat);
 	if (!(object->birth < time && (!object->dead || object->death > time)))
 		return;
 	total->min = state->size < total->min ? state->size : total->min;
@@ -110,7 +110,7 @@ static int read_states(struct mr_dump *dump, struct object *object, struct mr_er
 		if (!mr_value_double(&dump->pickle, pair[0], &time) ||
 		    !mr_value_is_a(&dump->pickle, pair[1], MR_PICKLE_ASIZED))
 			return not_tracked(dump, "a tracked object has sizes that are something else", err);
-		mr_dump_spend(dump, 1);
+		mr_dump_spend(dump, MR_DUMP_ROW_WORK);
 		mr_fields_open(&asized, &dump->pickle, pair[1]);
 		if (first && time == object->birth) {
 			object->birth_size =
@@ -226,7 +226,7 @@ static void keep_label(struct mr_dump *dump, const struct object *object)
 	const size_t suffix_len = address_suffix(object->address, suffix);
 	const bool has_address = len > suffix_len && memcmp(text + len - suffix_len, suffix, suffix_len) == 0;
 
-	mr_dump_spend(dump, 1 + len / 16);
+	mr_dump_spend(dump, MR_DUMP_ROW_WORK + len / 16);
 	if (mr_grow(&dump->labels, &dump->label_capacity, object->id, sizeof(*dump->labels)) < 0) {
 		dump->failed = true;
 		return;
@@ -239,8 +239,11 @@ static void keep_label(struct mr_dump *dump, const struct object *object)
 static int write_object(struct objects *objects, mr_value value, struct mr_error *err)
 {
 	struct mr_dump *const dump = objects->dump;
-	struct object object = { .id = ++dump->object_count };
+	struct object object = { .id = dump->object_count + 1 };
 
+	MR_FAIL_IF(dump->object_count >= UINT32_MAX - 1, err, MR_ERR_LIMIT, "%s: has too many objects",
+	           dump->pickle.path);
+	dump->object_count++;
 	mr_fields_open(&object.fields, &dump->pickle, value);
 	if (!mr_value_is_a(&dump->pickle, value, MR_PICKLE_TRACKED_OBJECT) ||
 	    !mr_value_double(&dump->pickle, mr_fields_get(&object.fields, MR_FIELD_BIRTH), &object.birth))
@@ -273,6 +276,9 @@ static void write_totals(struct objects *objects)
 		dump->snapshots[index].alive += (uint64_t)alive;
 		if (alive == 0 && total->size == 0 && total->flat == 0)
 			continue;
+		mr_dump_spend(dump, MR_DUMP_ROW_WORK);
+		if (dump->exhausted)
+			return;
 		const uint32_t row = mr_import_rows_add(&objects->totals, &dump->log);
 		uint64_t(*const values)[MR_IMPORT_ROWS] = objects->totals.values;
 		values[MR_CLASS_TOTALS_SNAPSHOT - 1][row] = index + 1;
@@ -310,7 +316,7 @@ static int write_class(struct objects *objects, mr_value name, mr_value list, st
 		MR_TRY(write_object(objects, object, err));
 	dump->class_end[dump->class_count - 1] = dump->object_count + 1;
 	write_totals(objects);
-	return 0;
+	return mr_dump_status(dump, err);
 }
 
 static int write_classes(struct objects *objects, struct mr_error *err)

@@ -61,8 +61,8 @@ static void sum_up(struct sizes *sizes, uint32_t path, uint64_t size, uint64_t f
 		sizes->touched[sizes->touched_count++] = id - 1;
 	}
 	sum->count++;
-	sum->size += size;
-	sum->flat += flat;
+	mr_dump_sum(&sum->size, size);
+	mr_dump_sum(&sum->flat, flat);
 }
 
 static void write_referent(struct sizes *sizes, uint32_t path, const struct mr_fields *asized)
@@ -127,7 +127,7 @@ static int write_referents(struct sizes *sizes, const struct mr_dump_state *stat
 			depth--;
 			continue;
 		}
-		mr_dump_spend(dump, 1);
+		mr_dump_spend(dump, MR_DUMP_ROW_WORK);
 		MR_TRY(check_referent(dump, levels, depth, referent, err));
 		if (depth == MR_LOG_PATH_DEPTH_MAX) {
 			dump->too_deep++;

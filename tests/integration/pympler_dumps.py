@@ -253,6 +253,76 @@ def parts_that_are_shared_too_often():
     refuses(pickle.dumps({"A": [thing] * 100000}, 4) + pickle.dumps([snapshot(1.0, 1)], 4), "far more than")
 
 
+    thing = tracked("A", 1.0, [], snapshots=[(2.0, asized(8))] * 1000000)
+    refuses(pickle.dumps({"A": [thing] * 8}, 4) + pickle.dumps([snapshot(2.0, 1)], 4), "far more than")
+    thing, moment = tracked("A", 1.0, []), snapshot(2.0, 1)
+    refuses(pickle.dumps({f"{i}": [thing] for i in range(2000)}, 4) + pickle.dumps([moment] * 8000, 4),
+            "far more than")
+
+
+def attributes_that_are_shared_too_often():
+    """A field that is searched for in all attributes of each object would take hours."""
+    count = 100000
+    attributes = b"\x8c\x05birthG" + struct.pack(">d", 1.0) + b"K\x01N" * count
+    content = (b"\x80\x04}(\x8c\x01A](cpympler.classtracker\nTrackedObject\n\x94)\x81}\x94(%sub" % attributes +
+               b"h\x00)\x81h\x01b" * count + b"eu." + pickle.dumps([snapshot(2.0, 1)], 4))
+    refuses(content, "more attributes than any of a dump")
+    # Filled when they belong to an object already.
+    content = (b"\x80\x04}(\x8c\x01A](cpympler.classtracker\nTrackedObject\n\x94)\x81}\x94bh\x01(%su0" % attributes +
+               b"h\x00)\x81")
+    with open("late.dat", "wb") as out:
+        out.write(content + b"h\x01b" + b"eu." + pickle.dumps([snapshot(2.0, 1)], 4))
+    cases.equal(cases.run("memstats", "objects", "late.dat", timeout=60).returncode, 3)
+
+
+def long_texts_that_are_shared_too_often():
+    """A name of a mebibyte is looked through for each path that ends in it."""
+    name = asized(1, name="n" * (1 << 20))
+    tree = asized(1, [name], name="e")
+    for _ in range(6):
+        tree = asized(1, [name] + [asized(1, tree.refs, name=f"{i}") for i in range(8)], name="r")
+    refuses(pickle.dumps({"A": [tracked("A", 1.0, [(2.0, tree)])]}, 4) + pickle.dumps([snapshot(2.0, 1)], 4),
+            "far more than")
+    line = "s" * (1 << 20)
+    path = dump("lines.dat", {"A": [tracked("A", 1.0, [], trace=[("f", 1, "g", [line] * 100000, 0)])]}, [])
+    limited = cases.run("memstats", "objects", path, timeout=60, preexec_fn=limit_memory)
+    cases.equal((limited.returncode, limited.stderr), (0, ""))
+
+
+def numbers_out_of_all_bounds():
+    nan, inf = float("nan"), float("inf")
+    for number in (-1, 1 << 70, -(1 << 70), nan, inf, -inf, 1e308, -1e308, 1e18, 4.7e9, 5e-324, -0.0):
+        refs = (Asized(size=number, flat=number, refs=number, name="part"),) * 40
+        whole = Asized(size=number, flat=number, refs=refs, name="whole")
+        time = number if number - number == 0 else 2.0  # snapshots at no time are no snapshots
+        path = dump("numbers.dat", {"A": [tracked("A", 1.0, [(time, whole)], id=number, _resolution_level=number,
+                                                  death=number) for _ in range(60)]},
+                    [snapshot(time, number, number, asizeof_total=number, overhead=number)] * 2)
+        for table in ("summary", "objects", "sizes", "referents", "snapshots", "histogram"):
+            printed(table, path, "--format", "json")
+        printed("diff", path + "@1", path + "@2")
+        for number_of in rows("summary", path):
+            cases.equal(0 <= number_of["size"] < 1 << 64, True, f"sizes of {number}")
+    path = dump("sum.dat", {"A": [tracked("A", 1.0, [(2.0, 1 << 70)])] * 60}, [snapshot(2.0, 1)])
+    cases.equal([row["size"] for row in rows("summary", path)], [(1 << 64) - 1], "the sum does not wrap")
+    refuses(pickle.dumps({"A": [Tracked(birth=nan)]}, 4) + pickle.dumps([], 4), "no tracked object")
+    refuses(pickle.dumps({}, 4) + pickle.dumps([snapshot(nan, 1)], 4), "list of snapshots")
+
+
+def texts_that_are_none():
+    text = "A\0B\x1b[31m\n</script>"
+    path = dump("texts.dat", {text: [tracked(text, 1.0, [(2.0, asized(4, [asized(3, name=text)]))], label=text)],
+                              "A": [tracked("A", 1.0, [])], "A\0C": []}, [snapshot(2.0, 4, desc=text)])
+    made = cases.run("memstats", "objects", path)
+    cases.equal((made.returncode, "\x1b" in made.stdout, "\0" in made.stdout), (0, False, False))
+    for bad in (b"\xff\xfe\xfd\xfc", b"\xed\xa0\x80\x80", b"\xf0\x9f\x98a"):
+        with open(path, "wb") as out:
+            for part in ({"QQQQ": [tracked("QQQQ", 1.0, [], label="QQQQ")], "RRRR": []}, [snapshot(2.0, 4)]):
+                out.write(pickle.dumps(part, 4).replace(b"QQQQ", bad).replace(b"RRRR", bad))
+        cases.equal(len(rows("objects", path)), 1, "classes of one name")
+        cases.equal(cases.run("memreport", path, "-o", "texts.html").returncode, 0)
+
+
 def circles_and_depths():
     circle = asized(1, name="round")
     circle.refs = (asized(1, (circle,), name="and round"),)
@@ -305,5 +375,7 @@ cases.main(real_dumps_print_what_pympler_printed, pympler_agrees_where_it_is_the
            all_are_shown_and_limits_are_of_what_is_left, birth_is_a_state_and_dead_objects_keep_theirs,
            equal_referents_come_last_first_and_small_ones_not_at_all,
            percentages_are_of_virtual_memory_and_may_be_large, times_of_no_snapshot_are_left_out_and_said,
-           code_is_never_run, something_else_is_named_as_that, parts_that_are_shared_too_often, circles_and_depths,
+           code_is_never_run, something_else_is_named_as_that, parts_that_are_shared_too_often,
+           attributes_that_are_shared_too_often, long_texts_that_are_shared_too_often, numbers_out_of_all_bounds,
+           texts_that_are_none, circles_and_depths,
            lengths_that_lie, cut_dumps_are_refused)
