@@ -69,12 +69,13 @@ void mr_feed_account_move(struct mr_feed_account *account, struct mr_store *stor
 		mr_feed_paths_release(&account->paths);
 		account->paths.path_last = 0;
 	} else {
-		account->object_base += before->rows.count - 1;
+		account->object_base += mr_chunks_used(&before->rows);
 		account->class_base += account->class_next - 1;
 		account->code_base += account->code_next - 1;
 		account->stack_base += account->stack_next - 1;
 		/* Where the other store goes on counting, so does the log. */
-		account->snapshot_base += before->snapshots.count - store->snapshots.count;
+		account->snapshot_base +=
+			mr_chunks_used(&before->snapshots) - mr_chunks_used(&store->snapshots);
 		mr_feed_paths_forget_store(&account->paths);
 	}
 	forget_states(account);

@@ -405,7 +405,9 @@ void mr_feed_account_snapshot(struct mr_feed_account *account, uint32_t index)
 	};
 
 	mr_feed_account_definitions(account);
-	if (telling.sums == NULL || !grow_labels(account)) {
+	/* Without a definition of all that is named there is nothing to say it with. */
+	if (account->text_next < store->texts.count || account->class_next < store->classes.count ||
+	    telling.sums == NULL || !grow_labels(account)) {
 		no_memory(account);
 		mr_free(telling.sums);
 		return;

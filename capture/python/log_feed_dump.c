@@ -92,7 +92,7 @@ static void put_counters(struct dump *dump)
 		text_id(dump, "tracker.snapshots"),
 		text_id(dump, "tracker.memory_bytes"),
 	};
-	const uint64_t values[] = { store->snapshots.count - 1, mr_store_memory(store) };
+	const uint64_t values[] = { mr_chunks_used(&store->snapshots), mr_store_memory(store) };
 	struct mr_block_writer *const block =
 		mr_feed_sink_begin(&dump->account->sink, MR_KIND_COUNTERS, (uint32_t)MR_ARRAY_LEN(keys));
 

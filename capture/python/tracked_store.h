@@ -136,6 +136,12 @@ static inline void *mr_chunks_at(const struct mr_chunks *chunks, uint32_t index)
 	       (index & ((1u << MR_STORE_CHUNK_SHIFT) - 1)) * chunks->entry_bytes;
 }
 
+/* How many entries there are, without the first one, which is not there either before one is added. */
+static inline uint32_t mr_chunks_used(const struct mr_chunks *chunks)
+{
+	return chunks->count == 0 ? 0 : chunks->count - 1;
+}
+
 struct mr_feed; /* log_feed.h: where the account goes while the program runs */
 
 struct mr_store {

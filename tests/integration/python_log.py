@@ -498,6 +498,42 @@ tracker.close()
     cases.equal((states.count("detached"), states.count("alive")), (20, 3))
 
 
+def numbers_go_on_where_there_was_nothing_yet():
+    """Of what a tracker has not got, there is none: before a log goes on with another store, and in a dump."""
+    program = SMALL + """
+import sys
+tracker = ClassTracker(log=sys.argv[1] if len(sys.argv) > 1 else None)
+tracker._dump("nothing.dat")
+tracker.detach_all()
+tracker.detach_all()
+for i in range(2):
+    tracker.track_class(Node)
+    made = [Node() for i in range(3)]
+    tracker.create_snapshot("before")
+    tracker.detach_all()
+if len(sys.argv) == 1:
+    tracker.clear()
+    tracker.track_class(Node)
+    made = [Node() for i in range(3)]
+    tracker.create_snapshot("after")
+tracker.close()
+"""
+    python(program, "empty.dat")
+    stream = only_stream("empty.dat")
+    cases.equal([row["object"] for row in stream.rows["BIRTHS"]], [1, 2, 3, 4, 5, 6])
+    cases.equal([row["number"] for row in stream.rows["SNAPSHOTS"]], [1, 2])
+    snapshots = [row["value"] for row in table("health", "nothing.dat") if row["item"] == "tracker.snapshots"]
+    cases.equal(snapshots, [0])
+
+    # What memrecord has written stays, so clear() goes on there.
+    result = recording.record(sys.executable, "-c", program, log="cleared.dat")
+    cases.equal(result.returncode, 0, result.stderr)
+    stream = next(stream for stream in log_reading.streams("cleared.dat")
+                  if stream.rows["STREAM"][0]["source"] == recording.TRACKER)
+    cases.equal([row["object"] for row in stream.rows["BIRTHS"]], list(range(1, 10)))
+    cases.equal([row["number"] for row in stream.rows["SNAPSHOTS"]], [1, 2, 3])
+
+
 def accounts_of_one_program_are_told_from_copies_of_one():
     python(SMALL + """
 a, held = nodes(3)
@@ -568,6 +604,6 @@ cases.main(the_program_ran, the_objects_of_a_log_are_the_programs, sizes_at_birt
            a_log_that_cannot_be_written_is_an_error_where_it_was_asked_for,
            a_dump_that_cannot_be_written_is_an_error, a_disk_that_fills_up_ends_the_log_and_not_the_program,
            a_forked_child_is_silent, forking_among_busy_threads_works,
-           clearing_starts_the_log_afresh_and_detaching_does_not,
+           clearing_starts_the_log_afresh_and_detaching_does_not, numbers_go_on_where_there_was_nothing_yet,
            accounts_of_one_program_are_told_from_copies_of_one, memrecord_writes_the_log_of_a_python_program,
            nothing_is_lost_under_memrecord_when_a_program_kills_itself)
