@@ -473,6 +473,30 @@ tracker.close()
         recording.is_whole(f"busy.child.{i}.dat")
 
 
+def a_child_waits_for_no_thread_that_it_has_not_got():
+    """Another thread can have the lock of snapshots at a fork, also where it is not taking one just then."""
+    python(SMALL + """
+import os, signal, threading
+tracker, made = nodes(3)
+held, done = threading.Event(), threading.Event()
+def hold():
+    with tracker._snapshot_lock:
+        held.set()
+        done.wait()
+thread = threading.Thread(target=hold)
+thread.start()
+held.wait()
+child = os.fork()
+if child == 0:
+    signal.alarm(20)
+    tracker.create_snapshot("in the child")
+    os._exit(len(tracker.snapshots))
+done.set()
+thread.join()
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 2
+""")
+
+
 def clearing_starts_the_log_afresh_and_detaching_does_not():
     python(SMALL + """
 tracker, made = nodes(20, log="clear.dat")
@@ -604,6 +628,7 @@ cases.main(the_program_ran, the_objects_of_a_log_are_the_programs, sizes_at_birt
            a_log_that_cannot_be_written_is_an_error_where_it_was_asked_for,
            a_dump_that_cannot_be_written_is_an_error, a_disk_that_fills_up_ends_the_log_and_not_the_program,
            a_forked_child_is_silent, forking_among_busy_threads_works,
+           a_child_waits_for_no_thread_that_it_has_not_got,
            clearing_starts_the_log_afresh_and_detaching_does_not, numbers_go_on_where_there_was_nothing_yet,
            accounts_of_one_program_are_told_from_copies_of_one, memrecord_writes_the_log_of_a_python_program,
            nothing_is_lost_under_memrecord_when_a_program_kills_itself)

@@ -228,8 +228,12 @@ class ClassTracker(_capture.Tracker):
             self.snapshots.append(snapshot)
 
     def _after_fork(self):
-        """In a forked child the thread that was taking a snapshot is not there any more."""
-        if self._snapshot_owner not in (None, threading.get_ident()):
+        """In a forked child the thread that was taking a snapshot is not there any more.
+
+        It may have had the lock before it was noted as the owner, or after that: only a lock of
+        this thread's own is kept.
+        """
+        if self._snapshot_owner != threading.get_ident():
             self._snapshot_owner = None
             self._snapshot_lock = threading.RLock()
             self._give_up_snapshot()
