@@ -4,6 +4,8 @@
  */
 #include "report_list.h"
 
+#include "list_sum.h"
+
 /* ---- Making ------------------------------------------------------------------------ */
 
 static struct mr_report_list *list_alloc(struct mr_report_log *log, PyObject *make, size_t count)
@@ -263,30 +265,6 @@ static PyObject *list_compare(PyObject *self, PyObject *other, int operation)
 	return equal < 0 ? NULL : PyBool_FromLong(equal == (operation == Py_EQ));
 }
 
-static PyObject *list_add(PyObject *left, PyObject *right);
-
-static bool can_be_added(PyObject *object)
-{
-	const PyNumberMethods *const numbers = Py_TYPE(object)->tp_as_number;
-
-	return PyList_Check(object) || (numbers && numbers->nb_add == list_add);
-}
-
-/* Of two lists, one of which is ours: a list that can be changed. */
-static PyObject *list_add(PyObject *left, PyObject *right)
-{
-	if (!can_be_added(left) || !can_be_added(right))
-		Py_RETURN_NOTIMPLEMENTED;
-
-	PyObject *const a = PySequence_List(left);
-	PyObject *const b = a ? PySequence_List(right) : NULL;
-	PyObject *const sum = b ? PySequence_Concat(a, b) : NULL;
-
-	Py_XDECREF(a);
-	Py_XDECREF(b);
-	return sum;
-}
-
 static PyObject *list_repr(PyObject *self)
 {
 	return PyUnicode_FromFormat("<%zd tracked objects>", list_length(self));
@@ -402,7 +380,7 @@ static PyType_Slot list_slots[] = {
 	{ Py_sq_length, list_length },
 	{ Py_sq_item, list_item },
 	{ Py_sq_contains, list_contains },
-	{ Py_nb_add, list_add },
+	{ Py_nb_add, mr_list_sum },
 	{ Py_mp_length, list_length },
 	{ Py_mp_subscript, list_subscript },
 	{ 0, NULL },

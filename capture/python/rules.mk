@@ -2,6 +2,7 @@
 # capture/python/: the package memcapture, for the Python that PYTHON names, in
 # $(B)/python (PYTHONPATH=build/python).  _capture is the tracker and the sizer on
 # libmemcapture's objects; _report (report_*.c) is on libmemstats and libmemreport.
+# list_sum.c is in both.
 # Objects and extensions carry the interpreter's tag, so that several interpreters
 # share one build folder.
 
@@ -24,7 +25,7 @@ PYTHON_OBJ := $(B)/obj/python-$(PYTHON_TAG)
 PYTHON_GLUE := $(patsubst capture/python/%,$(B)/python/%,$(wildcard $(addprefix capture/python/memcapture/, \
                  *.py *.pyi py.typed)))
 PYTHON_CAPTURE_SOURCES := $(filter-out capture/python/report_%,$(wildcard capture/python/*.c))
-PYTHON_REPORT_SOURCES := $(wildcard capture/python/report_*.c)
+PYTHON_REPORT_SOURCES := $(wildcard capture/python/report_*.c) capture/python/list_sum.c
 PYTHON_CAPTURE := $(PYTHON_PACKAGE)/_capture$(PYTHON_SUFFIX)
 PYTHON_REPORT := $(PYTHON_PACKAGE)/_report$(PYTHON_SUFFIX)
 

@@ -6,6 +6,8 @@
  */
 #include "class_tracker.h"
 
+#include "list_sum.h"
+
 enum kind { KIND_INDEX, KIND_OBJECTS, KIND_HISTORY };
 
 struct mapping {
@@ -123,30 +125,6 @@ static PyObject *list_copy(PyObject *object, PyObject *Py_UNUSED(ignored))
 	return PySequence_List(object);
 }
 
-static PyObject *list_add(PyObject *left, PyObject *right);
-
-static bool can_be_added(PyObject *object)
-{
-	const PyNumberMethods *const numbers = Py_TYPE(object)->tp_as_number;
-
-	return PyList_Check(object) || (numbers && numbers->nb_add == list_add);
-}
-
-/* Of two lists, one of which is ours: a list that can be changed. */
-static PyObject *list_add(PyObject *left, PyObject *right)
-{
-	if (!can_be_added(left) || !can_be_added(right))
-		Py_RETURN_NOTIMPLEMENTED;
-
-	PyObject *const a = PySequence_List(left);
-	PyObject *const b = a ? PySequence_List(right) : NULL;
-	PyObject *const sum = b ? PySequence_Concat(a, b) : NULL;
-
-	Py_XDECREF(a);
-	Py_XDECREF(b);
-	return sum;
-}
-
 static PyObject *list_repr(PyObject *object)
 {
 	PyObject *const plain = PySequence_List(object);
@@ -184,7 +162,7 @@ static PyType_Slot list_slots[] = {
 	{ Py_tp_richcompare, (void *)list_richcompare },
 	{ Py_sq_length, (void *)list_length },
 	{ Py_sq_item, (void *)list_item },
-	{ Py_nb_add, (void *)list_add },
+	{ Py_nb_add, (void *)mr_list_sum },
 	{ Py_mp_length, (void *)list_length },
 	{ Py_mp_subscript, (void *)list_subscript },
 	{ Py_tp_methods, list_methods },
