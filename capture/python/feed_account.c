@@ -33,7 +33,7 @@ struct mr_feed_account *mr_feed_account_new(struct mr_store *store)
 	return account;
 }
 
-static void forget_states(struct mr_feed_account *account)
+void mr_feed_account_forget_states(struct mr_feed_account *account)
 {
 	mr_free(account->state_now);
 	mr_free(account->state_first);
@@ -47,7 +47,7 @@ void mr_feed_account_free(struct mr_feed_account *account)
 {
 	if (account == NULL)
 		return;
-	forget_states(account);
+	mr_feed_account_forget_states(account);
 	mr_feed_paths_release(&account->paths);
 	mr_feed_sink_release(&account->sink);
 	mr_free(account->strings);
@@ -78,7 +78,7 @@ void mr_feed_account_move(struct mr_feed_account *account, struct mr_store *stor
 			mr_chunks_used(&before->snapshots) - mr_chunks_used(&store->snapshots);
 		mr_feed_paths_forget_store(&account->paths);
 	}
-	forget_states(account);
+	mr_feed_account_forget_states(account);
 	if (account->class_capacity > 0)
 		memset(account->classes, 0, account->class_capacity * sizeof(*account->classes));
 	if (account->label_capacity > 0)

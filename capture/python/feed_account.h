@@ -85,6 +85,8 @@ void mr_feed_account_deaths(struct mr_feed_account *account);
 void mr_feed_account_snapshot(struct mr_feed_account *account, uint32_t index);
 /* All snapshots of the store, one after the other. */
 void mr_feed_account_snapshots(struct mr_feed_account *account);
+/* Lets go of what telling several snapshots needs. */
+void mr_feed_account_forget_states(struct mr_feed_account *account);
 
 /* CLOCK_REALTIME at ZERO_NS of CLOCK_MONOTONIC.  All trackers of a process have the same zero, so the
  * nanoseconds below a microsecond tell their streams, and those of several dumps, from copies of one. */

@@ -7,6 +7,7 @@
 #include "feed_account.h"
 
 #include "log_memory.h"
+#include "tracker_snapshot.h"
 
 /* One snapshot while it is told. */
 struct telling {
@@ -19,16 +20,8 @@ struct telling {
 	uint64_t time_after_ns;  /* of the one after it; UINT64_MAX: there is none */
 	bool key;
 	uint64_t count;
-	struct class_sum *sums; /* by class */
+	struct mr_class_sum *sums; /* by class */
 	struct mr_log_span span;
-};
-
-struct class_sum {
-	uint64_t count;
-	uint64_t size;
-	uint64_t flat;
-	uint64_t min;
-	uint64_t max;
 };
 
 static void no_memory(struct mr_feed_account *account)
@@ -235,14 +228,7 @@ static void tell_row(struct telling *telling, uint32_t id, const struct mr_track
 		tree = NULL;
 	}
 
-	struct class_sum *const sum = &telling->sums[row->class_index];
-	sum->count++;
-	sum->size += size;
-	sum->flat += flat;
-	if (size < sum->min)
-		sum->min = size;
-	if (size > sum->max)
-		sum->max = size;
+	mr_class_sum_add(&telling->sums[row->class_index], size, flat);
 	telling->count++;
 	if (tree != NULL)
 		sum_referents(account, tree);
@@ -275,7 +261,7 @@ static void put_class_totals(struct telling *telling)
 	uint32_t rows = 0;
 
 	for (uint32_t index = 1; index < account->store->classes.count; index++) {
-		const struct class_sum *const sum = &telling->sums[index];
+		const struct mr_class_sum *const sum = &telling->sums[index];
 
 		if (sum->count > 0) {
 			account->columns[0][rows] = account->class_base + index;
@@ -460,10 +446,5 @@ void mr_feed_account_snapshots(struct mr_feed_account *account)
 	}
 	for (uint32_t index = 1; index < end; index++)
 		mr_feed_account_snapshot(account, index);
-	mr_free(account->state_now);
-	mr_free(account->state_first);
-	mr_free(account->state_after);
-	account->state_now = NULL;
-	account->state_first = NULL;
-	account->state_after = NULL;
+	mr_feed_account_forget_states(account);
 }

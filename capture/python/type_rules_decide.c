@@ -204,18 +204,24 @@ static const struct mr_rule *find_parent(const struct mr_rules *rules,
 	return parent;
 }
 
+/* How OTHER is sized and walked; what kind of rule that makes is the caller's to say. */
+static void take_over(struct mr_rule *rule, const struct mr_rule *other)
+{
+	rule->of = other->of;
+	rule->both = other->both;
+	rule->refs = other->refs;
+	rule->leng = other->leng;
+	rule->base_bytes = other->base_bytes;
+	rule->item_bytes = other->item_bytes;
+}
+
 static void decide_instance(struct mr_rule *rule, PyTypeObject *type, const struct mr_rules *rules,
                             const struct mr_sizing_statics *statics, const struct mr_rules_options *options)
 {
 	const struct mr_rule *const parent = options->derive ? find_parent(rules, statics, type) : NULL;
 
 	if (parent) {
-		rule->base_bytes = parent->base_bytes;
-		rule->item_bytes = parent->item_bytes;
-		rule->leng = parent->leng;
-		rule->refs = parent->refs;
-		rule->both = parent->both;
-		rule->of = parent->of;
+		take_over(rule, parent);
 		rule->kind = MR_KIND_DERIVED;
 	} else if (PyType_IsSubtype(type, (PyTypeObject *)PyExc_Exception)) {
 		as_instance(rule, type, MR_REFS_EXCEPTION);
@@ -298,13 +304,8 @@ int mr_rule_decide(struct mr_rule *rule, struct mr_sizing_state *state, PyObject
 		mr_sizing_static(statics, (const PyTypeObject *)rule->key, rule->is_class);
 
 	if (known) {
-		rule->of = known->of;
-		rule->both = known->both;
+		take_over(rule, known);
 		rule->kind = known->kind;
-		rule->refs = known->refs;
-		rule->leng = known->leng;
-		rule->base_bytes = known->base_bytes;
-		rule->item_bytes = known->item_bytes;
 		rule->is_module = known->is_module;
 		return 0;
 	}
