@@ -25,16 +25,6 @@ from memcapture.classtracker import ClassTracker
 from memcapture.classtracker_stats import ConsoleStats, HtmlStats, Stats
 
 
-@contextlib.contextmanager
-def raises(kind, text=""):
-    try:
-        yield
-    except kind as error:
-        cases.contains(str(error), text)
-    else:
-        raise AssertionError(f"no {kind.__name__}")
-
-
 def office():
     """Two desks and a chair; the first desk is freed.  The second snapshot is the largest."""
     program = Program()
@@ -166,9 +156,9 @@ def equal_objects_stay_as_they_stand():
 
 def other_criteria_are_refused():
     stats = office_stats()
-    with raises(ValueError, "Invalid sort criteria"):
+    with cases.raises(ValueError, "Invalid sort criteria"):
         stats.sort_stats("name", 42, "classn")
-    with raises(ValueError, "Invalid sort criteria"):
+    with cases.raises(ValueError, "Invalid sort criteria"):
         stats.sort_stats("Size")
     cases.equal(stats.sorted, [])
 
@@ -231,11 +221,11 @@ def lists_are_lists():
     cases.equal((objects == list(objects), objects != list(objects), objects == objects[:2], objects == 3),
                 (True, False, False, False))
     for wrong, kind in ((3, IndexError), (-4, IndexError), ("a", TypeError), (1.0, TypeError)):
-        with raises(kind):
+        with cases.raises(kind):
             objects[wrong]
-    with raises(ValueError):
+    with cases.raises(ValueError):
         objects[2:].index(objects[0])
-    with raises(TypeError):
+    with cases.raises(TypeError):
         hash(objects)
 
 
@@ -387,15 +377,15 @@ def what_is_no_dump_is_refused():
         pass
     for name, kind, text in (("missing", FileNotFoundError, "missing"), ("text", ValueError, "text"),
                              ("nothing", ValueError, "nothing"), (".", OSError, "directory")):
-        with raises(kind, text):
+        with cases.raises(kind, text):
             stats.load_stats(name)
     for data in (b"", b"abc", b"\x80\x04.", b"cos\nsystem\n(S'touch ran'\ntR."):
-        with raises(ValueError):
+        with cases.raises(ValueError):
             stats.load_stats(io.BytesIO(data))
     cases.equal(os.path.exists("ran"), False)
-    with raises(TypeError):
+    with cases.raises(TypeError):
         stats.load_stats(io.StringIO("abc"))
-    with raises(TypeError):
+    with cases.raises(TypeError):
         stats.load_stats(3.5)
     cases.equal(printed(stats), DESK_2 + DESK_1 + CHAIR)
 
@@ -455,13 +445,13 @@ def what_cannot_be_written_leaves_nothing():
     before = sorted(os.listdir())
     for write in (stats.dump_stats, HtmlStats(filename="office.dat").create_html,
                   lambda path: charts.tracker_timespace(path + "/chart.png", stats)):
-        with raises(OSError):
+        with cases.raises(OSError):
             write("missing/folder")
     tracker = ClassTracker()
-    with raises(OSError):
+    with cases.raises(OSError):
         tracker.stats.dump_stats("missing/folder/file.dat")
     if os.path.exists("/dev/full"):
-        with raises(OSError):
+        with cases.raises(OSError):
             stats.dump_stats("/dev/full")
     cases.equal(sorted(os.listdir()), before)
 
@@ -492,7 +482,7 @@ def a_page_is_one_file():
         cases.contains(file.read(), "<title>ClassTracker Statistics")
     with open("page/class.html", encoding="utf-8") as file:
         cases.contains(file.read(), "<title>furniture.Chair")
-    with raises(KeyError):
+    with cases.raises(KeyError):
         stats.print_class_details("page/other.html", "Sofa")
 
 
@@ -523,13 +513,13 @@ def drawings_are_written():
     text = xml.dom.minidom.parse("pie.svg").documentElement.toxml()
     cases.contains(text, "furniture.Chair")
     for wrong in ("chart.gif", "chart", "chart.png.txt"):
-        with raises(ValueError, "a drawing is .png, .pdf or .svg"):
+        with cases.raises(ValueError, "a drawing is .png, .pdf or .svg"):
             charts.tracker_timespace(wrong, stats)
         cases.equal(os.path.exists(wrong), False)
-    with raises(KeyError):
+    with cases.raises(KeyError):
         stats.create_lifetime_chart("Sofa", "sofa.png")
     Program().write("empty.dat")
-    with raises(ValueError, "nothing to draw"):
+    with cases.raises(ValueError, "nothing to draw"):
         charts.tracker_timespace("empty.png", Stats(filename="empty.dat"))
     cases.equal(os.path.exists("empty.png"), False)
 

@@ -14,6 +14,7 @@
 A case is a function; it fails by raising.  `raise cases.Skip("why")` skips it.
 """
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -45,6 +46,17 @@ def equal(actual, expected, what=""):
 def contains(text, part):
     if part not in text:
         raise AssertionError(f"{part!r} is not in {text[:2000]!r}")
+
+
+@contextlib.contextmanager
+def raises(kind, text=""):
+    """What is in the block raises an error of that kind, whose message holds the text."""
+    try:
+        yield
+    except kind as error:
+        contains(str(error), text)
+    else:
+        raise AssertionError(f"no {kind.__name__}")
 
 
 def main(*functions):
