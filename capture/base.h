@@ -86,6 +86,10 @@ void *mr_alloc(size_t size_bytes);                 /* zeroed; NULL when there is
 void *mr_realloc(void *memory, size_t size_bytes); /* grown part is not zeroed */
 void mr_free(void *memory);                        /* NULL is fine */
 
+/* BLOCK is to lie in huge pages where the kernel has them: a wish, which it may refuse.  For what the C
+ * library gave; not in libmemcapture. */
+void mr_memory_wish_huge_pages(void *block, size_t size_bytes);
+
 /* For a command, first thing in main(): what malloc gives from now on lies in huge pages where the
  * kernel has them, and stays with the process until it ends.  It never fails. */
 void mr_heap_prepare(void);

@@ -8,9 +8,7 @@
 
 #include <limits.h>
 #include <malloc.h>
-#include <stdint.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 
 /* Address space, not memory: what is not used is not there. */
 #define HEAP_BYTES (256u << 20)
@@ -25,11 +23,7 @@ void mr_heap_prepare(void)
 	char *heap = malloc(HEAP_BYTES);
 	if (!heap)
 		return;
-	const uintptr_t page = 4096;
-	const uintptr_t first = ((uintptr_t)heap + page - 1) & ~(page - 1);
-	const uintptr_t end = ((uintptr_t)heap + HEAP_BYTES) & ~(page - 1);
-	/* Only a wish: kernels without huge pages refuse it, and nothing is lost. */
-	(void)madvise((void *)first, end - first, MADV_HUGEPAGE);
+	mr_memory_wish_huge_pages(heap, HEAP_BYTES);
 	free(heap);
 #endif
 }
