@@ -21,7 +21,6 @@
 #include "memory_mapped.h"
 
 #define CONTROL_RING_BYTES (1u << 20)
-#define ENVIRONMENT "MEMCAPTURE_LOG"
 /* At the end of the process other threads may be anywhere, for ever. */
 #define PATIENCE_NS UINT64_C(2000000000)
 
@@ -198,7 +197,7 @@ static int expand_path(const char *pattern, char path[PATH_MAX], struct mr_error
 /* The pattern for the log of memcapture_open(): what the environment says, or what was ASKED for. */
 static int choose_path(const char *asked, char pattern[PATH_MAX], struct mr_error *err)
 {
-	const char *const environment = secure_getenv(ENVIRONMENT);
+	const char *const environment = secure_getenv(MR_TRACKER_ENVIRONMENT);
 	int len;
 
 	if (environment != NULL && environment[0] != '\0')
@@ -348,7 +347,7 @@ int mr_tracker_open(struct memcapture **capture, const struct mr_tracker_options
 
 int memcapture_open(struct memcapture **capture, const char *path, struct memcapture_error *error)
 {
-	const char *const environment = secure_getenv(ENVIRONMENT);
+	const char *const environment = secure_getenv(MR_TRACKER_ENVIRONMENT);
 	const struct mr_tracker_options options = {
 		.path = path,
 		.path_by_environment = true,

@@ -29,6 +29,7 @@
 #include "sizer.h"
 #include "tracker_clock.h"
 
+#define MR_TRACKER_ENVIRONMENT "MEMCAPTURE_LOG" /* the variable that names the log, or is "off" */
 #define MR_TRACKER_LEVEL_MAX MR_LOG_PATH_DEPTH_MAX
 #define MR_TRACKER_CLASSES_MAX 65535u
 #define MR_TRACKER_TEXT_MAX (64u << 10) /* bytes of a name, description or message that are kept */

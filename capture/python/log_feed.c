@@ -18,7 +18,6 @@
 #include "feed_account.h"
 
 #define EVENT_RING_BYTES (1u << 20)
-#define ENVIRONMENT "MEMCAPTURE_LOG"
 
 struct mr_feed {
 	struct memcapture *capture;
@@ -176,7 +175,7 @@ static int feed_new(struct mr_feed **feed, struct mr_store *store, const char *p
 int mr_feed_open(struct mr_feed **feed, struct mr_store *store, const char *path)
 {
 	static _Atomic unsigned by_environment;
-	const char *const environment = secure_getenv(ENVIRONMENT);
+	const char *const environment = secure_getenv(MR_TRACKER_ENVIRONMENT);
 	char chosen[PATH_MAX] = "";
 	struct mr_error err = { 0 };
 

@@ -327,10 +327,7 @@ void mr_snapshot_give_up(struct mr_store *store)
 
 /* ---- The snapshot --------------------------------------------------------------------------- */
 
-static uint64_t unless_unknown(uint64_t value)
-{
-	return value == MR_PROC_UNKNOWN ? UINT64_MAX : value;
-}
+_Static_assert(MR_PROC_UNKNOWN == UINT64_MAX, "what is unknown is so in the store as well");
 
 static void process_facts(struct mr_tracked_snapshot *snapshot)
 {
@@ -339,13 +336,13 @@ static void process_facts(struct mr_tracked_snapshot *snapshot)
 
 	mr_proc_memory_clear(&memory);
 	(void)mr_proc_memory_read(0, MR_PROC_STATM | MR_PROC_STATUS, &memory); /* what fails stays unknown */
-	snapshot->rss_bytes = unless_unknown(memory.rss);
-	snapshot->vsz_bytes = unless_unknown(memory.vsz);
-	snapshot->data_bytes = unless_unknown(memory.data);
-	snapshot->stack_bytes = unless_unknown(memory.stack);
-	snapshot->code_bytes = unless_unknown(memory.code);
-	snapshot->shared_bytes = UINT64_MAX;
-	snapshot->faults_major = mr_proc_stat_read(0, &stat) == 0 ? stat.faults_major : UINT64_MAX;
+	snapshot->rss_bytes = memory.rss;
+	snapshot->vsz_bytes = memory.vsz;
+	snapshot->data_bytes = memory.data;
+	snapshot->stack_bytes = memory.stack;
+	snapshot->code_bytes = memory.code;
+	snapshot->shared_bytes = MR_PROC_UNKNOWN;
+	snapshot->faults_major = mr_proc_stat_read(0, &stat) == 0 ? stat.faults_major : MR_PROC_UNKNOWN;
 }
 
 /* The number that TOTAL() gives.  What the tracker takes is not in it: neither the store nor its
