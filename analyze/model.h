@@ -29,7 +29,7 @@
 enum mr_load {
 	MR_LOAD_OBJECTS = 1, /* births, deaths, changes */
 	MR_LOAD_SIZES = 2,   /* the size columns and labels of objects; implies OBJECTS */
-	MR_LOAD_SAMPLES = 4, /* samples and marks */
+	MR_LOAD_SAMPLES = 4, /* samples and marks, of the heap too */
 	MR_LOAD_ALL = 7,
 };
 
@@ -207,6 +207,101 @@ struct mr_change {
 	uint32_t class_born;  /* the class that the object was born as */
 };
 
+/* ---- The heap ------------------------------------------------------------- */
+
+/* An image: what a process runs from its start, or an exec, to the next one. */
+struct mr_heap_image {
+	uint32_t stream; /* index in the run's streams */
+	uint64_t begin_ns;
+	uint64_t end_ns;
+	uint32_t snapshot_first; /* its rows in `heap_snapshots` */
+	uint32_t snapshot_count;
+};
+
+struct mr_heap_snapshot {
+	uint64_t number; /* as users name it, 1.. in the run, over all images */
+	uint64_t time_ns;
+	uint32_t image;       /* index in the run's heap_images */
+	uint32_t reason;      /* enum mr_heap_reason */
+	uint32_t description; /* string */
+	uint64_t flags;
+	uint64_t live_bytes; /* this and the next: then */
+	uint64_t live_count;
+	uint64_t peak_bytes; /* this and the next two: the image's so far */
+	uint64_t peak_count;
+	uint64_t peak_ns;
+	uint64_t total_bytes; /* this and the following: since the image's start */
+	uint64_t count;
+	uint64_t frees;
+	uint64_t temporary;
+	uint64_t grown_bytes;
+};
+
+struct mr_heap_samples { /* columns, by time; images one behind the other */
+	size_t count;
+	size_t capacity; /* while loading */
+	uint64_t *time_ns;
+	uint64_t *live_bytes;
+	uint64_t *live_count;
+	uint64_t *live_max_bytes; /* since the sample before */
+	uint64_t *total_bytes;
+	uint64_t *total_count;
+};
+
+struct mr_heap_thread {
+	uint32_t thread; /* index in `threads` */
+	uint32_t image;
+	uint64_t count;
+	uint64_t total_bytes;
+	uint64_t frees;
+	uint64_t temporary;
+	uint64_t live_bytes;
+	uint64_t live_count;
+	uint64_t waits;
+	uint64_t wait_ns;
+	uint64_t time_first_ns;
+	uint64_t time_last_ns;
+};
+
+/* What the process holds at a time; see enum mr_col_account. */
+struct mr_account {
+	uint64_t time_ns;
+	uint64_t rss_bytes;
+	uint64_t heap_bytes;
+	uint64_t live_bytes;
+	uint64_t files_bytes;
+	uint64_t stacks_bytes;
+	uint64_t recorder_bytes;
+	uint64_t shared_bytes;
+	uint64_t anonymous_bytes;
+	uint64_t swap_bytes;
+	uint64_t heap_mapped_bytes;
+};
+
+/* What a call stack has done up to a snapshot. */
+struct mr_heap_site {
+	uint32_t stack; /* index in the run's stacks, 0: not known */
+	uint64_t live_bytes;
+	uint64_t live_count;
+	uint64_t peak_bytes; /* at the high-water mark of all */
+	uint64_t peak_count;
+	uint64_t total_bytes;
+	uint64_t count;
+	uint64_t temporary;
+	uint64_t reallocs;
+	uint64_t grown_bytes;
+	uint64_t lifetime_ns; /* of those that are gone, together */
+};
+
+struct mr_heap_bucket {
+	uint32_t stack; /* 0: all */
+	uint32_t image;
+	uint8_t measure; /* enum mr_heap_measure */
+	uint8_t bucket;
+	uint64_t count;
+	uint64_t total_bytes;
+};
+
 /* ---- Runs ---------------------------------------------------------------- */
 
 struct mr_stream {
@@ -269,8 +364,18 @@ struct mr_run {
 	size_t counter_count;
 	struct mr_counter *counters;
 
+	uint32_t heap_image_count; /* by time; 0: no heap was recorded */
+	struct mr_heap_image *heap_images;
+	uint32_t heap_snapshot_count; /* by image, then time */
+	struct mr_heap_snapshot *heap_snapshots;
+	uint32_t heap_thread_count;
+	struct mr_heap_thread *heap_threads;
+	uint32_t account_count; /* by time */
+	struct mr_account *accounts;
+
 	/* MR_LOAD_SAMPLES */
 	struct mr_samples samples;
+	struct mr_heap_samples heap_samples;
 	size_t mark_count;
 	size_t mark_capacity;  /* while loading */
 	struct mr_mark *marks; /* by time */
@@ -373,6 +478,24 @@ struct mr_position {
  * most MAX and gives how many there are (at most 4 x MR_LOG_STACK_DEPTH_MAX). */
 size_t mr_run_trace(const struct mr_model *model, const struct mr_run *run, uint32_t stack,
                     struct mr_position *positions, size_t max);
+
+/* ---- Sites at a heap snapshot ---------------------------------------------- */
+
+/* The sites of a run, a row a stack, by stack.  With SNAPSHOT MR_INDEX_NONE at its end: then LIVE is
+ * what the last image leaked, PEAK what the image with the highest peak held then, and the rest is
+ * summed over images.  Otherwise at that index of run->heap_snapshots, of its image. */
+struct mr_heap_sites {
+	size_t count;
+	struct mr_heap_site *sites;
+};
+
+/* Reads no more of the log than it takes.  Freed with mr_heap_sites_release(). */
+int mr_model_heap_sites(struct mr_model *model, size_t run, uint32_t snapshot, struct mr_heap_sites *sites,
+                        struct mr_error *err) MR_MUST_CHECK;
+void mr_heap_sites_release(struct mr_heap_sites *sites);
+/* The histograms of RUN's images; mr_free() frees *BUCKETS. */
+int mr_model_heap_histogram(struct mr_model *model, size_t run, struct mr_heap_bucket **buckets,
+                            size_t *count, struct mr_error *err) MR_MUST_CHECK;
 
 /* ---- Objects over time ---------------------------------------------------- */
 

@@ -142,7 +142,7 @@ static struct mr_channel_writer *writer_find(const char *folder, struct mr_error
 
 /* ---- Creating ------------------------------------------------------------------ */
 
-static void header_init(struct mr_channel_header *header)
+static void header_init(struct mr_channel_header *header, uint32_t source)
 {
 	struct mr_proc_identity identity = { .pid = (uint32_t)getpid() };
 
@@ -151,6 +151,7 @@ static void header_init(struct mr_channel_header *header)
 	header->magic = MR_CHANNEL_MAGIC;
 	header->version = MR_CHANNEL_VERSION;
 	header->header_size = sizeof(*header);
+	header->source = source;
 	header->pid = identity.pid;
 	header->boot_id[0] = identity.boot_id[0];
 	header->boot_id[1] = identity.boot_id[1];
@@ -207,7 +208,8 @@ static int file_publish(const char *folder, const char *path_hidden, const struc
 	return mr_fail(err, MR_ERR_WRITE, "cannot create '%s': %s", path, strerror(errno));
 }
 
-static int create_shared(struct mr_channel *channel, const char *folder, struct mr_error *err)
+static int create_shared(struct mr_channel *channel, const char *folder, uint32_t source,
+                         struct mr_error *err)
 {
 	char path[PATH_MAX];
 
@@ -219,7 +221,7 @@ static int create_shared(struct mr_channel *channel, const char *folder, struct 
 		return MR_ERR_WRITE;
 	channel->header = map(channel->fd, 0, header_len());
 	if (channel->header != NULL) {
-		header_init(channel->header);
+		header_init(channel->header, source);
 		if (file_publish(folder, path, channel->header, err) == 0)
 			return 0;
 	}
@@ -227,25 +229,26 @@ static int create_shared(struct mr_channel *channel, const char *folder, struct 
 	return mr_fail(err, MR_ERR_WRITE, "cannot map '%s': %s", path, strerror(errno));
 }
 
-static int create_private(struct mr_channel *channel, struct mr_error *err)
+static int create_private(struct mr_channel *channel, uint32_t source, struct mr_error *err)
 {
 	channel->writer = map(-1, 0, page_round(sizeof(*channel->writer)));
 	channel->header = map(-1, 0, header_len());
 	MR_FAIL_IF(channel->writer == NULL || channel->header == NULL, err, MR_ERR_NOMEM,
 	           "out of memory for a capture");
 	writer_init(channel->writer);
-	header_init(channel->header);
+	header_init(channel->header, source);
 	return 0;
 }
 
-int mr_channel_create(struct mr_channel **channel, const char *folder, struct mr_error *err)
+int mr_channel_create(struct mr_channel **channel, const char *folder, uint32_t source, struct mr_error *err)
 {
 	struct mr_channel *const created = mr_alloc(sizeof(*created));
 
 	MR_FAIL_IF(created == NULL, err, MR_ERR_NOMEM, "out of memory for a capture");
 	created->fd = -1;
 	created->program = true;
-	const int code = folder != NULL ? create_shared(created, folder, err) : create_private(created, err);
+	const int code = folder != NULL ? create_shared(created, folder, source, err)
+	                                : create_private(created, source, err);
 	if (code < 0) {
 		mr_channel_close(created);
 		return code;

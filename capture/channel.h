@@ -44,8 +44,9 @@
 #define MR_CHANNEL_WRITER_NAME "writer" /* the writer's page in the folder */
 
 #define MR_CHANNEL_MAGIC UINT64_C(0x6c656e6e61686372) /* "rchannel" */
-#define MR_CHANNEL_VERSION 2
+#define MR_CHANNEL_VERSION 3
 #define MR_CHANNEL_RINGS_MAX 1024
+#define MR_CHANNEL_COUNTERS_MAX 16
 #define MR_CHANNEL_CLOCK_SEGMENTS_MAX 64
 #define MR_CHANNEL_BLOCK_MAX (256u << 10) /* bytes that a block in a ring may take */
 #define MR_CHANNEL_HEARTBEAT_LIMIT_NS UINT64_C(1000000000)
@@ -112,6 +113,7 @@ enum mr_ring_kind {
 	MR_RING_DEFINITIONS = 1, /* blocks that give ids their meaning */
 	MR_RING_DETAIL = 2,      /* blocks of snapshots, samples, marks and facts */
 	MR_RING_EVENTS = 3,      /* one a thread */
+	MR_RING_HEAP = 4,        /* one a thread, in a channel of MR_SOURCE_HEAP: heap_events.h */
 };
 
 enum mr_ring_state {
@@ -124,6 +126,7 @@ enum mr_ring_state {
 struct mr_ring {
 	_Alignas(64) _Atomic uint64_t head; /* where the next record goes; the program's */
 	uint64_t tail_seen;                 /* the program's last look at tail */
+	_Atomic uint32_t busy;              /* an event of the heap is being appended: see heap_events.h */
 	_Atomic uint64_t waits;             /* times that a thread found the ring full */
 	_Atomic uint64_t wait_ns;
 	_Atomic uint64_t dropped;              /* records lost because the writer had stopped */
@@ -164,13 +167,15 @@ struct mr_channel_header {
 	_Atomic uint32_t state; /* enum mr_channel_state */
 	uint32_t end_reason;    /* enum mr_end_reason, once closed */
 	uint32_t clock_is_tsc;
+	uint32_t source; /* enum mr_stream_source */
 	uint64_t boot_id[2];
 	uint64_t start_ticks;       /* of the process */
 	uint64_t zero_monotonic_ns; /* the stream's zero */
 	uint64_t zero_realtime_ns;
-	_Atomic uint64_t size_bytes;  /* of the file */
-	_Atomic uint64_t end_time_ns; /* since zero, once closed */
-	_Atomic uint32_t ring_count;  /* entries of `rings` in use */
+	_Atomic uint64_t size_bytes;                        /* of the file */
+	_Atomic uint64_t end_time_ns;                       /* since zero, once closed */
+	_Atomic uint64_t counters[MR_CHANNEL_COUNTERS_MAX]; /* enum mr_heap_counter */
+	_Atomic uint32_t ring_count;                        /* entries of `rings` in use */
 	_Atomic uint32_t
 		clock_count; /* segments ever added; the last MR_CHANNEL_CLOCK_SEGMENTS_MAX are kept */
 	struct mr_clock_segment clock[MR_CHANNEL_CLOCK_SEGMENTS_MAX];
@@ -199,10 +204,11 @@ struct mr_channel {
 	uint32_t ring_sizes[MR_CHANNEL_RINGS_MAX]; /* of their data, as it was when they were mapped */
 };
 
-/* The program's side.  With FOLDER (the variable's value) NULL the memory is
- * private.  Fills in identity and zero of the header.  MR_ERR_WRITE: the folder
+/* The program's side, for events of SOURCE (enum mr_stream_source).  With FOLDER (the
+ * variable's value) NULL the memory is private.  Fills in identity and zero of the header.  MR_ERR_WRITE: the folder
  * has no living writer, or no room. */
-int mr_channel_create(struct mr_channel **channel, const char *folder, struct mr_error *err) MR_MUST_CHECK;
+int mr_channel_create(struct mr_channel **channel, const char *folder, uint32_t source,
+                      struct mr_error *err) MR_MUST_CHECK;
 /* Adds a ring of KIND and SIZE_BYTES (a power of two).  It stays until the end: a
  * thread that ends leaves its ring to the next.  NULL: no memory, or too many. */
 struct mr_ring *mr_channel_add_ring(struct mr_channel *channel, enum mr_ring_kind kind, uint32_t size_bytes,

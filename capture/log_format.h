@@ -24,7 +24,7 @@
 #include "base.h"
 
 #define MR_LOG_VERSION_MAJOR 1
-#define MR_LOG_VERSION_MINOR 1
+#define MR_LOG_VERSION_MINOR 2
 
 #define MR_LOG_MAGIC "memreplg" /* 8 bytes, the start of the header's payload */
 #define MR_LOG_MAGIC_LEN 8
@@ -58,6 +58,7 @@ enum mr_group {
 	MR_GROUP_DETAIL,      /* size and referents of single objects */
 	MR_GROUP_SUMMARY,     /* snapshots and their totals, process facts, health */
 	MR_GROUP_SAMPLES,     /* process memory over time, marks */
+	MR_GROUP_HEAP,        /* what each call stack holds at heap snapshots */
 	MR_GROUP_END,         /* end and index */
 	MR_GROUP_COUNT
 };
@@ -89,6 +90,13 @@ enum mr_group {
 	X(EXIT, 35, SUMMARY)                          \
 	X(SETTINGS, 36, SUMMARY)                      \
 	X(COUNTERS, 37, SUMMARY)                      \
+	X(HEAP_SNAPSHOTS, 40, SUMMARY)                \
+	X(HEAP_SITES, 41, HEAP)                       \
+	X(HEAP_SAMPLES, 42, SAMPLES)                  \
+	X(HEAP_HISTOGRAM, 43, HEAP)                   \
+	X(HEAP_THREADS, 44, SUMMARY)                  \
+	X(HEAP_EVENTS, 45, EVENTS)                    \
+	X(ACCOUNT, 46, SUMMARY)                       \
 	X(END, 48, END)                               \
 	X(INDEX, 49, END)
 
@@ -319,6 +327,122 @@ enum mr_col_counters {
 	MR_COUNTERS_KEY = 1,
 	MR_COUNTERS_VALUE = 2
 }; /* string, number; a later row replaces */
+
+/* ---- The heap ------------------------------------------------------------
+ *
+ * A stream of MR_SOURCE_HEAP is one image of a process: exec begins another, in
+ * the same run.  A site is a row of STACKS, the one whose CODE made the call. */
+
+enum mr_heap_reason {
+	MR_HEAP_INTERVAL = 1,
+	MR_HEAP_PEAK = 2, /* soon after a new high-water mark that matters */
+	MR_HEAP_MARK = 3, /* the program asked for it */
+	MR_HEAP_REQUEST = 4,
+	MR_HEAP_END =
+		5, /* the process ended, or called exec, or the recording ended: what is live is leaked */
+};
+
+enum mr_col_heap_snapshots {
+	MR_HEAP_SNAPSHOTS_NUMBER = 1, /* 1.. in the stream */
+	MR_HEAP_SNAPSHOTS_TIME = 2,
+	MR_HEAP_SNAPSHOTS_REASON = 3,      /* enum mr_heap_reason */
+	MR_HEAP_SNAPSHOTS_DESCRIPTION = 4, /* string */
+	MR_HEAP_SNAPSHOTS_FLAGS = 5,       /* MR_SNAPSHOT_KEY: all sites have a row */
+	MR_HEAP_SNAPSHOTS_LIVE = 6,        /* requested bytes; this and the next: at that moment */
+	MR_HEAP_SNAPSHOTS_LIVE_COUNT = 7,
+	MR_HEAP_SNAPSHOTS_PEAK =
+		8, /* the highest LIVE so far, the blocks there were then, and when that was */
+	MR_HEAP_SNAPSHOTS_PEAK_COUNT = 9,
+	MR_HEAP_SNAPSHOTS_PEAK_TIME = 10,
+	MR_HEAP_SNAPSHOTS_TOTAL = 11, /* this and the following: since the image's start */
+	MR_HEAP_SNAPSHOTS_COUNT = 12, /* allocations; a realloc that gave memory is one */
+	MR_HEAP_SNAPSHOTS_FREES = 13,
+	MR_HEAP_SNAPSHOTS_TEMPORARY = 14,
+	MR_HEAP_SNAPSHOTS_GROWN = 15, /* bytes by which reallocs made blocks larger */
+};
+
+/* The last row of a site up to snapshot N holds at N; a key snapshot starts afresh: sites
+ * without a row there have nothing.  PEAK is what the site held at the image's
+ * high-water mark so far, not the site's own. */
+enum mr_col_heap_sites {
+	MR_HEAP_SITES_SNAPSHOT = 1,
+	MR_HEAP_SITES_STACK = 2, /* 0: the stack is not known */
+	MR_HEAP_SITES_LIVE = 3,
+	MR_HEAP_SITES_LIVE_COUNT = 4,
+	MR_HEAP_SITES_PEAK = 5,
+	MR_HEAP_SITES_PEAK_COUNT = 6,
+	MR_HEAP_SITES_TOTAL = 7,
+	MR_HEAP_SITES_COUNT = 8,
+	MR_HEAP_SITES_TEMPORARY = 9, /* allocations freed before the same thread's next one */
+	MR_HEAP_SITES_REALLOCS = 10, /* of COUNT: by realloc of a block that there was */
+	MR_HEAP_SITES_GROWN = 11,    /* bytes by which those made their blocks larger */
+	MR_HEAP_SITES_LIFETIME = 12, /* ns, summed over the blocks that are gone (COUNT - LIVE_COUNT) */
+};
+
+enum mr_col_heap_samples {
+	MR_HEAP_SAMPLES_TIME = 1,
+	MR_HEAP_SAMPLES_LIVE = 2,
+	MR_HEAP_SAMPLES_LIVE_COUNT = 3,
+	MR_HEAP_SAMPLES_LIVE_MAX = 4, /* the highest since the sample before */
+	MR_HEAP_SAMPLES_TOTAL = 5,    /* this and the next: since the image's start */
+	MR_HEAP_SAMPLES_COUNT = 6,
+};
+
+enum mr_heap_measure { MR_HEAP_MEASURE_SIZE = 0, MR_HEAP_MEASURE_LIFETIME = 1 };
+
+/* At the end.  BUCKET 0 holds the value 0, bucket B the values from 2^(B-1) up to 2^B - 1, of bytes or ns. */
+enum mr_col_heap_histogram {
+	MR_HEAP_HISTOGRAM_MEASURE = 1, /* enum mr_heap_measure */
+	MR_HEAP_HISTOGRAM_STACK = 2,   /* the site; 0: all of them together */
+	MR_HEAP_HISTOGRAM_BUCKET = 3,
+	MR_HEAP_HISTOGRAM_COUNT = 4,
+	MR_HEAP_HISTOGRAM_TOTAL = 5, /* bytes of these blocks */
+};
+
+enum mr_col_heap_threads { /* a later row for the same thread replaces the earlier one */
+	                   MR_HEAP_THREADS_THREAD = 1, /* id of THREADS */
+	                   MR_HEAP_THREADS_COUNT = 2,  /* allocations that it made */
+	                   MR_HEAP_THREADS_TOTAL = 3,  /* their bytes */
+	                   MR_HEAP_THREADS_FREES = 4,  /* that it made, of whomever's blocks */
+	                   MR_HEAP_THREADS_TEMPORARY = 5,
+	                   MR_HEAP_THREADS_LIVE = 6, /* bytes that it allocated and that are live */
+	                   MR_HEAP_THREADS_LIVE_COUNT = 7,
+	                   MR_HEAP_THREADS_WAITS =
+	                           8, /* times that it waited for the recorder, and ns in all */
+	                   MR_HEAP_THREADS_WAIT_NS = 9,
+	                   MR_HEAP_THREADS_TIME_FIRST = 10, /* of its events */
+	                   MR_HEAP_THREADS_TIME_LAST = 11,
+};
+
+enum mr_heap_event { MR_HEAP_EVENT_ALLOC = 0, MR_HEAP_EVENT_FREE = 1, MR_HEAP_EVENT_REALLOC = 2 };
+
+enum mr_col_heap_events { /* with --events, in the order of time; allocations count from 1 in the stream */
+	                  MR_HEAP_EVENTS_TIME = 1,
+	                  MR_HEAP_EVENTS_KIND = 2, /* enum mr_heap_event */
+	                  MR_HEAP_EVENTS_THREAD = 3,
+	                  MR_HEAP_EVENTS_STACK = 4,   /* 0 with FREE */
+	                  MR_HEAP_EVENTS_SIZE = 5,    /* 0 with FREE */
+	                  MR_HEAP_EVENTS_ADDRESS = 6, /* 0 with FREE */
+	                  MR_HEAP_EVENTS_BACK =
+	                          7, /* FREE, REALLOC: how many allocations ago the block that ends was made;
+	                             * 1: by the last one; 0: it is not known.  A realloc is also an allocation. */
+};
+
+/* What the process holds, by what holds it: bytes of resident memory, but for LIVE and SWAP. */
+enum mr_col_account {
+	MR_ACCOUNT_TIME = 1,
+	MR_ACCOUNT_RSS = 2,
+	MR_ACCOUNT_HEAP = 3, /* pages of mappings that hold blocks of the allocator's */
+	MR_ACCOUNT_LIVE =
+		4, /* requested bytes that were live; more than HEAP where they were never touched */
+	MR_ACCOUNT_FILES = 5,     /* pages of mapped files: code, data */
+	MR_ACCOUNT_STACKS = 6,    /* of all threads */
+	MR_ACCOUNT_RECORDER = 7,  /* rings and tables of the recorder */
+	MR_ACCOUNT_SHARED = 8,    /* shared memory without a file */
+	MR_ACCOUNT_ANONYMOUS = 9, /* the rest */
+	MR_ACCOUNT_SWAP = 10,
+	MR_ACCOUNT_HEAP_MAPPED = 11, /* address space of HEAP's mappings */
+};
 
 enum mr_end_reason {
 	MR_END_CLOSED = 1,   /* the program closed it */

@@ -251,7 +251,8 @@ static int open_channel(struct memcapture *capture, const struct mr_tracker_opti
 	char chosen[PATH_MAX];
 	char path[PATH_MAX];
 
-	if (folder != NULL && folder[0] != '\0' && mr_channel_create(&capture->channel, folder, NULL) == 0)
+	if (folder != NULL && folder[0] != '\0' &&
+	    mr_channel_create(&capture->channel, folder, MR_SOURCE_TRACKER, NULL) == 0)
 		return 0;
 	if (options->path_by_environment) {
 		MR_TRY(choose_path(options->path, chosen, err));
@@ -260,7 +261,7 @@ static int open_channel(struct memcapture *capture, const struct mr_tracker_opti
 	if (pattern == NULL)
 		return 0; /* nobody wants a log */
 	MR_TRY(expand_path(pattern, path, err));
-	MR_TRY(mr_channel_create(&capture->channel, NULL, err));
+	MR_TRY(mr_channel_create(&capture->channel, NULL, MR_SOURCE_TRACKER, err));
 	return open_log(capture, path, err);
 }
 

@@ -29,7 +29,7 @@ static void begin(void)
 	uint32_t index;
 
 	snprintf(path, sizeof(path), "/tmp/test_ring.%d.dat", (int)getpid());
-	cr_assert_eq(mr_channel_create(&channel, NULL, &err), 0, "%s", err.message);
+	cr_assert_eq(mr_channel_create(&channel, NULL, MR_SOURCE_TRACKER, &err), 0, "%s", err.message);
 	/* Ticks are nanoseconds here. */
 	channel->header->clock[0] = (struct mr_clock_segment){ 0, 0, UINT64_C(1) << 32 };
 	atomic_store(&channel->header->clock_count, 1);
@@ -289,9 +289,9 @@ Test(ring, rings__are_found_by_the_other_side_of_a_shared_channel)
 	uint32_t size;
 
 	cr_assert_not_null(mkdtemp(folder));
-	cr_assert_lt(mr_channel_create(&program, folder, &err), 0, "there is no writer yet");
+	cr_assert_lt(mr_channel_create(&program, folder, MR_SOURCE_TRACKER, &err), 0, "there is no writer yet");
 	cr_assert_eq(mr_channel_writer_create(&writer, folder, &err), 0, "%s", err.message);
-	cr_assert_eq(mr_channel_create(&program, folder, NULL), 0);
+	cr_assert_eq(mr_channel_create(&program, folder, MR_SOURCE_TRACKER, NULL), 0);
 	cr_assert_not_null(mr_channel_add_ring(program, MR_RING_EVENTS, RING_BYTES, &index));
 	snprintf(file, sizeof(file), "%s/%u.%llu", folder, program->header->pid,
 	         (unsigned long long)program->header->start_ticks);
