@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 #include "log_repair.h"
+#include "log_symbolize.h"
 #include "progress.h"
-#include "symbolizer.h"
 #include "table_log.h"
 #include "tables_tables.h"
 

@@ -2,13 +2,12 @@
 # analyze/: the log reader, the model, tables and the query on them, memstats.
 
 # Reading logs: frames, recovery, columns; other tools' files; checking, repairing, naming places in the code.
-ANALYZE_READER := $(patsubst analyze/%.c,%,$(wildcard analyze/log_*.c analyze/model*.c analyze/import*.c \
-                    analyze/symbolizer*.c))
+ANALYZE_READER := $(patsubst analyze/%.c,%,$(wildcard analyze/log_*.c analyze/model*.c analyze/import*.c))
 # Tables: the engine, the query, the formats, and one file a table.
 ANALYZE_TABLES := $(patsubst analyze/%.c,%,$(filter-out analyze/log_%.c analyze/model%.c analyze/import%.c \
-                    analyze/symbolizer%.c analyze/memstats.c analyze/progress.c,$(wildcard analyze/*.c)))
-MEMSTATS_OBJECTS := $(patsubst %,$(B)/obj/analyze/%.o,$(ANALYZE_READER) $(ANALYZE_TABLES))
-MEMSTATS_LIBS := -lzstd -ldw -lelf -liberty -ljansson -lpthread -lm
+                    analyze/memstats.c analyze/progress.c,$(wildcard analyze/*.c)))
+MEMSTATS_OBJECTS := $(patsubst %,$(B)/obj/analyze/%.o,$(ANALYZE_READER) $(ANALYZE_TABLES)) $(SYMBOLIZER_OBJECTS)
+MEMSTATS_LIBS := -lzstd $(SYMBOLIZER_LIBS) -ljansson -lpthread -lm
 
 $(B)/obj/analyze/%.o: OBJ_CFLAGS += -Ianalyze
 

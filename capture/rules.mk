@@ -14,6 +14,11 @@ $(LIB_BASE): $(BASE_OBJECTS) $(MEMORY_OBJECT)
 	$(say) AR $@
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
+# Names of places in the code: for memrecord, and for libmemstats.
+SYMBOLIZER_SOURCES := $(wildcard capture/symbolizer*.c)
+SYMBOLIZER_OBJECTS := $(SYMBOLIZER_SOURCES:%.c=$(B)/obj/%.o)
+SYMBOLIZER_LIBS := -ldw -lelf -liberty
+
 # Sizes of objects and their referents; part of libmemcapture.
 SIZER_SOURCES := $(addprefix capture/, sizer.c sizer_fold.c sizer_paths.c sizer_resolve.c visited.c)
 
@@ -55,7 +60,7 @@ MEMRECORD_SOURCES := $(addprefix capture/, memrecord.c memrecord_run.c memrecord
                        memrecord_channel.c memrecord_ghosts.c sampler.c sampler_look.c sampler_process.c \
                        sampler_log.c sampler_pace.c process_tree.c process_events.c proc_memory.c \
                        proc_identity.c channel.c ring.c event_drain.c futex.c log_memory.c log_writer.c)
-$(B)/memrecord: $(MEMRECORD_SOURCES:%.c=$(B)/obj/%.o) $(LIB_BASE)
+$(B)/memrecord: $(MEMRECORD_SOURCES:%.c=$(B)/obj/%.o) $(SYMBOLIZER_OBJECTS) $(LIB_BASE)
 	$(say) LD $@
-	$(Q)$(CC) $(SANITIZE) $(LDFLAGS) -o $@ $^ -lzstd -lpthread
+	$(Q)$(CC) $(SANITIZE) $(LDFLAGS) -o $@ $^ -lzstd $(SYMBOLIZER_LIBS) -lpthread
 all: $(B)/memrecord

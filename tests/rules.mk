@@ -15,7 +15,7 @@
 room_objects = $(patsubst %.c,$(B)/obj/%.o,$(filter-out $(TEST_LEFT_OUT),$(wildcard $(1))))
 TEST_LEFT_OUT := capture/memrecord.c analyze/memstats.c render/memreport.c \
                  capture/base_memory.c capture/memory_mapped.c
-TEST_LOG_SOURCES := $(wildcard capture/base_*.c capture/log_*.c)
+TEST_LOG_SOURCES := $(wildcard capture/base_*.c capture/log_*.c capture/symbolizer*.c)
 TEST_LIB_LOG := $(B)/test/liblog.a
 TEST_LIB_CAPTURE := $(B)/test/libcapture.a
 TEST_LIB_ANALYZE := $(B)/test/libanalyze.a
@@ -32,7 +32,7 @@ $(B)/test/lib%.a:
 TEST_PACKAGES := cairo libxml-2.0 jansson libzstd
 # Asked for once, and only when a test is built.
 TEST_CFLAGS = $(eval TEST_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(TEST_PACKAGES)))$(TEST_CFLAGS)
-TEST_LIBS = $(eval TEST_LIBS := $(shell $(PKG_CONFIG) --libs $(TEST_PACKAGES)) -ldw -lelf -liberty -lpthread -lm)$(TEST_LIBS)
+TEST_LIBS = $(eval TEST_LIBS := $(shell $(PKG_CONFIG) --libs $(TEST_PACKAGES)) $(SYMBOLIZER_LIBS) -lpthread -lm)$(TEST_LIBS)
 $(B)/obj/tests/%.o: OBJ_CFLAGS += -Ianalyze -Irender -Itests/lib $(TEST_CFLAGS)
 # Criterion's eq(str, ...) takes its texts as plain char *.
 $(B)/obj/tests/unit/%.o: OBJ_CFLAGS += -Wno-write-strings

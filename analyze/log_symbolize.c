@@ -3,14 +3,14 @@
  * Names the places of a log and writes it anew: all frames as they are, and
  * behind those of each segment new ones with STRINGS and SYMBOLS.
  */
-#include "symbolizer.h"
+#include "log_symbolize.h"
 
 #include <search.h>
 #include <stdlib.h>
 
 #include "log_repair_rewrite.h"
 #include "model_private.h"
-#include "symbolizer_private.h"
+#include "symbolizer.h"
 
 #define ROWS_PER_BLOCK 4096u /* symbols; then a frame is written */
 #define NAME_MAX_LEN 4096u

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * Between the part that reads debugging information (symbolizer.c), the one that
- * demangles (symbolizer_demangle.c) and the one that rewrites logs
- * (symbolizer_log.c).
+ * Names places in the code that are known as module and offset: function, file,
+ * line and inlined frames, from the debugging information on this machine (a
+ * module's own, a separate file by build id or .gnu_debuglink).  For memrecord at
+ * the end of a recording, and for `memstats symbolize`.  symbolizer.c is the one
+ * file of the project that uses elfutils, symbolizer_demangle.c the one that
+ * uses libiberty.  Never asks the network.
  */
-#ifndef MR_SYMBOLIZER_PRIVATE_H
-#define MR_SYMBOLIZER_PRIVATE_H
+#ifndef MR_SYMBOLIZER_H
+#define MR_SYMBOLIZER_H
 
 #include "base.h"
 

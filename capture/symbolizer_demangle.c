@@ -3,7 +3,7 @@
  * Names as programmers write them, by libiberty, which knows C++ and both kinds
  * of Rust and limits how deep names may nest.
  */
-#include "symbolizer_private.h"
+#include "symbolizer.h"
 
 #include <libiberty/demangle.h>
 #include <stdlib.h>

@@ -5,7 +5,7 @@
  * .gnu_debuglink, on this machine only: elfutils' own search would ask servers
  * that the environment names.
  */
-#include "symbolizer_private.h"
+#include "symbolizer.h"
 
 #include <dwarf.h>
 #include <elfutils/libdwelf.h>

@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * Names the places in the code that a log knows only as module and offset:
- * function, file, line and inlined frames, from the debugging information on
- * this machine (a module's own, a separate file by build id or .gnu_debuglink),
- * and writes them into the log, so that it can be read where none of that is at
- * hand.  symbolizer.c is the one file of this room that uses elfutils.  Never
- * asks the network.
+ * Names the places in the code that a log knows only as module and offset, as
+ * far as capture's symbolizer finds names on this machine, and writes them into
+ * the log, so that it can be read where none of that is at hand.
  */
-#ifndef MR_SYMBOLIZER_H
-#define MR_SYMBOLIZER_H
+#ifndef MR_LOG_SYMBOLIZE_H
+#define MR_LOG_SYMBOLIZE_H
 
 #include "base.h"
 
