@@ -225,7 +225,7 @@ static int name_module(struct symbolize *symbolize, size_t first, size_t end, st
 	int code;
 
 	symbolize->report->modules++;
-	code = mr_symbolizer_open(&symbolizer, path, mr_model_string(symbolize->model, module->build_id),
+	code = mr_symbolizer_open(&symbolizer, path, mr_model_string(symbolize->model, module->build_id), -1,
 	                          &why);
 	if (code == MR_ERR_READ)
 		return mr_notes_add(&symbolize->notes, err, "%s", why.message);

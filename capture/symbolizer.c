@@ -47,6 +47,20 @@ static char *expand_home(const char *path)
 	return (char *)full.data;
 }
 
+/* The file of FD as a path; the caller frees it. NULL: no memory. */
+static char *descriptor_path(int fd)
+{
+	struct mr_buffer path = { 0 };
+
+	mr_buffer_printf(&path, "/proc/self/fd/%d", fd);
+	mr_buffer_put_u8(&path, 0);
+	if (path.failed) {
+		mr_buffer_release(&path);
+		return NULL;
+	}
+	return (char *)path.data;
+}
+
 /* The checksum that .gnu_debuglink holds: CRC-32 as in zlib. */
 static uint32_t file_crc(int fd)
 {
@@ -178,10 +192,10 @@ static Dwfl_Module *report_by_build_id(struct mr_symbolizer *symbolizer, const c
 	return module != NULL && is_build(module, build_id) ? module : NULL;
 }
 
-static int find_module(struct mr_symbolizer *symbolizer, const char *path, const char *build_id,
+static int find_module(struct mr_symbolizer *symbolizer, const char *path, const char *build_id, int fd,
                        struct mr_error *err)
 {
-	char *const full = expand_home(path);
+	char *const full = fd >= 0 ? descriptor_path(fd) : expand_home(path);
 
 	MR_FAIL_IF(full == NULL, err, MR_ERR_NOMEM, "out of memory for '%s'", path);
 	Dwfl_Module *const there = full[0] == '/' ? report(symbolizer, full) : NULL;
@@ -196,7 +210,7 @@ static int find_module(struct mr_symbolizer *symbolizer, const char *path, const
 	return 0;
 }
 
-int mr_symbolizer_open(struct mr_symbolizer **symbolizer, const char *path, const char *build_id,
+int mr_symbolizer_open(struct mr_symbolizer **symbolizer, const char *path, const char *build_id, int fd,
                        struct mr_error *err)
 {
 	static const Dwfl_Callbacks callbacks = {
@@ -208,7 +222,7 @@ int mr_symbolizer_open(struct mr_symbolizer **symbolizer, const char *path, cons
 
 	MR_FAIL_IF(opened == NULL, err, MR_ERR_NOMEM, "out of memory for '%s'", path);
 	opened->dwfl = dwfl_begin(&callbacks);
-	int code = opened->dwfl != NULL ? find_module(opened, path, build_id, err)
+	int code = opened->dwfl != NULL ? find_module(opened, path, build_id, fd, err)
 	                                : mr_fail(err, MR_ERR_NOMEM, "out of memory for '%s'", path);
 	if (code == 0 && dwfl_module_getelf(opened->module, &opened->bias) == NULL)
 		code = mr_fail(err, MR_ERR_READ, "%s: is no program or library", path);

@@ -16,10 +16,10 @@
 struct mr_symbolizer;
 
 /* Opens the module at PATH ("~" is the home folder), whose build id was
- * BUILD_ID ("" when not known).  Where the file is gone or is of another build,
- * what is installed for that build id is taken.  MR_ERR_READ: there is nothing
- * to be had, with the reason; MR_ERR_NOMEM. */
-int mr_symbolizer_open(struct mr_symbolizer **symbolizer, const char *path, const char *build_id,
+ * BUILD_ID ("" when not known); its file is FD (borrowed until this returns), or -1: the one at PATH.  Where the file is
+ * gone or is of another build, what is installed for that build id is taken.
+ * MR_ERR_READ: there is nothing to be had, with the reason; MR_ERR_NOMEM. */
+int mr_symbolizer_open(struct mr_symbolizer **symbolizer, const char *path, const char *build_id, int fd,
                        struct mr_error *err) MR_MUST_CHECK;
 void mr_symbolizer_close(struct mr_symbolizer *symbolizer); /* NULL is fine */
 /* Whether there is debugging information, not names of functions alone. */
