@@ -44,7 +44,7 @@ struct frame { /* numbers of texts */
 
 struct request { /* what a stream calls a place */
 	uint64_t code;
-	uint32_t place = 0;
+	uint32_t place;
 };
 
 struct stream {
