@@ -57,7 +57,7 @@ UNIT_MEMORY_test_tracker_failing := $(B)/obj/tests/unit/memory_failing_pages.o
 
 # The command memrecord: process sampler, and the writing side of the channel from libmemcapture.
 MEMRECORD_SOURCES := $(addprefix capture/, memrecord.c memrecord_run.c memrecord_watch.c memrecord_launch.c \
-                       memrecord_channel.c memrecord_ghosts.c sampler.c sampler_look.c sampler_process.c \
+                       memrecord_channel.c memrecord_folder.c memrecord_ghosts.c sampler.c sampler_look.c sampler_process.c \
                        sampler_log.c sampler_pace.c process_tree.c process_events.c proc_memory.c \
                        proc_identity.c channel.c ring.c event_drain.c futex.c log_memory.c log_writer.c) \
                      $(wildcard capture/heap_*.c)
