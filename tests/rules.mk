@@ -126,15 +126,24 @@ fuzz:
 
 # ---- Programs that integration tests run ---------------------------------------------
 # tests/fixtures/*.c use libmemcapture as any program does: its header and its archive.
-FIXTURES := $(basename $(notdir $(wildcard tests/fixtures/*.c)))
+# Those of FIXTURE_LIBRARIES are shared libraries of their own, for a program to load: NAME.so.
+FIXTURE_LIBRARIES := exact_count
+FIXTURES := $(filter-out $(FIXTURE_LIBRARIES),$(basename $(notdir $(wildcard tests/fixtures/*.c))))
 FIXTURE_PROGRAMS := $(FIXTURES:%=$(B)/fixtures/%)
 $(FIXTURE_PROGRAMS): $(B)/fixtures/%: $(B)/obj/tests/fixtures/%.o $(B)/libmemcapture.a
 	@mkdir -p $(@D)
 	$(say) LD $@
 	$(Q)$(CC) $(SANITIZE) $(LDFLAGS) -rdynamic -o $@ $^ -lpthread
 
+# Without SANITIZE: its runtime would have to be there first.
+$(FIXTURE_LIBRARIES:%=$(B)/fixtures/%.so): $(B)/fixtures/%.so: tests/fixtures/%.c $(MAKEFILES_USED)
+	@mkdir -p $(@D)
+	$(say) LD $@
+	$(Q)$(CC) -D_GNU_SOURCE -std=gnu11 $(WARNINGS) -fPIC -fvisibility=hidden -fno-builtin $(CFLAGS) -shared \
+	  -Wl,-z,nodelete -o $@ $< -lpthread -ldl
+
 .PHONY: fixtures
-fixtures: $(FIXTURE_PROGRAMS)
+fixtures: $(FIXTURE_PROGRAMS) $(FIXTURE_LIBRARIES:%=$(B)/fixtures/%.so)
 
 # ---- Running ----------------------------------------------------------------------------
 JOBS ?= $(shell nproc)

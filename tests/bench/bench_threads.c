@@ -39,7 +39,7 @@ static __attribute__((noinline)) char *allocate(size_t size)
 }
 
 /* A call each, that the compiler cannot make a jump of. */
-#define PLACE(name, callee)                                    \
+#define PLACE(name, callee)                                      \
 	static __attribute__((noinline)) char *name(size_t size) \
 	{                                                        \
 		char *block = callee(size);                      \
@@ -85,7 +85,8 @@ int main(int argc, char **argv)
 	if (threads < 1 || pairs < 1 || workers == NULL)
 		return 2;
 	for (long i = 0; i < threads; i++) {
-		workers[i] = (struct worker){ .state = UINT64_C(88172645463325252) + (uint64_t)i, .pairs = pairs };
+		workers[i] =
+			(struct worker){ .state = UINT64_C(88172645463325252) + (uint64_t)i, .pairs = pairs };
 		if (pthread_create(&workers[i].thread, NULL, work, &workers[i]) != 0)
 			return 1;
 	}
