@@ -106,14 +106,19 @@ const char *memstats_type_unit(enum memstats_type type);
 
 /* What is done to the rows, in the order of adding. */
 enum memstats_operation {
-	MEMSTATS_SORT,    /* "size,birth" */
-	MEMSTATS_REVERSE, /* value ignored */
-	MEMSTATS_FILTER,  /* text that the name holds */
-	MEMSTATS_MATCH,   /* POSIX extended regular expression */
-	MEMSTATS_WHERE,   /* "size>=1MiB" */
-	MEMSTATS_LIMIT,   /* "10" rows, or "0.5" of them */
-	MEMSTATS_COLUMNS, /* "class,size" */
-	MEMSTATS_UNSORTED /* rows as the log has them, not in the table's own order; value ignored */
+	MEMSTATS_SORT,     /* "size,birth" */
+	MEMSTATS_REVERSE,  /* value ignored */
+	MEMSTATS_FILTER,   /* text that the name holds */
+	MEMSTATS_MATCH,    /* POSIX extended regular expression */
+	MEMSTATS_WHERE,    /* "size>=1MiB" */
+	MEMSTATS_LIMIT,    /* "10" rows, or "0.5" of them */
+	MEMSTATS_COLUMNS,  /* "class,size" */
+	MEMSTATS_UNSORTED, /* rows as the log has them, not in the table's own order; value ignored */
+	/* Of tables of call stacks only; a POSIX extended regular expression each: */
+	MEMSTATS_FOCUS,  /* stacks with a function that matches */
+	MEMSTATS_HIDE,   /* functions that match vanish, and what they cost goes to their callers */
+	MEMSTATS_MODULE, /* stacks whose site lies in a module (by its file name) that matches */
+	MEMSTATS_INVERT  /* tree: innermost functions first; value ignored */
 };
 
 struct memstats_query;

@@ -15,7 +15,8 @@
 static const char *const option_names[] = {
 	[MEMSTATS_SORT] = "sort",       [MEMSTATS_REVERSE] = "reverse",   [MEMSTATS_FILTER] = "filter",
 	[MEMSTATS_MATCH] = "match",     [MEMSTATS_WHERE] = "where",       [MEMSTATS_LIMIT] = "limit",
-	[MEMSTATS_COLUMNS] = "columns", [MEMSTATS_UNSORTED] = "unsorted",
+	[MEMSTATS_COLUMNS] = "columns", [MEMSTATS_UNSORTED] = "unsorted", [MEMSTATS_FOCUS] = "focus",
+	[MEMSTATS_HIDE] = "hide",       [MEMSTATS_MODULE] = "module",     [MEMSTATS_INVERT] = "invert",
 };
 
 /* ---- Steps --------------------------------------------------------------- */
@@ -134,21 +135,28 @@ static bool regex_expands_too_much(const char *pattern)
 	return false; /* or groups do not end, which regcomp() refuses */
 }
 
-static int parse_match(struct mr_query_step *step, struct mr_error *err)
+static bool has_regex(enum memstats_operation operation)
 {
+	return operation == MEMSTATS_MATCH || operation == MEMSTATS_FOCUS || operation == MEMSTATS_HIDE ||
+	       operation == MEMSTATS_MODULE;
+}
+
+static int parse_regex(struct mr_query_step *step, struct mr_error *err)
+{
+	const char *option = option_names[step->operation];
 	char reason[256];
 
-	MR_FAIL_IF(
-		regex_expands_too_much(step->value), err, MR_ERR_ARG,
-		"--match: '%.100s' repeats or nests too much: at most %d steps and %d groups in each other",
-		step->value, MR_QUERY_EXPANSION_MAX, MR_QUERY_GROUPS_MAX - 1);
+	MR_FAIL_IF(regex_expands_too_much(step->value), err, MR_ERR_ARG,
+	           "--%s: '%.100s' repeats or nests too much: at most %d steps and %d groups in each other",
+	           option, step->value, MR_QUERY_EXPANSION_MAX, MR_QUERY_GROUPS_MAX - 1);
 	const int code = regcomp(&step->regex, step->value, REG_EXTENDED | REG_NOSUB);
 
 	if (code == 0)
 		return 0;
 	regerror(code, NULL, reason, sizeof(reason));
 	return mr_fail(err, code == REG_ESPACE ? MR_ERR_NOMEM : MR_ERR_ARG,
-	               "--match: '%.100s' is not an extended regular expression: %s", step->value, reason);
+	               "--%s: '%.100s' is not an extended regular expression: %s", option, step->value,
+	               reason);
 }
 
 /* "size >= 1MiB": the column's name ends where an operator begins. */
@@ -196,7 +204,7 @@ void memstats_query_free(struct memstats_query *query)
 	if (!query)
 		return;
 	for (size_t i = 0; i < query->count; i++) {
-		if (query->steps[i].operation == MEMSTATS_MATCH)
+		if (has_regex(query->steps[i].operation))
 			regfree(&query->steps[i].regex);
 		mr_free(query->steps[i].value);
 	}
@@ -210,7 +218,10 @@ static int parse_step(struct mr_query_step *step, struct mr_error *err)
 	case MEMSTATS_LIMIT:
 		return parse_limit(step, err);
 	case MEMSTATS_MATCH:
-		return parse_match(step, err);
+	case MEMSTATS_FOCUS:
+	case MEMSTATS_HIDE:
+	case MEMSTATS_MODULE:
+		return parse_regex(step, err);
 	case MEMSTATS_WHERE:
 		return parse_where(step, err);
 	case MEMSTATS_SORT:
@@ -221,6 +232,7 @@ static int parse_step(struct mr_query_step *step, struct mr_error *err)
 	case MEMSTATS_REVERSE:
 	case MEMSTATS_FILTER:
 	case MEMSTATS_UNSORTED:
+	case MEMSTATS_INVERT:
 		return 0;
 	}
 	return mr_fail(err, MR_ERR_ARG, "a query has no operation %d", (int)step->operation);
@@ -351,6 +363,32 @@ static int resolve_shown(const struct memstats_query *query, struct memstats_tab
 	return 0;
 }
 
+static bool takes_step(const struct mr_table_type *type, enum memstats_operation operation)
+{
+	return operation == MEMSTATS_INVERT ? type->takes_invert : type->open_stacks != NULL;
+}
+
+/* What looks at call stacks needs a table that has some. */
+static int check_stack_step(const struct mr_table_type *type, enum memstats_operation operation,
+                            struct mr_error *err)
+{
+	struct mr_buffer names = { NULL, 0, 0, false };
+	size_t count = 0;
+	const struct memstats_table_info *infos = memstats_table_list(&count);
+
+	if (takes_step(type, operation))
+		return 0;
+	for (size_t i = 0; i < count; i++)
+		if (takes_step(mr_table_type_find(infos[i].name), operation))
+			mr_buffer_printf(&names, "%s%s", names.len > 0 ? ", " : "", infos[i].name);
+	mr_buffer_append(&names, "", 1);
+	const int code =
+		mr_fail(err, MR_ERR_ARG, "--%s: is not for table %s; it is for %s", option_names[operation],
+	                type->info.name, names.failed ? "" : (const char *)names.data);
+	mr_buffer_release(&names);
+	return code;
+}
+
 /* Whether the query brings an order of its own before the order matters. */
 static bool query_orders(const struct memstats_query *query)
 {
@@ -394,6 +432,12 @@ int mr_query_resolve(const struct memstats_query *query, struct memstats_table *
 		case MEMSTATS_FILTER:
 		case MEMSTATS_MATCH:
 			used |= UINT64_C(1) << info->name_column;
+			break;
+		case MEMSTATS_FOCUS:
+		case MEMSTATS_HIDE:
+		case MEMSTATS_MODULE:
+		case MEMSTATS_INVERT:
+			MR_TRY(check_stack_step(table->type, step->operation, err));
 			break;
 		case MEMSTATS_REVERSE:
 		case MEMSTATS_LIMIT:
@@ -541,9 +585,9 @@ static int run_step(struct run *run, const struct mr_query_step *step, struct mr
 {
 	switch (step->operation) {
 	case MEMSTATS_SORT:
-		return run_sort(run, step->value, err);
+		return run->table->type->sorts_itself ? 0 : run_sort(run, step->value, err);
 	case MEMSTATS_REVERSE:
-		return run_reverse(run, err);
+		return run->table->type->sorts_itself ? 0 : run_reverse(run, err);
 	case MEMSTATS_LIMIT:
 		return run_limit(run, step, err);
 	case MEMSTATS_FILTER:
@@ -553,6 +597,10 @@ static int run_step(struct run *run, const struct mr_query_step *step, struct mr
 		return run_where(run, step, err);
 	case MEMSTATS_COLUMNS:
 	case MEMSTATS_UNSORTED:
+	case MEMSTATS_FOCUS:
+	case MEMSTATS_HIDE:
+	case MEMSTATS_MODULE:
+	case MEMSTATS_INVERT:
 		break;
 	}
 	return 0;
@@ -562,7 +610,7 @@ int mr_query_run(const struct memstats_query *query, struct memstats_table *tabl
 {
 	struct run run = { .table = table };
 
-	if (mr_table_default_sort(table) && !query_orders(query))
+	if (mr_table_default_sort(table) && !table->type->sorts_itself && !query_orders(query))
 		MR_TRY(run_sort(&run, mr_table_default_sort(table), err));
 	for (size_t i = 0; query && i < query->count; i++)
 		MR_TRY(run_step(&run, &query->steps[i], err));

@@ -79,7 +79,7 @@ static int check_operands(const struct memstats_log *log, const struct mr_table_
 {
 	for (size_t i = 0; log && !type->takes_snapshots && i < log->operand_count; i++)
 		MR_FAIL_IF(log->operands[i].snapshot, err, MR_ERR_ARG,
-		           "'%.100s@%.100s': only diff takes a snapshot of a log; "
+		           "'%.100s@%.100s': a snapshot of a log is for diff and for tables of call stacks; "
 		           "--where 'snapshot=N' chooses one",
 		           log->words[i], log->operands[i].snapshot);
 	return 0;
@@ -99,7 +99,9 @@ int mr_table_new(struct memstats_log *log, const struct mr_table_type *type,
 	if (code == 0)
 		code = mr_query_resolve(query, made, &columns, err);
 	if (code == 0)
-		code = type->open(log, columns, &made->state, &made->row_count, err);
+		code = type->open_stacks
+		               ? type->open_stacks(log, query, columns, &made->state, &made->row_count, err)
+		               : type->open(log, columns, &made->state, &made->row_count, err);
 	if (code == 0 && made->row_count > MR_TABLE_ROWS_MAX)
 		code = mr_fail(err, MR_ERR_LIMIT, "table %s has %zu rows, more than %zu", type->info.name,
 		               made->row_count, (size_t)MR_TABLE_ROWS_MAX);

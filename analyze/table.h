@@ -112,6 +112,13 @@ struct mr_table_type {
 	int (*finish)(void *state, const uint32_t *rows, size_t row_count, uint64_t columns,
 	              struct mr_error *err);
 	bool takes_snapshots; /* FILE@SNAPSHOT means something to it */
+	/* Of a table of call stacks, in place of open(): QUERY (NULL: none) has --focus, --hide and --module. */
+	int (*open_stacks)(struct memstats_log *log, const struct memstats_query *query, uint64_t columns,
+	                   void **state, size_t *row_count, struct mr_error *err);
+	bool takes_invert; /* and --invert */
+	/* Its rows are a tree, which has one order only: open_stacks() looks at what the query sorts by,
+	 * and the engine leaves the rows as they are. */
+	bool sorts_itself;
 	/* A text layout of the table's own, for when no columns are chosen; or NULL. */
 	int (*write_text)(struct mr_writing *writing, struct mr_error *err);
 };
