@@ -103,6 +103,7 @@ struct mr_histogram {
 	enum mr_paint paint;
 	size_t count;
 	const struct mr_bin *bins;
+	enum mr_unit count_unit; /* of what is counted; 0: things */
 };
 
 struct mr_life {
@@ -121,12 +122,45 @@ struct mr_lives {
 	const struct mr_life *lives;
 };
 
+/* What makes up the whole over time: areas stacked under a line, moments and
+ * a high point marked.  Unlike in a timeline, areas have times of their own. */
+struct mr_stacked {
+	double time_end_ns;
+	size_t line_count;
+	const struct mr_points *lines;
+	size_t area_count;
+	const struct mr_points *areas; /* of as many points at the same times; stacked from the first up */
+	size_t moment_count;
+	const double *moment_times;
+	const char *const *moment_names;
+	double peak_time, peak_value; /* marked where the value is above 0 */
+	const char *peak_text;
+	bool low; /* less high than usual */
+};
+
+struct mr_flame_box {
+	double from, to; /* parts of the width */
+	uint32_t row;    /* 0: on top */
+	bool quiet;      /* a remainder */
+	enum mr_paint paint;
+	const char *label;
+	const char *text; /* what the hint says */
+};
+
+/* Boxes below the ones that they are part of. */
+struct mr_flame_graph {
+	size_t count;
+	const struct mr_flame_box *boxes;
+};
+
 enum mr_chart_kind {
 	MR_CHART_TIMELINE,
 	MR_CHART_DONUT,
 	MR_CHART_CURVE,
 	MR_CHART_HISTOGRAM,
 	MR_CHART_LIVES,
+	MR_CHART_STACKED,
+	MR_CHART_FLAME,
 };
 
 struct mr_chart {
@@ -140,6 +174,8 @@ struct mr_chart {
 		struct mr_curve curve;
 		struct mr_histogram histogram;
 		struct mr_lives lives;
+		struct mr_stacked stacked;
+		struct mr_flame_graph flame;
 	} of;
 };
 
@@ -190,5 +226,9 @@ double mr_histogram_height(const struct mr_chart *chart);
 void mr_histogram_draw(const struct mr_chart *chart, struct mr_canvas *canvas);
 double mr_lives_height(const struct mr_chart *chart);
 void mr_lives_draw(const struct mr_chart *chart, struct mr_canvas *canvas);
+double mr_stacked_height(const struct mr_chart *chart);
+void mr_stacked_draw(const struct mr_chart *chart, struct mr_canvas *canvas);
+double mr_flame_graph_height(const struct mr_chart *chart);
+void mr_flame_graph_draw(const struct mr_chart *chart, struct mr_canvas *canvas);
 
 #endif

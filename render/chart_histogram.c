@@ -74,10 +74,11 @@ static void draw_hints(const struct mr_plot *plot, struct mr_canvas *canvas,
 {
 	const double step = plot->width / (double)histogram->count;
 	for (size_t i = 0; i < histogram->count; i++) {
-		char low[40], high[40], text[160];
+		char low[40], high[40], count[40], text[160];
 		edge_text(low, histogram->bins[i].low, histogram->unit);
 		edge_text(high, histogram->bins[i].high, histogram->unit);
-		snprintf(text, sizeof(text), "%s to %s\n%.0f", low, high, histogram->bins[i].count);
+		edge_text(count, histogram->bins[i].count, histogram->count_unit);
+		snprintf(text, sizeof(text), "%s to %s\n%s", low, high, count);
 		mr_canvas_hint(canvas, plot->left + (double)i * step, plot->top, step, plot->height, text);
 	}
 }
@@ -89,10 +90,10 @@ void mr_histogram_draw(const struct mr_chart *chart, struct mr_canvas *canvas)
 	for (size_t i = 0; i < histogram->count; i++)
 		largest = histogram->bins[i].count > largest ? histogram->bins[i].count : largest;
 	struct mr_plot plot = { .top = TOP, .height = HEIGHT, .x_high = 1 };
-	mr_plot_scale(&plot, largest, MR_UNIT_COUNT);
-	plot.left = mr_plot_margin(plot.y_high, MR_UNIT_COUNT);
+	mr_plot_scale(&plot, largest, histogram->count_unit);
+	plot.left = mr_plot_margin(plot.y_high, histogram->count_unit);
 	plot.width = chart->width - plot.left - 16;
-	mr_plot_y_axis(&plot, canvas, MR_UNIT_COUNT);
+	mr_plot_y_axis(&plot, canvas, histogram->count_unit);
 	if (histogram->count == 0)
 		return;
 	draw_columns(&plot, canvas, histogram);

@@ -77,7 +77,7 @@ static void add_histogram(const struct mr_view *view, struct mr_scope *item,
 	chart->description = "Each column is twice as wide as the one before.";
 	chart->of.histogram =
 		(struct mr_histogram){ strcmp(measure, "size") == 0 ? MR_UNIT_BYTES : MR_UNIT_TIME,
-		                       class->paint, count, bins };
+		                       class->paint, count, bins, MR_UNIT_COUNT };
 	mr_scope_chart(item, name, chart);
 }
 

@@ -179,7 +179,8 @@ Test(chart, histogram__shows_edges_and_takes_none)
 		.kind = MR_CHART_HISTOGRAM, .width = 500, .title = "t", .description = "d"
 	};
 
-	chart.of.histogram = (struct mr_histogram){ MR_UNIT_BYTES, MR_PAINT_SERIES_1, 3, bins };
+	chart.of.histogram =
+		(struct mr_histogram){ MR_UNIT_BYTES, MR_PAINT_SERIES_1, 3, bins, MR_UNIT_COUNT };
 	struct mr_canvas *canvas = drawn(&chart);
 	cr_expect(has_label(canvas, "64 B"));
 	mr_canvas_free(canvas);
@@ -199,6 +200,57 @@ Test(chart, lives__show_birth_and_death)
 		chart.of.lives = (struct mr_lives){ 2e9, count, lives };
 		expect_inside(&chart);
 	}
+}
+
+Test(chart, stacked__takes_any_number_of_areas_lines_and_moments)
+{
+	static const struct mr_points areas[] = {
+		{ "live heap", MR_PAINT_SERIES_1, 4, some_times, some_sizes, false },
+		{ "slack", MR_PAINT_SERIES_2, 4, some_times, small_sizes, false },
+	};
+	static const struct mr_points line = { "rss", MR_PAINT_INK, 4, some_times, some_sizes, false };
+	static const double widths[] = { 350, 1040 };
+
+	for (size_t i = 0; i < 16; i++) {
+		struct mr_chart chart = {
+			.kind = MR_CHART_STACKED, .width = widths[i & 1], .title = "t", .description = "d"
+		};
+
+		chart.of.stacked = (struct mr_stacked){ .time_end_ns = i & 8 ? 3e9 : 0,
+			                                .line_count = i & 2 ? 1 : 0,
+			                                .lines = &line,
+			                                .area_count = i & 4 ? 2 : 0,
+			                                .areas = areas,
+			                                .moment_count = i & 8 ? 4 : 0,
+			                                .moment_times = some_times,
+			                                .moment_names = some_names,
+			                                .peak_time = 1e9,
+			                                .peak_value = i & 8 ? 5e6 : 0,
+			                                .peak_text = "peak 4.77 MiB" };
+		expect_inside(&chart);
+	}
+}
+
+Test(chart, flame__labels_what_is_wide_enough)
+{
+	static const struct mr_flame_box boxes[] = {
+		{ 0, 1, 0, false, MR_PAINT_OTHER, "all", "all\n100 %" },
+		{ 0, 0.7, 1, false, MR_PAINT_SERIES_1, "main", "main\n70 %" },
+		{ 0.7, 0.999, 1, false, MR_PAINT_SERIES_2, "a name that is much longer than its box is wide",
+		  NULL },
+		{ 0.999, 1, 1, true, MR_PAINT_SERIES_2, "narrow", "3 smaller" },
+	};
+	struct mr_chart chart = { .kind = MR_CHART_FLAME, .width = 400, .title = "t", .description = "d" };
+
+	chart.of.flame = (struct mr_flame_graph){ MR_ARRAY_LEN(boxes), boxes };
+	struct mr_canvas *canvas = drawn(&chart);
+	cr_expect(has_label(canvas, "main"));
+	cr_expect(has_label(canvas, "a name"));
+	cr_expect_not(has_label(canvas, "narrow"));
+	mr_canvas_free(canvas);
+	expect_inside(&chart);
+	chart.of.flame.count = 0;
+	expect_inside(&chart);
 }
 
 Test(chart, charts__have_the_same_bytes_each_time_on_paper)
