@@ -261,15 +261,15 @@ static int by_weight(const void *a, const void *b)
 	return one->node < two->node ? -1 : one->node > two->node;
 }
 
-/* Marks the NODES_MAX largest of TRIE in KEPT.  A parent is as large as its child, and comes first. */
-static int choose(const struct trie *trie, size_t nodes_max, bool *kept, struct mr_error *err)
+/* Marks the NODES_MAX largest in KEPT.  A parent is as large as its child, and comes first. */
+static int choose(const struct mr_flame *all, size_t nodes_max, bool *kept, struct mr_error *err)
 {
-	struct choice *choices = mr_alloc(trie->count * sizeof(*choices));
+	struct choice *choices = mr_alloc(all->count * sizeof(*choices));
 	size_t count = 0;
-	MR_FAIL_IF(!choices, err, MR_ERR_NOMEM, "no memory for a tree of %zu calls", trie->count);
-	for (size_t i = 1; i < trie->count; i++) {
-		const double weight = weight_of(&trie->nodes[i], &trie->nodes[0]);
-		if (weight > 0)
+	MR_FAIL_IF(!choices, err, MR_ERR_NOMEM, "no memory for a tree of %zu calls", all->count);
+	for (size_t i = 1; i < all->count; i++) {
+		const double weight = weight_of(&all->nodes[i], &all->nodes[0]);
+		if (weight > 0 && all->nodes[i].frame != MR_FLAME_REST)
 			choices[count++] = (struct choice){ weight, (uint32_t)i };
 	}
 	qsort(choices, count, sizeof(*choices), by_weight);
@@ -280,39 +280,56 @@ static int choose(const struct trie *trie, size_t nodes_max, bool *kept, struct 
 	return 0;
 }
 
-/* The nodes that are kept, then a remainder for each that lost a child. */
-static int gather(const struct trie *trie, const bool *kept, struct mr_flame *flame, struct mr_error *err)
+/* Where the nodes that are kept lie, and the remainders of those that lost children; 0: nowhere yet. */
+struct gathering {
+	uint32_t *places, *rests;
+	size_t capacity;
+};
+
+static int gather_node(struct gathering *gathering, const struct mr_flame *all, size_t i, const bool *kept,
+                       struct mr_flame *flame, struct mr_error *err)
 {
-	uint32_t *places = mr_alloc(trie->count * sizeof(*places));
-	uint32_t *rests = mr_alloc(trie->count * sizeof(*rests));
-	size_t capacity = 0;
-	int status = places && rests
-	                     ? 0
-	                     : mr_fail(err, MR_ERR_NOMEM, "no memory for a tree of %zu calls", trie->count);
-	for (size_t i = 0; i < trie->count && status == 0; i++) {
-		const struct mr_flame_node *node = &trie->nodes[i];
-		const bool below_kept = i > 0 && kept[node->parent];
-		if (!kept[i] && !below_kept)
-			continue;
-		if (mr_grow(&flame->nodes, &capacity, flame->count + 1, sizeof(*flame->nodes)) < 0) {
-			status = mr_fail(err, MR_ERR_NOMEM, "no memory for a tree of calls");
-			break;
-		}
-		uint32_t *place = kept[i] ? &places[i] : &rests[node->parent];
-		if (*place == 0) {
-			*place = (uint32_t)flame->count;
-			flame->nodes[flame->count++] = (struct mr_flame_node){
-				.parent = i == 0 ? MR_FLAME_NONE : places[node->parent],
-				.frame = kept[i] ? node->frame : MR_FLAME_REST,
-				.depth = node->depth,
-			};
-		}
-		flame->nodes[*place].folded += !kept[i];
-		for (size_t c = 0; c < MR_COST_KINDS; c++)
-			flame->nodes[*place].cost[c] += node->cost[c];
+	const struct mr_flame_node *node = &all->nodes[i];
+	if (!kept[i] && (i == 0 || !kept[node->parent]))
+		return 0;
+	uint32_t *place = kept[i] ? &gathering->places[i] : &gathering->rests[node->parent];
+	if (*place == 0) {
+		MR_FAIL_IF(mr_grow(&flame->nodes, &gathering->capacity, flame->count + 1,
+		                   sizeof(*flame->nodes)) < 0,
+		           err, MR_ERR_NOMEM, "no memory for a tree of calls");
+		*place = (uint32_t)flame->count;
+		flame->nodes[flame->count++] = (struct mr_flame_node){
+			.parent = i == 0 ? MR_FLAME_NONE : gathering->places[node->parent],
+			.frame = kept[i] ? node->frame : MR_FLAME_REST,
+			.depth = node->depth,
+		};
 	}
-	mr_free(places);
-	mr_free(rests);
+	if (!kept[i])
+		flame->nodes[*place].folded += node->frame == MR_FLAME_REST ? node->folded : 1;
+	for (size_t c = 0; c < MR_COST_KINDS; c++)
+		flame->nodes[*place].cost[c] += node->cost[c];
+	return 0;
+}
+
+int mr_flame_prune(const struct mr_flame *from, size_t nodes_max, struct mr_flame *flame,
+                   struct mr_error *err)
+{
+	struct gathering gathering = { mr_alloc(from->count * sizeof(uint32_t)),
+		                       mr_alloc(from->count * sizeof(uint32_t)), 0 };
+	struct mr_flame made = { 0 };
+	bool *kept = mr_alloc(from->count * sizeof(*kept));
+	int status = gathering.places && gathering.rests && kept
+	                     ? choose(from, nodes_max, kept, err)
+	                     : mr_fail(err, MR_ERR_NOMEM, "no memory for a tree of %zu calls", from->count);
+	for (size_t i = 0; i < from->count && status == 0; i++)
+		status = gather_node(&gathering, from, i, kept, &made, err);
+	if (status == 0)
+		*flame = made;
+	else
+		mr_flame_release(&made);
+	mr_free(gathering.places);
+	mr_free(gathering.rests);
+	mr_free(kept);
 	return status;
 }
 
@@ -320,25 +337,15 @@ int mr_flame_build(struct mr_flame *flame, const struct mr_flame_source *sources
                    uint32_t frame_count, bool inverted, size_t nodes_max, struct mr_error *err)
 {
 	struct trie whole = { 0 }, other = { 0 };
-	struct mr_flame made = { 0 };
-	bool *kept = NULL;
 	int status = build_all(&whole, sources, source_count, err);
 	if (status == 0 && inverted)
 		status = invert(&whole, &other, frame_count, err);
 	if (status == 0 && !inverted)
 		sum_up(&whole);
 	const struct trie *trie = inverted ? &other : &whole;
-	if (status == 0 && !(kept = mr_alloc(trie->count * sizeof(*kept))))
-		status = mr_fail(err, MR_ERR_NOMEM, "no memory for a tree of %zu calls", trie->count);
+	const struct mr_flame all = { trie->count, trie->nodes };
 	if (status == 0)
-		status = choose(trie, nodes_max, kept, err);
-	if (status == 0)
-		status = gather(trie, kept, &made, err);
-	if (status == 0)
-		*flame = made;
-	else
-		mr_flame_release(&made);
-	mr_free(kept);
+		status = mr_flame_prune(&all, nodes_max, flame, err);
 	mr_free(whole.nodes);
 	mr_free(whole.slots);
 	mr_free(other.nodes);

@@ -52,6 +52,9 @@ struct mr_flame {
  * inner end, of at most NODES_MAX (at least 2) nodes and as many remainders.  Freed with mr_flame_release(). */
 int mr_flame_build(struct mr_flame *flame, const struct mr_flame_source *sources, size_t source_count,
                    uint32_t frame_count, bool inverted, size_t nodes_max, struct mr_error *err) MR_MUST_CHECK;
+/* The same of the nodes of FROM: the tree of at most NODES_MAX of them. */
+int mr_flame_prune(const struct mr_flame *from, size_t nodes_max, struct mr_flame *flame,
+                   struct mr_error *err) MR_MUST_CHECK;
 void mr_flame_release(struct mr_flame *flame);
 
 #endif
