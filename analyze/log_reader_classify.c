@@ -33,6 +33,14 @@ static unsigned time_column(unsigned kind)
 		return MR_PROCESS_TIME;
 	case MR_KIND_EXIT:
 		return MR_EXIT_TIME;
+	case MR_KIND_HEAP_SNAPSHOTS:
+		return MR_HEAP_SNAPSHOTS_TIME;
+	case MR_KIND_HEAP_SAMPLES:
+		return MR_HEAP_SAMPLES_TIME;
+	case MR_KIND_HEAP_EVENTS:
+		return MR_HEAP_EVENTS_TIME;
+	case MR_KIND_ACCOUNT:
+		return MR_ACCOUNT_TIME;
 	case MR_KIND_END:
 		return MR_END_TIME;
 	default:
@@ -56,6 +64,10 @@ static unsigned snapshot_column(unsigned kind)
 		return MR_CLASS_TOTALS_SNAPSHOT;
 	case MR_KIND_REFERENT_TOTALS:
 		return MR_REFERENT_TOTALS_SNAPSHOT;
+	case MR_KIND_HEAP_SNAPSHOTS:
+		return MR_HEAP_SNAPSHOTS_NUMBER;
+	case MR_KIND_HEAP_SITES:
+		return MR_HEAP_SITES_SNAPSHOT;
 	default:
 		return 0;
 	}

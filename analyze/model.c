@@ -34,11 +34,15 @@ static const struct {
 	{ MR_KIND_EXIT, MR_LOAD__SUMMARY, mr_model__read_exit },
 	{ MR_KIND_SETTINGS, MR_LOAD__SUMMARY, mr_model__read_settings },
 	{ MR_KIND_COUNTERS, MR_LOAD__SUMMARY, mr_model__read_counters },
+	{ MR_KIND_HEAP_SNAPSHOTS, MR_LOAD__SUMMARY, mr_model__read_heap_snapshots },
+	{ MR_KIND_HEAP_THREADS, MR_LOAD__SUMMARY, mr_model__read_heap_threads },
+	{ MR_KIND_ACCOUNT, MR_LOAD__SUMMARY, mr_model__read_account },
 	{ MR_KIND_BIRTHS, MR_LOAD_OBJECTS, mr_model__read_births },
 	{ MR_KIND_DEATHS, MR_LOAD_OBJECTS, mr_model__read_deaths },
 	{ MR_KIND_CHANGES, MR_LOAD_OBJECTS, mr_model__read_changes },
 	{ MR_KIND_SAMPLES, MR_LOAD_SAMPLES, mr_model__read_samples },
 	{ MR_KIND_MARKS, MR_LOAD_SAMPLES, mr_model__read_marks },
+	{ MR_KIND_HEAP_SAMPLES, MR_LOAD_SAMPLES, mr_model__read_heap_samples },
 };
 
 static int no_memory(struct mr_error *err)
@@ -68,6 +72,7 @@ static int stream_for(struct mr_loading *loading, uint32_t segment, uint64_t id,
 		}
 		*made = (struct mr_stream_state){ .log = (uint32_t)(loading->log - state->logs),
 			                          .segment = segment,
+			                          .number = (uint32_t)state->streams.count,
 			                          .id = id,
 			                          .repeated = state->runs_built,
 			                          .late = state->runs_built };

@@ -212,6 +212,7 @@ struct mr_change {
 /* An image: what a process runs from its start, or an exec, to the next one. */
 struct mr_heap_image {
 	uint32_t stream; /* index in the run's streams */
+	uint32_t state;  /* the model's own */
 	uint64_t begin_ns;
 	uint64_t end_ns;
 	uint32_t snapshot_first; /* its rows in `heap_snapshots` */
@@ -294,8 +295,9 @@ struct mr_heap_site {
 };
 
 struct mr_heap_bucket {
-	uint32_t stack; /* 0: all */
-	uint32_t image;
+	uint32_t stack;  /* 0: all */
+	uint32_t run;    /* index in the model's runs */
+	uint32_t image;  /* index in the run's heap_images */
 	uint8_t measure; /* enum mr_heap_measure */
 	uint8_t bucket;
 	uint64_t count;
@@ -493,7 +495,8 @@ struct mr_heap_sites {
 int mr_model_heap_sites(struct mr_model *model, size_t run, uint32_t snapshot, struct mr_heap_sites *sites,
                         struct mr_error *err) MR_MUST_CHECK;
 void mr_heap_sites_release(struct mr_heap_sites *sites);
-/* The histograms of RUN's images; mr_free() frees *BUCKETS. */
+/* The histograms of RUN's images, or with MR_INDEX_NONE of all runs in one pass, as the log has them;
+ * mr_free() frees *BUCKETS. */
 int mr_model_heap_histogram(struct mr_model *model, size_t run, struct mr_heap_bucket **buckets,
                             size_t *count, struct mr_error *err) MR_MUST_CHECK;
 

@@ -482,5 +482,6 @@ int mr_model__merge(struct mr_model *model, struct mr_run *run, struct mr_stream
 	MR_TRY(settle(&from, err));
 	MR_TRY(merge_snapshots(&from, err));
 	MR_TRY(mr_model__merge_totals(model, run, streams, count, err));
+	MR_TRY(mr_model__merge_heap(model, run, streams, count, err));
 	return merge_facts(&from, err);
 }

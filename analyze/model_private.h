@@ -98,6 +98,13 @@ struct mr_numbered {
 	uint32_t index;  /* in the run's snapshots */
 };
 
+/* A row of HEAP_SITES, while it is not known what later ones say. */
+struct mr_heap_row {
+	uint64_t snapshot;        /* its number in the stream */
+	uint64_t stack;           /* as in the log */
+	struct mr_heap_site site; /* but for its stack */
+};
+
 #define MR_LIVES_ROWS 256
 
 /* When all of some objects, which have rows side by side, are alive. */
@@ -110,6 +117,7 @@ struct mr_lives {
 struct mr_stream_state {
 	uint32_t log;     /* index in the model's files */
 	uint32_t segment; /* index in the model's segments */
+	uint32_t number;  /* index in the model's streams */
 	uint64_t id;
 	bool described; /* there was a STREAM block */
 	bool repeated;  /* its rows are left out: the very same stream was read before, or it is late */
@@ -150,6 +158,19 @@ struct mr_stream_state {
 	uint64_t exit_state;
 	uint64_t exit_value;
 
+	MR_LIST(struct mr_heap_snapshot) heap_snapshots; /* by number, once the runs are put together */
+	MR_LIST(struct mr_heap_thread) heap_threads;     /* `thread` is the id */
+	MR_LIST(struct mr_account) accounts;
+	struct mr_id_map heap_thread_rows; /* thread id to row + 1 */
+	uint32_t heap_image;               /* in the run's heap_images, MR_INDEX_NONE: it is none */
+	/* What is asked of its sites: rows of snapshots from FIRST to LAST, by number. */
+	bool heap_wanted;
+	uint64_t heap_first;
+	uint64_t heap_last;
+	uint64_t heap_key_seen; /* the last key snapshot that rows were met of */
+	MR_LIST(struct mr_heap_row) heap_rows;
+	MR_LIST(struct mr_heap_site) heap_end; /* its sites at its end, when the model holds these */
+
 	struct mr_objects objects; /* until they are the run's */
 	size_t object_capacity;
 	/* Ids of objects count up with their rows, nearly always: the id dense_first + I is that of row I,
@@ -182,6 +203,7 @@ struct mr_model_state {
 	struct mr_id_map *stream_ids; /* a segment each: stream id to index + 1 in streams */
 	size_t *notes_taken;          /* a log each: notes that are warnings already */
 	bool built;                   /* the runs are put together */
+	bool heap_ends;               /* the streams hold their sites at their ends */
 	MR_LIST(char *) warnings;     /* borrowed from the notes */
 
 	char *text; /* strings, each with a zero byte behind it */
@@ -209,7 +231,8 @@ mr_block_reader mr_model__read_strings, mr_model__read_classes, mr_model__read_m
 	mr_model__read_stream, mr_model__read_snapshots, mr_model__read_class_totals,
 	mr_model__read_referent_totals, mr_model__read_process, mr_model__read_exit, mr_model__read_settings,
 	mr_model__read_counters, mr_model__read_births, mr_model__read_deaths, mr_model__read_changes,
-	mr_model__read_samples, mr_model__read_marks;
+	mr_model__read_samples, mr_model__read_marks, mr_model__read_heap_snapshots,
+	mr_model__read_heap_threads, mr_model__read_account, mr_model__read_heap_samples;
 
 /* Gathers the lists of the streams (STREAMS, COUNT of them) into RUN and resolves what is in them. */
 int mr_model__merge(struct mr_model *model, struct mr_run *run, struct mr_stream_state *const *streams,
@@ -217,6 +240,11 @@ int mr_model__merge(struct mr_model *model, struct mr_run *run, struct mr_stream
 /* The part of it that joins the totals of snapshots. */
 int mr_model__merge_totals(struct mr_model *model, struct mr_run *run, struct mr_stream_state *const *streams,
                            size_t count, struct mr_error *err) MR_MUST_CHECK;
+/* How many rows of sites or histograms one pass over LOG may keep. */
+uint64_t mr_model__rows_worth(const struct mr_log *log);
+/* The part of it that is about the heap. */
+int mr_model__merge_heap(struct mr_model *model, struct mr_run *run, struct mr_stream_state *const *streams,
+                         size_t count, struct mr_error *err) MR_MUST_CHECK;
 /* The snapshot of STREAM with that NUMBER, as index in the run, or MR_INDEX_NONE. */
 uint32_t mr_stream_snapshot(const struct mr_stream_state *stream, uint64_t number);
 
@@ -244,6 +272,9 @@ int mr_model__build_runs(struct mr_model *model, struct mr_error *err) MR_MUST_C
 int mr_model__finish_objects(struct mr_model *model, struct mr_error *err) MR_MUST_CHECK;
 /* Sorts samples and marks that came from several streams. */
 int mr_model__finish_samples(struct mr_model *model, struct mr_error *err) MR_MUST_CHECK;
+/* Orders COUNT rows of COLUMN_COUNT columns, the first of which are times, by time. */
+int mr_model__sort_columns(uint64_t *const *columns, size_t column_count, size_t count, struct mr_error *err)
+	MR_MUST_CHECK;
 /* Finds room for the labels of OBJECTS. */
 int mr_model__make_labels(const struct mr_model *model, struct mr_objects *objects, struct mr_error *err)
 	MR_MUST_CHECK;

@@ -152,6 +152,9 @@ static void set_end(struct mr_run *run)
 	for (size_t i = 0; i < run->snapshot_count; i++)
 		if (run->snapshots[i].time_ns > run->end_ns)
 			run->end_ns = run->snapshots[i].time_ns;
+	for (size_t i = 0; i < run->heap_image_count; i++)
+		if (run->heap_images[i].end_ns > run->end_ns)
+			run->end_ns = run->heap_images[i].end_ns;
 	for (size_t i = 0; i < run->process_count; i++)
 		if (run->processes[i].time_ns > run->end_ns)
 			run->end_ns = run->processes[i].time_ns;

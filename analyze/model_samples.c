@@ -105,6 +105,46 @@ int mr_model__read_marks(struct mr_loading *loading, const struct mr_block *bloc
 	return count;
 }
 
+int mr_model__read_heap_samples(struct mr_loading *loading, const struct mr_block *block,
+                                struct mr_error *err)
+{
+	struct mr_stream_state *const stream = loading->stream;
+	struct mr_run *const run = &loading->model->runs[stream->run];
+	struct mr_heap_samples *const samples = &run->heap_samples;
+	uint64_t **const columns[] = {
+		[MR_HEAP_SAMPLES_TIME] = &samples->time_ns,
+		[MR_HEAP_SAMPLES_LIVE] = &samples->live_bytes,
+		[MR_HEAP_SAMPLES_LIVE_COUNT] = &samples->live_count,
+		[MR_HEAP_SAMPLES_LIVE_MAX] = &samples->live_max_bytes,
+		[MR_HEAP_SAMPLES_TOTAL] = &samples->total_bytes,
+		[MR_HEAP_SAMPLES_COUNT] = &samples->total_count,
+	};
+	struct mr_rows rows;
+	int count;
+
+	MR_TRY(mr_model__spend_rows(loading, block->rows, err));
+	MR_TRY(mr_rows_open(&rows, block, MR_HEAP_SAMPLES_COUNT, err));
+	while ((count = mr_rows_next(&rows, err)) > 0) {
+		const size_t at = samples->count;
+		size_t grown = samples->capacity;
+
+		for (unsigned id = 1; id < MR_ARRAY_LEN(columns); id++) {
+			grown = samples->capacity;
+			if (mr_grow(columns[id], &grown, at + (size_t)count, sizeof(uint64_t)) < 0)
+				return no_memory(err);
+			memcpy(*columns[id] + at, rows.values[id], (size_t)count * sizeof(uint64_t));
+		}
+		samples->capacity = grown;
+		for (int i = 0; i < count; i++) {
+			samples->time_ns[at + (size_t)i] =
+				mr_run_time(stream, samples->time_ns[at + (size_t)i]);
+			extend_run(run, samples->time_ns[at + (size_t)i]);
+		}
+		samples->count += (size_t)count;
+	}
+	return count;
+}
+
 /* ---- By time ----------------------------------------------------------------------- */
 
 struct order {
@@ -130,31 +170,46 @@ static bool is_ordered(const uint64_t *times, size_t count)
 	return true;
 }
 
-static int sort_samples(struct mr_samples *samples, struct mr_error *err)
+int mr_model__sort_columns(uint64_t *const *columns, size_t column_count, size_t count, struct mr_error *err)
 {
-	if (is_ordered(samples->time_ns, samples->count))
+	if (count == 0 || is_ordered(columns[0], count))
 		return 0;
 
-	struct order *const order = mr_alloc(samples->count * sizeof(*order));
-	uint64_t *const moved = mr_alloc(samples->count * sizeof(*moved));
+	struct order *const order = mr_alloc(count * sizeof(*order));
+	uint64_t *const moved = mr_alloc(count * sizeof(*moved));
 	if (order == NULL || moved == NULL) {
 		mr_free(order);
 		mr_free(moved);
 		return no_memory(err);
 	}
-	for (size_t i = 0; i < samples->count; i++)
-		order[i] = (struct order){ samples->time_ns[i], i };
-	qsort(order, samples->count, sizeof(*order), compare_order);
-	for (unsigned id = 1; id <= SAMPLE_COLUMNS; id++) {
-		uint64_t *const values = *column(samples, id);
-
-		for (size_t i = 0; i < samples->count; i++)
-			moved[i] = values[order[i].from];
-		memcpy(values, moved, samples->count * sizeof(*moved));
+	for (size_t i = 0; i < count; i++)
+		order[i] = (struct order){ columns[0][i], i };
+	qsort(order, count, sizeof(*order), compare_order);
+	for (size_t id = 0; id < column_count; id++) {
+		for (size_t i = 0; i < count; i++)
+			moved[i] = columns[id][order[i].from];
+		memcpy(columns[id], moved, count * sizeof(*moved));
 	}
 	mr_free(order);
 	mr_free(moved);
 	return 0;
+}
+
+static int sort_samples(struct mr_samples *samples, struct mr_error *err)
+{
+	uint64_t *columns[SAMPLE_COLUMNS];
+
+	for (unsigned id = 1; id <= SAMPLE_COLUMNS; id++)
+		columns[id - 1] = *column(samples, id);
+	return mr_model__sort_columns(columns, SAMPLE_COLUMNS, samples->count, err);
+}
+
+static int sort_heap_samples(const struct mr_heap_samples *samples, struct mr_error *err)
+{
+	uint64_t *const columns[] = { samples->time_ns,        samples->live_bytes,  samples->live_count,
+		                      samples->live_max_bytes, samples->total_bytes, samples->total_count };
+
+	return mr_model__sort_columns(columns, MR_ARRAY_LEN(columns), samples->count, err);
 }
 
 static int compare_marks(const void *left, const void *right)
@@ -173,6 +228,7 @@ int mr_model__finish_samples(struct mr_model *model, struct mr_error *err)
 		struct mr_run *const run = &model->runs[i];
 
 		MR_TRY(sort_samples(&run->samples, err));
+		MR_TRY(sort_heap_samples(&run->heap_samples, err));
 		if (run->mark_count > 1)
 			qsort(run->marks, run->mark_count, sizeof(*run->marks), compare_marks);
 	}

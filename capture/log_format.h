@@ -56,9 +56,10 @@ enum mr_group {
 	MR_GROUP_DEFINITIONS, /* strings, classes, stacks: what ids mean */
 	MR_GROUP_EVENTS,      /* births, deaths, changes */
 	MR_GROUP_DETAIL,      /* size and referents of single objects */
+	MR_GROUP_HEAP,        /* what each call stack holds at heap snapshots; before these, so that a
+	                       * snapshot that a cut log speaks of has its sites */
 	MR_GROUP_SUMMARY,     /* snapshots and their totals, process facts, health */
 	MR_GROUP_SAMPLES,     /* process memory over time, marks */
-	MR_GROUP_HEAP,        /* what each call stack holds at heap snapshots */
 	MR_GROUP_END,         /* end and index */
 	MR_GROUP_COUNT
 };

@@ -50,4 +50,11 @@ void log_builder_stream(struct log_builder *builder, uint64_t pid, enum mr_strea
 /* One tracker's log with something of everything; see log_builder.c for what. */
 void log_builder_sample(struct log_builder *builder);
 
+/* The frames of a heap recording of process PID, as stream STREAM with its zero at CLOCK_MONOTONIC
+ * ns; see log_builder_heap.c for what is in it. */
+void log_builder_heap(struct log_builder *builder, uint64_t stream, uint64_t pid,
+                      uint64_t clock_monotonic_ns);
+/* A log of one such recording. */
+void log_builder_heap_sample(struct log_builder *builder);
+
 #endif
