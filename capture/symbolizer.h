@@ -3,9 +3,9 @@
  * Names places in the code that are known as module and offset: function, file,
  * line and inlined frames, from the debugging information on this machine (a
  * module's own, a separate file by build id or .gnu_debuglink).  For memrecord at
- * the end of a recording, and for `memstats symbolize`.  symbolizer.c is the one
- * file of the project that uses elfutils, symbolizer_demangle.c the one that
- * uses libiberty.  Never asks the network.
+ * the end of a recording, and for `memstats symbolize`.  Nothing else in the
+ * project uses elfutils or libiberty.  Never asks the network.  It is fastest
+ * when places of one module come in the order of their addresses.
  */
 #ifndef MR_SYMBOLIZER_H
 #define MR_SYMBOLIZER_H
@@ -16,14 +16,15 @@
 struct mr_symbolizer;
 
 /* Opens the module at PATH ("~" is the home folder), whose build id was
- * BUILD_ID ("" when not known); its file is FD (borrowed until this returns), or -1: the one at PATH.  Where the file is
- * gone or is of another build, what is installed for that build id is taken.
- * MR_ERR_READ: there is nothing to be had, with the reason; MR_ERR_NOMEM. */
+ * BUILD_ID ("" when not known).  Its file is FD (borrowed until this returns), or
+ * with -1 the one at PATH; where that is gone or of another build, what is
+ * installed for that build id is taken.  MR_ERR_READ: there is nothing
+ * to be had, with the reason; MR_ERR_NOMEM. */
 int mr_symbolizer_open(struct mr_symbolizer **symbolizer, const char *path, const char *build_id, int fd,
                        struct mr_error *err) MR_MUST_CHECK;
 void mr_symbolizer_close(struct mr_symbolizer *symbolizer); /* NULL is fine */
 /* Whether there is debugging information, not names of functions alone. */
-bool mr_symbolizer_has_lines(struct mr_symbolizer *symbolizer);
+bool mr_symbolizer_has_lines(const struct mr_symbolizer *symbolizer);
 
 struct mr_named {             /* a frame; strings are borrowed for the call, "" when unknown */
 	const char *function; /* demangled */
