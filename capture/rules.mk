@@ -55,6 +55,30 @@ UNIT_MEMORY_test_tracker := $(B)/obj/capture/memory_mapped.o
 UNIT_MEMORY_test_tracker_stream := $(B)/obj/capture/memory_mapped.o
 UNIT_MEMORY_test_tracker_failing := $(B)/obj/tests/unit/memory_failing_pages.o
 
+# libmemrecord.so: stands in front of the allocator in the programs that memrecord runs.  The C library is
+# all that it needs; its frames are followed by their frame pointers, its thread-local memory is there from
+# the program's start, and it is never sanitized.
+PRELOAD_STACK_SOURCES := $(if $(wildcard capture/preload/stack.c),$(wildcard $(addprefix capture/preload/, \
+                           stack*.c unwind*.c module*.c)))
+PRELOAD_SOURCES := $(wildcard capture/preload/hooks*.c capture/preload/thread*.c) $(PRELOAD_STACK_SOURCES) \
+                   $(addprefix capture/, channel.c ring.c futex.c memory_mapped.c proc_identity.c proc_memory.c \
+                     tracker_clock.c base_error.c base_clock.c)
+PRELOAD_OBJECTS := $(PRELOAD_SOURCES:%.c=$(B)/obj-preload/%.o)
+PRELOAD_CFLAGS := -std=gnu11 $(WARNINGS) -fPIC -fvisibility=hidden -fno-omit-frame-pointer \
+                  -fno-optimize-sibling-calls -ftls-model=initial-exec -fno-stack-protector -ffunction-sections \
+                  $(addprefix -fno-builtin-, malloc free calloc realloc memalign aligned_alloc posix_memalign)
+$(B)/obj-preload/%.o: %.c $(MAKEFILES_USED)
+	@mkdir -p $(@D)
+	$(say) CC $<
+	$(Q)$(CC) $(MR_CPPFLAGS) -Icapture/preload $(CPPFLAGS) $(CFLAGS) $(PRELOAD_CFLAGS) -MMD -MP -c -o $@ $<
+-include $(shell find $(B)/obj-preload -name '*.d' 2>/dev/null)
+$(B)/libmemrecord.so: $(PRELOAD_OBJECTS) capture/preload/libmemrecord.map
+	$(say) LD $@
+	$(Q)$(CC) -shared $(LDFLAGS) -static-libgcc -Wl,-soname,$(@F) -Wl,-z,now -Wl,-z,nodelete \
+	  -Wl,-z,defs -Wl,--gc-sections -Wl,--version-script,capture/preload/libmemrecord.map \
+	  -o $@ $(PRELOAD_OBJECTS) -lpthread -ldl
+all: $(B)/libmemrecord.so
+
 # The command memrecord: process sampler, and the writing side of the channel from libmemcapture.
 MEMRECORD_SOURCES := $(addprefix capture/, memrecord.c memrecord_run.c memrecord_watch.c memrecord_launch.c \
                        memrecord_channel.c memrecord_folder.c memrecord_ghosts.c sampler.c sampler_look.c sampler_process.c \

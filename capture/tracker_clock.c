@@ -43,8 +43,7 @@ static struct pair read_pair(void)
 	return best;
 }
 
-/* Whether the kernel trusts the counter to keep time, on all processors alike. */
-static bool counter_is_clock(void)
+bool mr_clock_counter_is_clock(void)
 {
 #if defined(__aarch64__)
 	return true; /* the architecture's own clock */
@@ -86,7 +85,7 @@ void mr_clock_begin_exact(struct mr_channel_header *header)
 
 void mr_clock_begin(struct mr_channel_header *header)
 {
-	header->clock_is_tsc = counter_is_clock();
+	header->clock_is_tsc = mr_clock_counter_is_clock();
 	if (header->clock_is_tsc == 0) {
 		mr_clock_begin_exact(header);
 		return;

@@ -28,6 +28,8 @@ static inline uint64_t mr_clock_ticks(bool is_counter)
 	return MR_LIKELY(is_counter) ? mr_clock_counter() : mr_clock_monotonic_ns();
 }
 
+/* Whether the kernel trusts the counter to keep time, on all processors alike. */
+bool mr_clock_counter_is_clock(void);
 /* Chooses the clock and writes the first piece of the function from ticks to time. */
 void mr_clock_begin(struct mr_channel_header *header);
 /* The same with CLOCK_MONOTONIC in any case: a tick is exactly one of its nanoseconds. */

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Appending an event where it is not a matter of some nanoseconds: a thread's
+ * first event, one of a signal handler in the middle of another, a ring that
+ * nobody empties.  "The rule of reentrancy" in preload.h says what this keeps.
+ */
+#include "preload.h"
+
+#include <errno.h>
+#include <signal.h>
+
+/* Counts EVENT, which is not in the log. */
+static void count_lost(const struct mr_event *event)
+{
+	if (mr_event_has_stack(event->type))
+		mr_process_count(MR_HEAP_UNRECORDED_ALLOCS, MR_HEAP_EARLY_ALLOCS);
+	else
+		mr_process_count(MR_HEAP_UNRECORDED_FREES, MR_HEAP_EARLY_FREES);
+}
+
+/* ---- Signal handlers ------------------------------------------------------------ */
+
+/* Whether the hook at frame GATE can still be running, seen from the hook at FRAME of the same thread. */
+static bool interrupted(uintptr_t gate, uintptr_t frame)
+{
+	stack_t alternate;
+
+	if (sigaltstack(NULL, &alternate) == 0 && (alternate.ss_flags & SS_DISABLE) == 0) {
+		const uintptr_t base = (uintptr_t)alternate.ss_sp;
+		const bool gate_on_it = gate - base < alternate.ss_size;
+		const bool frame_on_it = (alternate.ss_flags & SS_ONSTACK) != 0;
+
+		if (gate_on_it != frame_on_it)
+			return frame_on_it;
+	}
+	return frame < gate;
+}
+
+/* Leaves EVENT to the hook that was interrupted. */
+static void leave_nested(struct mr_thread *thread, const struct mr_event *event)
+{
+	const uint32_t index = thread->nested_count;
+
+	/* A handler that interrupts this one ends before it goes on; it may take the same entry before
+	 * the next line, never after. */
+	thread->nested_count = index + 1;
+	atomic_signal_fence(memory_order_seq_cst);
+	if (index >= MR_NESTED_MAX) {
+		mr_process_count(MR_HEAP_NESTED_LOST, MR_HEAP_NESTED_LOST);
+		count_lost(event);
+		return;
+	}
+
+	struct mr_nested *const nested = &thread->nested[index];
+	uint64_t words[MR_RECORD_WORDS_MAX] = { 0 };
+	atomic_store_explicit(&thread->ring.ring->busy, 1, memory_order_relaxed);
+	atomic_signal_fence(memory_order_seq_cst);
+	nested->len = mr_event_write(words, event, mr_clock_ticks(thread->clock_is_counter), 0);
+	memcpy(nested->words + 1, words + 1, sizeof(words) - sizeof(words[0]));
+	atomic_signal_fence(memory_order_seq_cst);
+	nested->words[0] = words[0];
+	mr_process_count(MR_HEAP_NESTED_EVENTS, MR_HEAP_NESTED_EVENTS);
+}
+
+/* The first of the entries before END by its stamp that was not appended yet, or NULL. */
+static struct mr_nested *nested_next(struct mr_thread *thread, uint32_t end)
+{
+	struct mr_nested *next = NULL;
+
+	for (uint32_t i = 0; i < end; i++) {
+		struct mr_nested *const nested = &thread->nested[i];
+
+		if (nested->words[0] != 0 &&
+		    (next == NULL || MR_HEAP_TICKS(nested->words[0]) < MR_HEAP_TICKS(next->words[0])))
+			next = nested;
+	}
+	return next;
+}
+
+bool mr_append_nested(struct mr_thread *thread)
+{
+	uint32_t count = thread->nested_count;
+	bool room = true;
+
+	for (;;) {
+		const uint32_t end = count < MR_NESTED_MAX ? count : MR_NESTED_MAX;
+		struct mr_nested *const nested = nested_next(thread, end);
+
+		if (nested != NULL) {
+			room = room && mr_ring_reserve(&thread->ring, sizeof(nested->words));
+			if (room) {
+				memcpy(mr_ring_at_head(&thread->ring), nested->words, nested->len);
+				mr_ring_commit(&thread->ring, nested->len);
+			} else {
+				mr_process_count(MR_HEAP_NESTED_LOST, MR_HEAP_NESTED_LOST);
+			}
+			nested->words[0] = 0;
+		} else if (__atomic_compare_exchange_n(&thread->nested_count, &count, 0, false,
+		                                       __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+			/* One instruction: a handler comes before it or after it. */
+			return room && mr_ring_reserve(&thread->ring, sizeof(nested->words));
+		}
+	}
+}
+
+void mr_append_rest(struct mr_thread *thread, const uintptr_t *frame)
+{
+	while (thread->nested_count != 0 && thread->gate == MR_GATE_OPEN) {
+		thread->gate = (uintptr_t)frame;
+		atomic_signal_fence(memory_order_seq_cst);
+		(void)mr_append_nested(thread);
+		atomic_store_explicit(&thread->ring.ring->busy, 0, memory_order_release);
+		atomic_signal_fence(memory_order_seq_cst);
+		thread->gate = MR_GATE_OPEN;
+		atomic_signal_fence(memory_order_seq_cst);
+	}
+}
+
+/* Takes the gate from a hook that a handler left by siglongjmp(). */
+static void take_over(struct mr_thread *thread)
+{
+	mr_thread_forget_stack(thread);
+	atomic_store_explicit(&thread->ring.ring->busy, 0, memory_order_release);
+	atomic_signal_fence(memory_order_seq_cst);
+	thread->gate = MR_GATE_OPEN;
+}
+
+/* ---- No room ------------------------------------------------------------------------ */
+
+void mr_append_stall(struct mr_thread *thread, const struct mr_event *event)
+{
+	count_lost(event);
+	atomic_store_explicit(&thread->ring.ring->busy, 0, memory_order_release);
+	atomic_signal_fence(memory_order_seq_cst);
+	thread->gate = MR_GATE_STALLED;
+}
+
+/* Whether the writer has come back; the gate is open then. */
+static bool unstall(struct mr_thread *thread, const uintptr_t *frame)
+{
+	bool room;
+
+	thread->gate = (uintptr_t)frame;
+	atomic_signal_fence(memory_order_seq_cst);
+	room = mr_ring_reserve(&thread->ring, MR_APPEND_RESERVE);
+	atomic_signal_fence(memory_order_seq_cst);
+	thread->gate = room ? MR_GATE_OPEN : MR_GATE_STALLED;
+	return room;
+}
+
+/* ---- The way in ----------------------------------------------------------------------- */
+
+void mr_append_slow(const struct mr_event *event, const uintptr_t *frame)
+{
+	const int errno_before = errno;
+	struct mr_thread *thread = mr_thread_current;
+
+	if (thread == NULL || thread->gate == MR_GATE_CLOSED)
+		thread = mr_thread_enter();
+	if (thread == NULL) {
+		count_lost(event);
+	} else {
+		const uintptr_t gate = thread->gate;
+
+		if (gate >= MR_GATE_FRAMES && interrupted(gate, (uintptr_t)frame)) {
+			leave_nested(thread, event);
+		} else {
+			if (gate >= MR_GATE_FRAMES)
+				take_over(thread);
+			if (gate != MR_GATE_STALLED || unstall(thread, frame))
+				mr_append_open(thread, event, frame);
+			else
+				count_lost(event);
+		}
+	}
+	errno = errno_before;
+}

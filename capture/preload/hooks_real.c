@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The real functions: the next ones after ours, so that a program with an
+ * allocator of its own keeps it.  The first call of any of them looks all of
+ * them up.  What the dynamic linker allocates meanwhile comes from a small arena.
+ */
+#include "preload.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+
+#define BOOT_HEADER 16u /* bytes before a block: its size */
+
+uint8_t mr_boot_arena[MR_BOOT_ARENA_SIZE] __attribute__((aligned(16)));
+
+static _Atomic size_t boot_used;
+
+/* A block of the arena at a multiple of ALIGNMENT; zeroed, because no byte is used twice. */
+static void *boot_allocate(size_t size, size_t alignment)
+{
+	size_t used = atomic_load(&boot_used);
+	size_t begin;
+
+	do {
+		if (size > MR_BOOT_ARENA_SIZE || alignment > MR_BOOT_ARENA_SIZE / 2)
+			return NULL;
+		const uintptr_t base = (uintptr_t)mr_boot_arena;
+		const size_t rounding = alignment > BOOT_HEADER ? alignment : BOOT_HEADER;
+
+		begin = ((base + used + BOOT_HEADER + rounding - 1) & ~(uintptr_t)(rounding - 1)) - base;
+		if (begin + size > MR_BOOT_ARENA_SIZE)
+			return NULL;
+	} while (!atomic_compare_exchange_weak(&boot_used, &used, begin + size));
+
+	memcpy(mr_boot_arena + begin - sizeof(size), &size, sizeof(size));
+	return mr_boot_arena + begin;
+}
+
+size_t mr_boot_size(const void *block)
+{
+	size_t size;
+
+	memcpy(&size, (const uint8_t *)block - sizeof(size), sizeof(size));
+	return size;
+}
+
+/* ---- The family, from the arena ----------------------------------------------- */
+
+static void *boot_malloc(size_t size)
+{
+	void *const block = boot_allocate(size, BOOT_HEADER);
+
+	if (block == NULL)
+		errno = ENOMEM;
+	return block;
+}
+
+static void boot_free(void *block)
+{
+	(void)block; /* what is the arena's stays there */
+}
+
+static void *boot_calloc(size_t count, size_t size)
+{
+	size_t all;
+
+	if (__builtin_mul_overflow(count, size, &all)) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	return boot_malloc(all);
+}
+
+static void *boot_realloc(void *block, size_t size)
+{
+	void *const moved = boot_malloc(size);
+
+	if (moved != NULL && block != NULL && mr_boot_owns(block)) {
+		const size_t before = mr_boot_size(block);
+
+		memcpy(moved, block, before < size ? before : size);
+	}
+	return moved;
+}
+
+static void *boot_reallocarray(void *block, size_t count, size_t size)
+{
+	size_t all;
+
+	if (__builtin_mul_overflow(count, size, &all)) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	return boot_realloc(block, all);
+}
+
+static void *boot_memalign(size_t alignment, size_t size)
+{
+	void *const block = boot_allocate(size, alignment);
+
+	if (block == NULL)
+		errno = ENOMEM;
+	return block;
+}
+
+static void *boot_aligned_alloc(size_t alignment, size_t size)
+{
+	return boot_memalign(alignment, size);
+}
+
+static int boot_posix_memalign(void **block, size_t alignment, size_t size)
+{
+	void *const made = boot_allocate(size, alignment);
+
+	if (made == NULL)
+		return ENOMEM;
+	*block = made;
+	return 0;
+}
+
+static void *boot_valloc(size_t size)
+{
+	return boot_memalign(4096, size);
+}
+
+static void *boot_pvalloc(size_t size)
+{
+	return boot_memalign(4096, (size + 4095) & ~(size_t)4095);
+}
+
+static void boot_cfree(void *block)
+{
+	(void)block;
+}
+
+static size_t boot_malloc_usable_size(void *block)
+{
+	return block != NULL && mr_boot_owns(block) ? mr_boot_size(block) : 0;
+}
+
+/* ---- Looking up ------------------------------------------------------------------- */
+
+/* This thread is the one that looks up.  Volatile: the compiler is told that dlsym() does not call back. */
+static __thread volatile bool resolver;
+
+static MR_COLD bool resolve(void)
+{
+	struct mr_real next;
+
+	if (resolver)
+		return false;
+	resolver = true;
+#define LOOK_UP(name, result, parameters, arguments)            \
+	*(void **)(void *)&next.name = dlsym(RTLD_NEXT, #name); \
+	if (next.name == NULL)                                  \
+		next.name = boot_##name;
+	MR_REAL_FUNCTIONS(LOOK_UP)
+#undef LOOK_UP
+
+	mr_real = next;
+	resolver = false;
+	return true;
+}
+
+/* What mr_real leads to at first. */
+#define FIRST_RESULT(name, result, parameters, arguments)                         \
+	static result first_##name parameters                                     \
+	{                                                                         \
+		const int errno_before = errno;                                   \
+		const bool resolved = resolve();                                  \
+                                                                                  \
+		errno = errno_before;                                             \
+		return resolved ? mr_real.name arguments : boot_##name arguments; \
+	}
+#define FIRST(name, result, parameters, arguments) FIRST_RESULT(name, result, parameters, arguments)
+MR_REAL_FUNCTIONS(FIRST)
+
+#define FIRST_NAME(name, result, parameters, arguments) .name = first_##name,
+struct mr_real mr_real = { MR_REAL_FUNCTIONS(FIRST_NAME) };

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The process as the interposer sees it: whether memrecord is there, its
+ * channel, its options.  All of it lies in a page that a fork wipes, so a child
+ * begins anew: in the folder that its first ancestor was told of, whatever
+ * became of the environment since.
+ */
+#include "preload.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "log_format.h"
+#include "memory_mapped.h"
+
+#define FOLDER_LEN_MAX 4000
+#define BEGIN_WAIT_NS UINT64_C(10000000)
+
+static _Atomic(struct mr_process *) page;
+static _Atomic uint32_t serial; /* of processes in this line of ancestors */
+static _Atomic uint64_t early[MR_HEAP_COUNTER_COUNT];
+
+/* Of the environment, as it was at first. */
+static char folder[FOLDER_LEN_MAX + sizeof("/heap")];
+static struct mr_preload_options options;
+static bool environment_read;
+
+/* ---- Environment --------------------------------------------------------------- */
+
+/* The number after NAME= in TEXT, a list with commas; OTHERWISE: not there, or not a number up to MAX. */
+static unsigned option_number(const char *text, const char *name, unsigned otherwise, unsigned max)
+{
+	const size_t len = strlen(name);
+
+	while (text != NULL) {
+		if (strncmp(text, name, len) == 0 && text[len] == '=') {
+			unsigned value = 0;
+			const char *digit = text + len + 1;
+
+			while (*digit >= '0' && *digit <= '9' && value <= max)
+				value = value * 10 + (unsigned)(*digit++ - '0');
+			return (*digit == ',' || *digit == '\0') && value <= max ? value : otherwise;
+		}
+		text = strchr(text, ',');
+		if (text != NULL)
+			text++;
+	}
+	return otherwise;
+}
+
+static void read_environment(void)
+{
+	const char *const channel = getenv(MR_CHANNEL_ENVIRONMENT);
+	const char *const text = getenv(MR_HEAP_OPTIONS_ENVIRONMENT);
+	const size_t len = channel != NULL ? strnlen(channel, FOLDER_LEN_MAX + 1) : 0;
+
+	environment_read = true;
+	if (text == NULL || len == 0 || len > FOLDER_LEN_MAX)
+		return;
+	memcpy(folder, channel, len);
+	memcpy(folder + len, "/heap", sizeof("/heap"));
+	options.depth = option_number(text, "depth", MR_HEAP_DEPTH_DEFAULT, MR_HEAP_DEPTH_MAX);
+	options.mmap = option_number(text, "mmap", 0, 1) != 0;
+}
+
+/* ---- Beginning -------------------------------------------------------------------- */
+
+static struct mr_process *page_get(void)
+{
+	struct mr_process *process = atomic_load_explicit(&page, memory_order_acquire);
+
+	if (MR_LIKELY(process != NULL))
+		return process;
+	struct mr_process *const fresh = mr_pages_map_wiped_on_fork(sizeof(*fresh));
+	if (fresh == NULL)
+		return NULL;
+	if (atomic_compare_exchange_strong(&page, &process, fresh))
+		return fresh;
+	mr_pages_unmap(fresh, sizeof(*fresh));
+	return process;
+}
+
+/* A tick and the time that it stands for; what a tick is worth, memrecord finds out. */
+static void clock_begin(struct mr_channel_header *header)
+{
+	header->clock_is_tsc = mr_clock_counter_is_clock();
+	header->zero_monotonic_ns = mr_clock_monotonic_ns();
+	header->clock[0].ticks = header->clock_is_tsc != 0 ? mr_clock_counter() : header->zero_monotonic_ns;
+	header->zero_realtime_ns = mr_clock_realtime_ns();
+	header->clock[0].multiplier = header->clock_is_tsc != 0 ? 0 : UINT64_C(1) << 32;
+	atomic_store_explicit(&header->clock_count, 1, memory_order_release);
+}
+
+static bool begin(struct mr_process *process)
+{
+	if (!environment_read)
+		read_environment();
+	process->options = options;
+	if (folder[0] == '\0' || !mr_thread_prepare() ||
+	    mr_channel_create(&process->channel, folder, MR_SOURCE_HEAP, NULL) < 0)
+		return false;
+	clock_begin(process->channel->header);
+	if (!mr_stack_begin(process->channel, process->options.depth)) {
+		mr_channel_close(process->channel);
+		process->channel = NULL;
+		return false;
+	}
+	process->serial = atomic_fetch_add(&serial, 1) + 1;
+	for (unsigned i = 0; i < MR_HEAP_COUNTER_COUNT; i++)
+		atomic_fetch_add(&process->channel->header->counters[i], atomic_exchange(&early[i], 0));
+	return true;
+}
+
+struct mr_process *mr_process_enter(void)
+{
+	struct mr_process *const process = page_get();
+	uint32_t state = MR_PROCESS_NEW;
+
+	/* The C library has not begun yet: there is no environment. */
+	if (process == NULL || (environ == NULL && !environment_read))
+		return NULL;
+	if (atomic_compare_exchange_strong(&process->state, &state, MR_PROCESS_BEGINNING)) {
+		state = begin(process) ? MR_PROCESS_RECORDED : MR_PROCESS_UNRECORDED;
+		atomic_store_explicit(&process->state, state, memory_order_release);
+		mr_futex_wake(&process->state);
+	}
+	while (state == MR_PROCESS_BEGINNING) {
+		mr_futex_wait(&process->state, MR_PROCESS_BEGINNING, BEGIN_WAIT_NS);
+		state = atomic_load_explicit(&process->state, memory_order_acquire);
+	}
+	return state == MR_PROCESS_RECORDED ? process : NULL;
+}
+
+bool mr_process_is_unrecorded(void)
+{
+	struct mr_process *const process = atomic_load_explicit(&page, memory_order_acquire);
+
+	return process != NULL &&
+	       atomic_load_explicit(&process->state, memory_order_relaxed) == MR_PROCESS_UNRECORDED;
+}
+
+void mr_process_count(enum mr_heap_counter counter, enum mr_heap_counter counter_early)
+{
+	struct mr_process *const process = atomic_load_explicit(&page, memory_order_acquire);
+
+	if (process != NULL &&
+	    atomic_load_explicit(&process->state, memory_order_acquire) == MR_PROCESS_RECORDED)
+		atomic_fetch_add_explicit(&process->channel->header->counters[counter], 1,
+		                          memory_order_relaxed);
+	else
+		atomic_fetch_add_explicit(&early[counter_early], 1, memory_order_relaxed);
+}
+
+/* The main thread's first event may be long in coming; memrecord is to see that there is a recorded process. */
+__attribute__((constructor)) static void process_begin(void)
+{
+	if (mr_thread_current == NULL)
+		(void)mr_thread_enter();
+}

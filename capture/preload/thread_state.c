@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The states of the program's threads: a table in memory that a fork wipes, a
+ * ring for each that was ever in use.  A thread takes a state at its first
+ * event; one that ends gives it back from the destructor of a key, in the last
+ * round of destructors.  What it still does after that makes it take one again,
+ * which nobody gives back: so a thread that finds none free looks for owners that are
+ * no more.
+ */
+#include "preload.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "memory_mapped.h"
+
+#define RING_BYTES (256u << 10)
+#define OWNERS_LOOKED_AT 16 /* before another ring is made */
+#define NAME_LEN_MAX 16     /* of the kernel's name of a thread, with the zero byte */
+
+__thread struct mr_thread *mr_thread_current;
+
+/* 1 once this thread's memory is as it should be: before that even the main thread's reads as zeros. */
+static __thread volatile bool memory_is_ready = true;
+static __thread volatile bool entering;
+static __thread uint32_t refused;   /* serial of the process that had no ring for this thread */
+static __thread unsigned destroyed; /* rounds of destructors so far */
+
+static uint8_t *states; /* MR_CHANNEL_RINGS_MAX of them; the memory stays where it is in a child */
+static size_t state_size;
+static pthread_key_t key;
+static bool key_made;
+
+static struct mr_thread *state_at(uint32_t index)
+{
+	return (struct mr_thread *)(states + index * state_size);
+}
+
+void mr_thread_forget_stack(struct mr_thread *thread)
+{
+	memset(thread->memo, 0, mr_stack_memo_size());
+}
+
+/* ---- Leaving ---------------------------------------------------------------------- */
+
+static void thread_end(void *value)
+{
+	struct mr_thread *const thread = mr_thread_current;
+
+	if (++destroyed < PTHREAD_DESTRUCTOR_ITERATIONS && pthread_setspecific(key, value) == 0)
+		return;
+	mr_thread_current = NULL;
+	atomic_signal_fence(memory_order_seq_cst);
+	if (thread != NULL && thread->gate == MR_GATE_OPEN)
+		atomic_store_explicit(&thread->owner, 0, memory_order_release);
+}
+
+bool mr_thread_prepare(void)
+{
+	if (states == NULL) {
+		state_size = (sizeof(struct mr_thread) + mr_stack_memo_size() + 63) & ~(size_t)63;
+		states = mr_pages_map_wiped_on_fork(state_size * MR_CHANNEL_RINGS_MAX);
+	}
+	if (!key_made)
+		key_made = pthread_key_create(&key, thread_end) == 0;
+	return states != NULL;
+}
+
+/* ---- Joining ------------------------------------------------------------------------ */
+
+static bool owner_is_gone(uint32_t owner)
+{
+	return owner == 0 || (syscall(SYS_tgkill, getpid(), owner, 0) != 0 && errno == ESRCH);
+}
+
+/* A state that has a ring and no thread; LOOKED: at how many whose owner said nothing. */
+static struct mr_thread *adopt(const struct mr_process *process, uint32_t look)
+{
+	for (uint32_t i = 0; i < process->thread_count; i++)
+		if (atomic_load_explicit(&state_at(i)->owner, memory_order_acquire) == 0)
+			return state_at(i);
+	for (uint32_t i = 0; i < process->thread_count && i < look; i++)
+		if (owner_is_gone(atomic_load_explicit(&state_at(i)->owner, memory_order_relaxed)))
+			return state_at(i);
+	return NULL;
+}
+
+/* A state with a new ring. */
+static struct mr_thread *make(struct mr_process *process)
+{
+	struct mr_thread *const thread = state_at(process->thread_count);
+	uint32_t index;
+
+	if (process->thread_count >= MR_CHANNEL_RINGS_MAX)
+		return NULL;
+	struct mr_ring *const ring = mr_channel_add_ring(process->channel, MR_RING_HEAP, RING_BYTES, &index);
+	if (ring == NULL)
+		return NULL;
+	process->thread_count++;
+	thread->memo = (struct mr_stack_memo *)(void *)(thread + 1);
+	thread->clock_is_counter = process->channel->header->clock_is_tsc != 0;
+	mr_ring_writer_init(&thread->ring, process->channel, ring, index);
+	return thread;
+}
+
+static struct mr_thread *take(struct mr_process *process)
+{
+	struct mr_thread *thread;
+
+	mr_lock_acquire(&process->thread_lock);
+	thread = adopt(process, OWNERS_LOOKED_AT);
+	if (thread == NULL)
+		thread = make(process);
+	if (thread == NULL)
+		thread = adopt(process, MR_CHANNEL_RINGS_MAX);
+	if (thread != NULL) {
+		thread->gate = MR_GATE_CLOSED;
+		thread->nested_count = 0;
+		mr_thread_forget_stack(thread);
+		atomic_store_explicit(&thread->owner, (uint32_t)syscall(SYS_gettid), memory_order_relaxed);
+	}
+	mr_lock_release(&process->thread_lock);
+	return thread;
+}
+
+void mr_thread_append_text(struct mr_thread *thread, enum mr_heap_record_type type, uint32_t flags,
+                           const char *text, size_t len)
+{
+	const size_t kept = len < MR_HEAP_TEXT_MAX ? len : MR_HEAP_TEXT_MAX;
+	const size_t record_len = (sizeof(struct mr_heap_text) + kept + 7) & ~(size_t)7;
+	struct mr_heap_text record = {
+		.head = (uint32_t)type | (uint32_t)record_len << 4,
+		.flags = flags,
+		.stack_address = (uint64_t)(uintptr_t)__builtin_frame_address(0),
+		.tid = (uint32_t)syscall(SYS_gettid),
+		.text_len = (uint32_t)kept,
+	};
+
+	if (!mr_ring_reserve(&thread->ring, record_len))
+		return;
+	atomic_store_explicit(&thread->ring.ring->busy, 1, memory_order_relaxed);
+	atomic_signal_fence(memory_order_seq_cst);
+	record.ticks = mr_clock_ticks(thread->clock_is_counter);
+	uint8_t *const at = mr_ring_at_head(&thread->ring);
+	memcpy(at, &record, sizeof(record));
+	memcpy(at + sizeof(record), text, kept);
+	memset(at + sizeof(record) + kept, 0, record_len - sizeof(record) - kept);
+	mr_ring_commit(&thread->ring, record_len);
+	atomic_store_explicit(&thread->ring.ring->busy, 0, memory_order_release);
+}
+
+/* The rest of mr_thread_enter(), signals blocked. */
+static struct mr_thread *enter(void)
+{
+	struct mr_process *const process = mr_process_enter();
+	char name[NAME_LEN_MAX] = "";
+
+	if (process == NULL || refused == process->serial)
+		return NULL;
+	struct mr_thread *const thread = take(process);
+	if (thread == NULL) {
+		refused = process->serial;
+		mr_process_count(MR_HEAP_THREADS_UNRECORDED, MR_HEAP_THREADS_UNRECORDED);
+		return NULL;
+	}
+
+	atomic_store_explicit(&thread->ring.ring->busy, 0, memory_order_relaxed);
+	(void)prctl(PR_GET_NAME, name, 0, 0, 0);
+	mr_thread_append_text(thread, MR_HEAP_RECORD_THREAD, 0, name, strnlen(name, sizeof(name)));
+	mr_thread_current = thread;
+	if (key_made)
+		(void)pthread_setspecific(key, thread);
+	atomic_signal_fence(memory_order_seq_cst);
+	thread->gate = MR_GATE_OPEN;
+	return thread;
+}
+
+struct mr_thread *mr_thread_enter(void)
+{
+	sigset_t all;
+	sigset_t before;
+
+	if (!memory_is_ready || entering || mr_process_is_unrecorded())
+		return NULL;
+	entering = true;
+	(void)sigfillset(&all);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
+	struct mr_thread *const thread = enter();
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	entering = false;
+	return thread;
+}
