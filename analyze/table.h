@@ -28,6 +28,10 @@
 	X(diff)      \
 	X(samples)   \
 	X(marks)     \
+	X(sites)     \
+	X(heap)      \
+	X(tree)      \
+	X(functions) \
 	X(histogram) \
 	X(health)
 

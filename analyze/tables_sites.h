@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What the table of sites shares with its text layout, and with the summary.
+ */
+#ifndef MR_TABLES_SITES_H
+#define MR_TABLES_SITES_H
+
+#include "stacks.h"
+#include "table_log.h"
+#include "tables_heap.h"
+
+/* A run, at the snapshot that was asked for. */
+struct mr_sites_run {
+	uint32_t run;
+	uint32_t snapshot; /* index in its heap_snapshots, MR_INDEX_NONE: its end */
+	size_t first;      /* its rows, and that of the next */
+	struct mr_heap_sites sites;
+	struct mr_stacks *stacks;
+	struct mr_heap_figures figures;
+};
+
+struct mr_site_row {
+	uint32_t of;   /* index in `runs` */
+	uint32_t site; /* index in its sites */
+};
+
+struct mr_sites_table {
+	struct mr_model *model;
+	struct mr_sites_run *runs;
+	size_t run_count;
+	struct mr_site_row *rows;
+	size_t count;
+	size_t capacity;
+};
+
+static inline const struct mr_heap_site *mr_site_of(const struct mr_sites_table *table, size_t row)
+{
+	return &table->runs[table->rows[row].of].sites.sites[table->rows[row].site];
+}
+
+/* Appends the line above sites, and figures and stack of one. */
+void mr_sites_put_title(struct mr_writing *writing, const struct mr_sites_run *of);
+void mr_sites_put(struct mr_writing *writing, const struct mr_sites_run *of, const struct mr_heap_site *site);
+int mr_sites_write_text(struct mr_writing *writing, struct mr_error *err);
+
+#endif
