@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -20,6 +21,11 @@
 #define RING_SIZE_MIN 4096u
 #define RING_SIZE_MAX (64u << 20)
 #define NAME_TRIES 1000 /* captures of one process at the same time */
+#define WHOLE_RINGS_MIN 4
+#define WHOLE_RINGS_OLD 32 /* are reserved at once where the kernel cannot do so one by one */
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
 
 static size_t page_round(size_t size_bytes)
 {
@@ -162,14 +168,21 @@ static void header_init(struct mr_channel_header *header, uint32_t source)
 	atomic_store_explicit(&header->state, MR_CHANNEL_OPEN, memory_order_release);
 }
 
-/* A file without a name yet in FOLDER; -1 with a message. */
-static int file_begin(const char *folder, char path[PATH_MAX], struct mr_error *err)
+static int hidden_path(const char *folder, uint32_t serial, char path[PATH_MAX], struct mr_error *err)
 {
-	static _Atomic uint32_t serial;
-	const unsigned number = atomic_fetch_add(&serial, 1);
-
-	if (snprintf(path, PATH_MAX, "%s/.%d.%u", folder, (int)getpid(), number) >= PATH_MAX)
+	if (snprintf(path, PATH_MAX, "%s/.%d.%u", folder, (int)getpid(), serial) >= PATH_MAX)
 		return mr_fail(err, MR_ERR_ARG, "the folder's name is too long: '%.100s...'", folder);
+	return 0;
+}
+
+/* A file without a name yet in FOLDER; -1 with a message. */
+static int file_begin(const char *folder, uint32_t *serial, struct mr_error *err)
+{
+	static _Atomic uint32_t last_serial;
+	char path[PATH_MAX];
+
+	*serial = atomic_fetch_add(&last_serial, 1);
+	MR_TRY(hidden_path(folder, *serial, path, err));
 	(void)unlink(path); /* what an earlier process of this pid may have left */
 	const int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
@@ -184,12 +197,14 @@ static int file_begin(const char *folder, char path[PATH_MAX], struct mr_error *
 	return fd;
 }
 
-/* Gives the file at PATH_HIDDEN its name, the first that is free. */
-static int file_publish(const char *folder, const char *path_hidden, const struct mr_channel_header *header,
-                        struct mr_error *err)
+/* Gives the file its name, the first that is free. */
+static int file_publish(const struct mr_channel *channel, const char *folder, struct mr_error *err)
 {
+	const struct mr_channel_header *const header = channel->header;
+	char path_hidden[PATH_MAX];
 	char path[PATH_MAX];
 
+	MR_TRY(hidden_path(folder, channel->serial, path_hidden, err));
 	for (int number = 1; number <= NAME_TRIES; number++) {
 		char suffix[16] = "";
 
@@ -208,25 +223,39 @@ static int file_publish(const char *folder, const char *path_hidden, const struc
 	return mr_fail(err, MR_ERR_WRITE, "cannot create '%s': %s", path, strerror(errno));
 }
 
-static int create_shared(struct mr_channel *channel, const char *folder, uint32_t source,
-                         struct mr_error *err)
+/* What was begun and came to nothing. */
+static void file_remove(const struct mr_channel *channel, const char *folder)
 {
 	char path[PATH_MAX];
 
+	if (hidden_path(folder, channel->serial, path, NULL) == 0)
+		(void)unlink(path);
+}
+
+/* The writer's page, and a file with room for the header; neither mapped nor to be found yet. */
+static int shared_begin(struct mr_channel *channel, const char *folder, struct mr_error *err)
+{
+	channel->shared = true;
 	channel->writer = writer_find(folder, err);
 	if (channel->writer == NULL)
 		return MR_ERR_WRITE;
-	channel->fd = file_begin(folder, path, err);
-	if (channel->fd < 0)
-		return MR_ERR_WRITE;
+	channel->fd = file_begin(folder, &channel->serial, err);
+	return channel->fd < 0 ? MR_ERR_WRITE : 0;
+}
+
+static int create_shared(struct mr_channel *channel, const char *folder, uint32_t source,
+                         struct mr_error *err)
+{
+	MR_TRY(shared_begin(channel, folder, err));
 	channel->header = map(channel->fd, 0, header_len());
 	if (channel->header != NULL) {
 		header_init(channel->header, source);
-		if (file_publish(folder, path, channel->header, err) == 0)
+		if (file_publish(channel, folder, err) == 0)
 			return 0;
 	}
-	(void)unlink(path);
-	return mr_fail(err, MR_ERR_WRITE, "cannot map '%s': %s", path, strerror(errno));
+	const int failure = errno;
+	file_remove(channel, folder);
+	return mr_fail(err, MR_ERR_WRITE, "cannot map a channel in '%s': %s", folder, strerror(failure));
 }
 
 static int create_private(struct mr_channel *channel, uint32_t source, struct mr_error *err)
@@ -257,12 +286,116 @@ int mr_channel_create(struct mr_channel **channel, const char *folder, uint32_t 
 	return 0;
 }
 
+/* ---- All of it at once ------------------------------------------------------------ */
+
+/* Bytes of a file for as many rings as the process's limits leave room for; 0: too few. */
+static uint64_t whole_bytes(uint64_t ring_len)
+{
+	uint64_t rings = MR_CHANNEL_RINGS_MAX;
+	struct rlimit limit;
+
+	/* Beyond its limit a file gets us a signal that ends the program. */
+	if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) {
+		if (limit.rlim_cur < header_len())
+			return 0;
+		if ((limit.rlim_cur - header_len()) / ring_len < rings)
+			rings = (limit.rlim_cur - header_len()) / ring_len;
+	}
+	/* Address space that is short is the program's. */
+	if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
+	    limit.rlim_cur / 16 / ring_len < rings)
+		rings = limit.rlim_cur / 16 / ring_len;
+	return rings < WHOLE_RINGS_MIN ? 0 : header_len() + rings * ring_len;
+}
+
+static int whole_map(struct mr_channel *channel, uint32_t ring_bytes)
+{
+	const uint64_t ring_len = MR_RING_DATA_OFFSET + (uint64_t)ring_bytes;
+	uint64_t bytes = whole_bytes(ring_len);
+
+	if (bytes == 0 || ftruncate(channel->fd, (off_t)bytes) != 0)
+		return MR_ERR_LIMIT;
+	channel->reserve = map(channel->fd, 0, bytes);
+	if (channel->reserve == NULL)
+		return MR_ERR_NOMEM;
+	channel->reserve_bytes = bytes;
+	channel->header = (struct mr_channel_header *)(void *)channel->reserve;
+	if (madvise(channel->reserve, header_len(), MADV_POPULATE_WRITE) != 0) {
+		/* Linux before 5.14 cannot say later whether there is memory: what there can be is reserved now. */
+		const uint64_t old_bytes = header_len() + WHOLE_RINGS_OLD * ring_len;
+
+		if (bytes > old_bytes)
+			channel->reserve_bytes = old_bytes;
+		if (posix_fallocate(channel->fd, 0, (off_t)channel->reserve_bytes) != 0)
+			return MR_ERR_NOMEM;
+	}
+	(void)madvise(channel->reserve, bytes, MADV_DONTFORK);
+	return 0;
+}
+
+static int create_whole(struct mr_channel *channel, const char *folder, uint32_t source, uint32_t ring_bytes,
+                        void (*prepare)(struct mr_channel_header *header), struct mr_error *err)
+{
+	MR_FAIL_IF(whole_bytes(MR_RING_DATA_OFFSET + (uint64_t)ring_bytes) == 0, err, MR_ERR_LIMIT,
+	           "the process's limits leave no room for a channel");
+	MR_TRY(shared_begin(channel, folder, err));
+	int code = whole_map(channel, ring_bytes);
+	if (code == 0) {
+		header_init(channel->header, source);
+		prepare(channel->header);
+		code = file_publish(channel, folder, err);
+	}
+	if (code < 0) {
+		file_remove(channel, folder);
+		return mr_fail(err, code, "there is no room for a channel in '%s'", folder);
+	}
+	(void)close(channel->fd); /* the mapping stays */
+	channel->fd = -1;
+	return 0;
+}
+
+int mr_channel_create_whole(struct mr_channel **channel, const char *folder, uint32_t source,
+                            uint32_t ring_bytes, void (*prepare)(struct mr_channel_header *header),
+                            struct mr_error *err)
+{
+	struct mr_channel *const created = mr_alloc(sizeof(*created));
+
+	MR_FAIL_IF(created == NULL, err, MR_ERR_NOMEM, "out of memory for a capture");
+	created->fd = -1;
+	created->program = true;
+	const int code = create_whole(created, folder, source, ring_bytes, prepare, err);
+	if (code < 0) {
+		mr_channel_close(created);
+		return code;
+	}
+	*channel = created;
+	return 0;
+}
+
+void mr_channel_forget_inherited(struct mr_channel *channel)
+{
+	/* What was mapped there is not mapped here; something else may be. */
+	channel->header = NULL;
+	channel->reserve = NULL;
+	for (uint32_t i = 0; i < MR_CHANNEL_RINGS_MAX; i++)
+		atomic_store_explicit(&channel->rings[i], NULL, memory_order_relaxed);
+	mr_channel_close(channel);
+}
+
 /* ---- Rings, the program's side --------------------------------------------------- */
 
 /* Memory for a ring: its place in the file, and where it is mapped. */
 static struct mr_ring *ring_memory(struct mr_channel *channel, size_t len, uint64_t *offset)
 {
 	*offset = atomic_fetch_add_explicit(&channel->header->size_bytes, len, memory_order_relaxed);
+	if (channel->reserve != NULL) {
+		if (*offset > channel->reserve_bytes || len > channel->reserve_bytes - *offset)
+			return NULL;
+		/* EINVAL is an old kernel's, for which all of it is there already. */
+		if (madvise(channel->reserve + *offset, len, MADV_POPULATE_WRITE) != 0 && errno != EINVAL)
+			return NULL;
+		return (struct mr_ring *)(void *)(channel->reserve + *offset);
+	}
 	if (channel->fd >= 0 && posix_fallocate(channel->fd, (off_t)*offset, (off_t)len) != 0)
 		return NULL;
 	return map(channel->fd, *offset, len);
@@ -314,6 +447,7 @@ int mr_channel_attach(struct mr_channel **channel, const char *path, struct mr_e
 		goto out;
 	}
 	attached->fd = fd;
+	attached->shared = true;
 	attached->header = map(fd, 0, header_len());
 	if (attached->header == NULL)
 		code = mr_fail(err, MR_ERR_NOMEM, "cannot map '%s': %s", path, strerror(errno));
@@ -379,13 +513,15 @@ void mr_channel_close(struct mr_channel *channel)
 {
 	if (channel == NULL)
 		return;
-	for (uint32_t i = 0; i < MR_CHANNEL_RINGS_MAX; i++) {
+	for (uint32_t i = 0; i < MR_CHANNEL_RINGS_MAX && channel->reserve == NULL; i++) {
 		struct mr_ring *const ring = atomic_load_explicit(&channel->rings[i], memory_order_relaxed);
 
 		if (ring != NULL)
 			(void)munmap(ring, MR_RING_DATA_OFFSET + (size_t)channel->ring_sizes[i]);
 	}
-	if (channel->header != NULL)
+	if (channel->reserve != NULL)
+		(void)munmap(channel->reserve, channel->reserve_bytes);
+	else if (channel->header != NULL)
 		(void)munmap(channel->header, header_len());
 	if (channel->program)
 		mr_channel_writer_close(channel->writer);

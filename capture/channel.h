@@ -198,8 +198,12 @@ struct mr_channel_writer {
 struct mr_channel {
 	struct mr_channel_header *header;
 	struct mr_channel_writer *writer;
-	int fd;                                                /* -1: private memory */
-	bool program;                                          /* this side appends */
+	int fd;           /* -1: private memory, or `reserve` */
+	bool program;     /* this side appends */
+	bool shared;      /* with another process */
+	uint32_t serial;  /* in the name of the file until it is whole */
+	uint8_t *reserve; /* all of the file, mapped; or NULL */
+	uint64_t reserve_bytes;
 	_Atomic(struct mr_ring *) rings[MR_CHANNEL_RINGS_MAX]; /* as mapped here; NULL until first used */
 	uint32_t ring_sizes[MR_CHANNEL_RINGS_MAX]; /* of their data, as it was when they were mapped */
 };
@@ -207,8 +211,17 @@ struct mr_channel {
 /* The program's side, for events of SOURCE (enum mr_stream_source).  With FOLDER (the
  * variable's value) NULL the memory is private.  Fills in identity and zero of the header.  MR_ERR_WRITE: the folder
  * has no living writer, or no room. */
-int mr_channel_create(struct mr_channel **channel, const char *folder, uint32_t source,
-                      struct mr_error *err) MR_MUST_CHECK;
+int mr_channel_create(struct mr_channel **channel, const char *folder, uint32_t source, struct mr_error *err)
+	MR_MUST_CHECK;
+/* The same for a program that may close every descriptor, or put another file in its place: all of the file is mapped
+ * at once, address space for rings of RING_BYTES each, and the descriptor is closed. The memory of a ring is still
+ * reserved when it is added.  A forked child does not inherit the mapping.  PREPARE may fill in more of the header
+ * before anybody sees it. */
+int mr_channel_create_whole(struct mr_channel **channel, const char *folder, uint32_t source,
+                            uint32_t ring_bytes, void (*prepare)(struct mr_channel_header *header),
+                            struct mr_error *err) MR_MUST_CHECK;
+/* In a forked child, of what its parent had made so: lets go of what was inherited. */
+void mr_channel_forget_inherited(struct mr_channel *channel);
 /* Adds a ring of KIND and SIZE_BYTES (a power of two).  It stays until the end: a
  * thread that ends leaves its ring to the next.  NULL: no memory, or too many. */
 struct mr_ring *mr_channel_add_ring(struct mr_channel *channel, enum mr_ring_kind kind, uint32_t size_bytes,

@@ -23,7 +23,7 @@ void mr_ring_writer_init(struct mr_ring_writer *writer, struct mr_channel *chann
 
 static bool writer_stopped(const struct mr_channel *channel)
 {
-	if (channel->fd >= 0)
+	if (channel->shared)
 		return !mr_channel_writer_is_alive(channel->writer);
 
 	const uint64_t heartbeat_ns =

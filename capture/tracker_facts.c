@@ -89,7 +89,7 @@ static void put_settings(struct memcapture *capture)
 		{ "tracker.version", MR_VERSION_STRING },
 		{ "tracker.clock",
 		  channel->header->clock_is_tsc != 0 ? "processor's counter" : "CLOCK_MONOTONIC" },
-		{ "tracker.writer", channel->fd >= 0 ? "memrecord" : "a thread of the program" },
+		{ "tracker.writer", channel->shared ? "memrecord" : "a thread of the program" },
 	};
 	uint64_t keys[MR_ARRAY_LEN(settings)];
 	uint64_t values[MR_ARRAY_LEN(settings)];

@@ -85,6 +85,7 @@ enum mr_gate {
 	MR_GATE_FRAMES = 16, /* from here on: a frame */
 };
 
+#define MR_THREAD_RING_BYTES (256u << 10)
 #define MR_NESTED_MAX 32 /* events of signal handlers within one append */
 #define MR_RECORD_WORDS_MAX 4
 

@@ -25,6 +25,9 @@ static char folder[FOLDER_LEN_MAX + sizeof("/heap")];
 static struct mr_preload_options options;
 static bool environment_read;
 
+/* The channel of this process or, in a child that has not opened its own, of its parent. */
+static struct mr_channel *inherited;
+
 /* ---- Environment --------------------------------------------------------------- */
 
 /* The number after NAME= in TEXT, a list with commas; OTHERWISE: not there, or not a number up to MAX. */
@@ -95,16 +98,21 @@ static bool begin(struct mr_process *process)
 {
 	if (!environment_read)
 		read_environment();
+	if (inherited != NULL) {
+		mr_channel_forget_inherited(inherited);
+		inherited = NULL;
+	}
 	process->options = options;
 	if (folder[0] == '\0' || !mr_thread_prepare() ||
-	    mr_channel_create(&process->channel, folder, MR_SOURCE_HEAP, NULL) < 0)
+	    mr_channel_create_whole(&process->channel, folder, MR_SOURCE_HEAP, MR_THREAD_RING_BYTES,
+	                            clock_begin, NULL) < 0)
 		return false;
-	clock_begin(process->channel->header);
 	if (!mr_stack_begin(process->channel, process->options.depth)) {
 		mr_channel_close(process->channel);
 		process->channel = NULL;
 		return false;
 	}
+	inherited = process->channel;
 	process->serial = atomic_fetch_add(&serial, 1) + 1;
 	for (unsigned i = 0; i < MR_HEAP_COUNTER_COUNT; i++)
 		atomic_fetch_add(&process->channel->header->counters[i], atomic_exchange(&early[i], 0));

@@ -19,7 +19,6 @@
 
 #include "memory_mapped.h"
 
-#define RING_BYTES (256u << 10)
 #define OWNERS_LOOKED_AT 16 /* before another ring is made */
 #define NAME_LEN_MAX 16     /* of the kernel's name of a thread, with the zero byte */
 
@@ -98,7 +97,8 @@ static struct mr_thread *make(struct mr_process *process)
 
 	if (process->thread_count >= MR_CHANNEL_RINGS_MAX)
 		return NULL;
-	struct mr_ring *const ring = mr_channel_add_ring(process->channel, MR_RING_HEAP, RING_BYTES, &index);
+	struct mr_ring *const ring =
+		mr_channel_add_ring(process->channel, MR_RING_HEAP, MR_THREAD_RING_BYTES, &index);
 	if (ring == NULL)
 		return NULL;
 	process->thread_count++;
