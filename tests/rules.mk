@@ -176,5 +176,5 @@ $(BENCH_PROGRAMS): $(B)/bench/%: $(B)/obj/tests/bench/%.o $(B)/libmemcapture.a
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lpthread
 
 .PHONY: bench
-bench: commands python $(BENCH_PROGRAMS)
+bench: commands python $(BENCH_PROGRAMS) fixtures
 	$(Q)PYTHON='$(PYTHON)' PYMPLER='$(PYMPLER)' FULL='$(FULL)' tests/bench/run --build '$(B)' $(PART:%=--part '%')
