@@ -30,8 +30,6 @@
 	X(marks)     \
 	X(sites)     \
 	X(heap)      \
-	X(tree)      \
-	X(functions) \
 	X(histogram) \
 	X(health)
 
