@@ -244,6 +244,11 @@ static int write_rows(struct mr_writing *writing, const struct mr_output_format 
 	return format->end(writing, err);
 }
 
+int mr_writing_plain(struct mr_writing *writing, struct mr_error *err)
+{
+	return write_rows(writing, &mr_output_text, err);
+}
+
 int memstats_table_write(struct memstats_table *table, enum memstats_format format, unsigned flags, FILE *out,
                          struct memstats_error *error)
 {

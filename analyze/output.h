@@ -37,6 +37,9 @@ extern const struct mr_output_format mr_output_markdown;
 /* Sends the buffer to the stream when it holds enough for that, or with ALL in any case. */
 int mr_writing_flush(struct mr_writing *writing, bool all, struct mr_error *err) MR_MUST_CHECK;
 
+/* Writes the table in aligned columns, for a text layout that does not suit it as it is. */
+int mr_writing_plain(struct mr_writing *writing, struct mr_error *err) MR_MUST_CHECK;
+
 /* Puts a cell into the scratch buffer as people read it; "-" for null.  Text is
  * safe to show and cut to TEXT_MAX characters (0: never). */
 void mr_writing_show(struct mr_writing *writing, enum memstats_type type, const struct mr_cell *cell,

@@ -88,6 +88,10 @@ int mr_stacks_code(struct mr_stacks *stacks, uint32_t code, uint32_t *first, uin
 
 /* What the function of that NAME ("" when unknown) is; see stacks_wrappers.c. */
 enum mr_frame_kind mr_frame_kind_of(const char *name);
+/* Behind "operator" and its signs at AT, so that the '<' of "operator<<" opens nothing. */
+const char *mr_name_skip_operator(const char *at);
+/* Appends NAME, of a function, without what its templates and parameters are: "std::vector<>::at()". */
+void mr_name_shorten(struct mr_buffer *out, const char *name);
 
 /* The heap snapshot of run RUN that FILE@SNAPSHOT names, as an index of its heap_snapshots;
  * MR_INDEX_NONE: none is named, and *NAMED is false, or this run has none such. */

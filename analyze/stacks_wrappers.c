@@ -77,8 +77,7 @@ static bool is_among(const char *const *patterns, size_t count, const char *name
 	return false;
 }
 
-/* Behind the signs of an operator's name, so that the '<' of "operator<<" opens nothing. */
-static const char *skip_operator(const char *at)
+const char *mr_name_skip_operator(const char *at)
 {
 	at += strlen("operator");
 	if (at[0] == '(' && at[1] == ')')
@@ -98,7 +97,7 @@ static const char *name_begin(const char *name)
 		if (depth == 0 && *at == '(' && strncmp(at, anonymous, sizeof(anonymous) - 1) == 0) {
 			at += sizeof(anonymous) - 2;
 		} else if (*at == 'o' && strncmp(at, "operator", 8) == 0) {
-			at = skip_operator(at);
+			at = mr_name_skip_operator(at);
 			if (*at == ' ' && depth == 0) /* "operator new", "operator std::string" */
 				break;
 			at--;

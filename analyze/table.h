@@ -30,6 +30,8 @@
 	X(marks)     \
 	X(sites)     \
 	X(heap)      \
+	X(tree)      \
+	X(functions) \
 	X(histogram) \
 	X(health)
 

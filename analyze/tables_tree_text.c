@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The text layout of the tree: a line a function, below the one that called it.
+ * A function that passes all of its cost on to one other does not indent what
+ * follows, so that long chains of calls stay readable; what is less than a
+ * hundredth is folded into a line that says how many it is.
+ */
+#include "tables_tree.h"
+
+#include <inttypes.h>
+
+#define LINE_WIDTH 80
+#define FIGURES_WIDTH 28 /* what stands before the name */
+#define INDENT 2
+#define INDENT_MAX 24
+#define FOLD_BELOW 100 /* the part of all that is folded */
+
+/* A function whose lines are being written. */
+struct open_row {
+	size_t end; /* behind the last row below it */
+	size_t indent;
+	uint64_t folded; /* functions that are left out, */
+	uint64_t cost;   /* and theirs */
+};
+
+struct layout {
+	struct mr_writing *writing;
+	const struct mr_tree_table *table;
+	size_t column; /* the figure that is shown */
+	uint64_t whole;
+	uint64_t fold_below;
+	struct open_row *open;
+	size_t open_count;
+	size_t open_capacity;
+	size_t lines_left;
+};
+
+/* ---- Figures --------------------------------------------------------------- */
+
+/* The figure that is of a node and all below it; what is sorted by may be its own part. */
+static size_t figure_of(size_t column, const struct mr_stacks_run *run)
+{
+	switch (column) {
+	case MR_TREE_LIVE:
+	case MR_TREE_SELF_LIVE:
+		return MR_TREE_LIVE;
+	case MR_TREE_LEAKED:
+	case MR_TREE_SELF_LEAKED:
+		return run->snapshot == MR_INDEX_NONE ? MR_TREE_LEAKED : MR_TREE_LIVE;
+	case MR_TREE_LIVE_COUNT:
+		return MR_TREE_LIVE_COUNT;
+	case MR_TREE_TOTAL:
+	case MR_TREE_SELF_TOTAL:
+		return MR_TREE_TOTAL;
+	case MR_TREE_COUNT:
+	case MR_TREE_SELF_COUNT:
+		return MR_TREE_COUNT;
+	case MR_TREE_TEMPORARY:
+	case MR_TREE_SELF_TEMPORARY:
+		return MR_TREE_TEMPORARY;
+	default:
+		return MR_TREE_PEAK;
+	}
+}
+
+static uint64_t self_cost(const struct mr_stack_node *node, size_t figure)
+{
+	return figure == MR_TREE_LIVE_COUNT ? node->self.live_count : mr_tree_cost(node, figure + 1);
+}
+
+static const struct mr_stack_node *node_of(const struct mr_tree_table *table, size_t row)
+{
+	return &table->trees[table->rows[row].run].nodes[table->rows[row].node];
+}
+
+static void put_figure(struct layout *layout, uint64_t figure)
+{
+	struct mr_writing *writing = layout->writing;
+	struct mr_cell cell;
+
+	mr_cell_number(&cell, figure);
+	mr_writing_show(writing, mr_table_tree.info.columns[layout->column].type, &cell, 0);
+	mr_output_field(&writing->buffer, writing->scratch.data, writing->scratch.len, 10, true);
+}
+
+static void put_percent(struct layout *layout, uint64_t part)
+{
+	char text[16] = "";
+
+	if (layout->whole > 0)
+		snprintf(text, sizeof(text), "%.0f%%", (double)part * 100 / (double)layout->whole);
+	mr_buffer_printf(&layout->writing->buffer, " %4s ", text);
+}
+
+/* ---- Lines ----------------------------------------------------------------- */
+
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+/* The function, and where there is room its file and line, or else its module. */
+static void put_name(struct layout *layout, const struct mr_stacks *stacks, const struct mr_stack_node *node,
+                     size_t width)
+{
+	const struct mr_function *function = &stacks->functions[node->function];
+	const char *file = base_name(stacks->frames[node->frame].file);
+	struct mr_buffer *out = &layout->writing->buffer;
+	struct mr_buffer name = { NULL, 0, 0, false };
+	struct mr_buffer place = { NULL, 0, 0, false };
+
+	if (mr_output_characters(function->name, strlen(function->name)) <= width)
+		mr_buffer_append(&name, function->name, strlen(function->name));
+	else
+		mr_name_shorten(&name, function->name);
+	mr_buffer_put_u8(&name, '\0');
+	if (file[0] != '\0' && node->line > 0)
+		mr_buffer_printf(&place, " (%s:%" PRIu32 ")", file, node->line);
+	else if (file[0] != '\0' || (function->is_named && function->module[0] != '\0'))
+		mr_buffer_printf(&place, " (%s)", file[0] != '\0' ? file : function->module);
+	mr_buffer_put_u8(&place, '\0');
+	if (name.failed || place.failed) {
+		out->failed = true;
+	} else {
+		const size_t start = out->len;
+
+		mr_output_name(out, (const char *)name.data, width, false);
+		const size_t used =
+			out->failed ? 0 : mr_output_characters(out->data + start, out->len - start);
+
+		if (used + place.len - 1 <= width)
+			mr_output_name(out, (const char *)place.data, width - used, false);
+	}
+	mr_buffer_release(&name);
+	mr_buffer_release(&place);
+}
+
+static void put_indent(struct layout *layout, size_t indent)
+{
+	mr_buffer_printf(&layout->writing->buffer, "  %*s", (int)indent, "");
+}
+
+static void put_row(struct layout *layout, size_t row, size_t indent)
+{
+	const struct mr_tree_table *table = layout->table;
+	const struct mr_stack_node *node = node_of(table, row);
+	const uint64_t self = self_cost(node, layout->column);
+
+	put_figure(layout, mr_tree_cost(node, layout->column));
+	put_percent(layout, mr_tree_cost(node, layout->column));
+	if (self > 0)
+		put_figure(layout, self);
+	else
+		mr_buffer_printf(&layout->writing->buffer, "%10s", "");
+	put_indent(layout, indent);
+	put_name(layout, table->runs.runs[table->rows[row].run].stacks, node,
+	         LINE_WIDTH - FIGURES_WIDTH - indent);
+	mr_buffer_put_u8(&layout->writing->buffer, '\n');
+}
+
+/* What was left out below a function, in one line. */
+static void put_folded(struct layout *layout, const struct open_row *row)
+{
+	put_figure(layout, row->cost);
+	put_percent(layout, row->cost);
+	mr_buffer_printf(&layout->writing->buffer, "%10s", "");
+	put_indent(layout, row->indent);
+	mr_buffer_printf(&layout->writing->buffer, "(%" PRIu64 " more)\n", row->folded);
+}
+
+/* ---- A run ----------------------------------------------------------------- */
+
+static bool is_folded(const struct layout *layout, size_t row)
+{
+	return mr_tree_cost(node_of(layout->table, row), layout->column) < layout->fold_below;
+}
+
+/* Whether there is more than one line directly below ROW. */
+static bool branches(const struct layout *layout, size_t row)
+{
+	const struct mr_tree_row *rows = layout->table->rows;
+	size_t shown = 0;
+	bool has_folded = false;
+
+	for (size_t child = row + 1; child < rows[row].end && shown < 2; child = rows[child].end) {
+		const bool folded = is_folded(layout, child);
+
+		shown += !folded || !has_folded;
+		has_folded = has_folded || folded;
+	}
+	return shown > 1;
+}
+
+static int open_row(struct layout *layout, size_t end, size_t indent, struct mr_error *err)
+{
+	if (mr_grow(&layout->open, &layout->open_capacity, layout->open_count + 1, sizeof(*layout->open)) < 0)
+		return mr_fail(err, MR_ERR_NOMEM, "no memory to write table tree");
+	layout->open[layout->open_count++] = (struct open_row){ .end = end, .indent = indent };
+	return 0;
+}
+
+/* Ends the functions that ROW is not below any more. */
+static void close_rows(struct layout *layout, size_t row)
+{
+	while (layout->open_count > 0 && layout->open[layout->open_count - 1].end <= row) {
+		layout->open_count--;
+		if (layout->open[layout->open_count].folded == 0 || layout->lines_left == 0)
+			continue;
+		put_folded(layout, &layout->open[layout->open_count]);
+		layout->lines_left--;
+	}
+}
+
+/* Writes rows from FIRST to END, all of a run; gives the first that was not written. */
+static int put_rows(struct layout *layout, size_t first, size_t end, struct mr_error *err)
+{
+	const struct mr_tree_row *rows = layout->table->rows;
+	size_t row = first;
+
+	MR_TRY(open_row(layout, end, 0, err));
+	while (row < end && layout->lines_left > 0) {
+		close_rows(layout, row);
+		struct open_row *above = &layout->open[layout->open_count - 1];
+		const size_t indent = above->indent;
+
+		if (is_folded(layout, row)) {
+			above->folded++;
+			above->cost += mr_tree_cost(node_of(layout->table, row), layout->column);
+			row = rows[row].end;
+			continue;
+		}
+		if (layout->lines_left == 0)
+			break;
+		put_row(layout, row, indent);
+		layout->lines_left--;
+		MR_TRY(mr_writing_flush(layout->writing, false, err));
+		MR_TRY(open_row(layout, rows[row].end,
+		                branches(layout, row) && indent < INDENT_MAX ? indent + INDENT : indent,
+		                err));
+		row++;
+	}
+	close_rows(layout, row);
+	layout->open_count = 0;
+	if (row < end)
+		mr_buffer_printf(&layout->writing->buffer, "(%zu more %s)\n", end - row,
+		                 end - row == 1 ? "row" : "rows");
+	return 0;
+}
+
+static void put_title(struct layout *layout, const struct mr_stack_tree *tree)
+{
+	const char *name = mr_table_tree.info.columns[layout->column].name;
+	struct mr_writing *writing = layout->writing;
+	struct mr_buffer *out = &writing->buffer;
+	const size_t start = out->len;
+	struct mr_cell cell;
+
+	mr_cell_number(&cell, layout->whole);
+	mr_writing_show(writing, mr_table_tree.info.columns[layout->column].type, &cell, 0);
+	mr_buffer_printf(out, "---- TREE of %s: ", name);
+	mr_buffer_append(out, writing->scratch.data, writing->scratch.len);
+	mr_buffer_printf(out, " in %" PRIu64 " call %s ", tree->nodes[0].all.sites,
+	                 tree->nodes[0].all.sites == 1 ? "stack" : "stacks");
+	for (size_t at = out->failed ? LINE_WIDTH : mr_output_characters(out->data + start, out->len - start);
+	     at < LINE_WIDTH; at++)
+		mr_buffer_put_u8(out, '-');
+	mr_buffer_printf(out, "\n%10s    %% %10s  %s\n", name, "self",
+	                 layout->table->inverted ? "function, its callers below it"
+	                                         : "function, what it calls below it");
+}
+
+int mr_tree_write_text(struct mr_writing *writing, struct mr_error *err)
+{
+	const struct memstats_table *shown = writing->table;
+	const struct mr_tree_table *table = shown->state;
+	struct layout layout = { .writing = writing, .table = table };
+	size_t row = 0;
+	int code = 0;
+
+	if (shown->filtered_count > 0) /* rows without those around them are no tree */
+		return mr_writing_plain(writing, err);
+	layout.lines_left = shown->limited_count > 0 ? shown->row_count : SIZE_MAX;
+	for (uint32_t run = 0; code == 0 && run < table->runs.count; run++) {
+		const struct mr_stack_tree *tree = &table->trees[run];
+		const size_t first = row;
+
+		while (row < table->count && table->rows[row].run == run)
+			row = table->rows[row].end;
+		layout.column = figure_of(table->column, &table->runs.runs[run]);
+		layout.whole = mr_tree_cost(&tree->nodes[0], layout.column);
+		layout.fold_below = layout.whole / FOLD_BELOW + 1;
+		if (table->model->run_count > 1)
+			mr_output_run(writing, table->model, table->runs.runs[run].run);
+		put_title(&layout, tree);
+		code = put_rows(&layout, first, row, err);
+	}
+	if (table->runs.count == 0)
+		mr_buffer_printf(&writing->buffer, "(no heap was recorded)\n");
+	mr_free(layout.open);
+	return code;
+}
