@@ -14,16 +14,18 @@
 int mr_symbolizer_open(struct mr_symbolizer **symbolizer, const char *path, const char *build_id, int fd,
                        struct mr_error *err)
 {
-	static const Dwfl_Callbacks callbacks = {
-		.find_elf = mr_symbolizer_find_elf,
-		.find_debuginfo = mr_symbolizer_find_debuginfo,
-		.section_address = dwfl_offline_section_address,
-	};
 	struct mr_symbolizer *const opened = mr_alloc(sizeof(*opened));
 	Dwarf *dwarf = NULL;
 
 	MR_FAIL_IF(opened == NULL, err, MR_ERR_NOMEM, "out of memory for '%s'", path);
-	opened->dwfl = dwfl_begin(&callbacks);
+	opened->callbacks = (Dwfl_Callbacks){
+		.find_elf = mr_symbolizer_find_elf,
+		.find_debuginfo = mr_symbolizer_find_debuginfo,
+		.section_address = dwfl_offline_section_address,
+		.debuginfo_path = &opened->debug_path,
+	};
+	opened->debug_path = strdup(mr_symbolizer_debug_path());
+	opened->dwfl = opened->debug_path != NULL ? dwfl_begin(&opened->callbacks) : NULL;
 	int code = opened->dwfl != NULL ? mr_symbolizer_find(opened, path, build_id, fd, err)
 	                                : mr_fail(err, MR_ERR_NOMEM, "out of memory for '%s'", path);
 	if (code == 0 && dwfl_module_getelf(opened->module, &opened->bias) == NULL)
@@ -48,6 +50,7 @@ void mr_symbolizer_close(struct mr_symbolizer *symbolizer)
 	mr_units_release(&symbolizer->units);
 	if (symbolizer->dwfl != NULL)
 		dwfl_end(symbolizer->dwfl);
+	free(symbolizer->debug_path);
 	mr_buffer_release(&symbolizer->function);
 	mr_buffer_release(&symbolizer->file);
 	mr_free(symbolizer);

@@ -12,6 +12,9 @@
 
 #include "base.h"
 
+/* Folders with separate debugging information, each as /usr/lib/debug, which is the default; ':' between them. */
+#define MR_SYMBOLIZER_DEBUG_ENVIRONMENT "MEMREPORT_DEBUG_PATH"
+
 /* One module of which places are named. */
 struct mr_symbolizer;
 

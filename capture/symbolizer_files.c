@@ -12,7 +12,28 @@
 
 #include "symbolizer_private.h"
 
-#define DEBUG_DIRECTORY "/usr/lib/debug"
+#define DEBUG_PATH_DEFAULT "/usr/lib/debug"
+
+/* ---- Folders of debugging information ------------------------------------------- */
+
+const char *mr_symbolizer_debug_path(void)
+{
+	const char *const path = getenv(MR_SYMBOLIZER_DEBUG_ENVIRONMENT);
+
+	return path != NULL && path[0] == '/' ? path : DEBUG_PATH_DEFAULT;
+}
+
+/* The next folder of *PATH, of which *LEN bytes count; NULL: there are no more. */
+static const char *next_directory(const char **path, size_t *len)
+{
+	const char *const directory = *path + strspn(*path, ":");
+
+	*len = strcspn(directory, ":");
+	*path = directory + *len;
+	return *len > 0 && *len < MR_ERROR_MESSAGE_MAX ? directory : NULL;
+}
+
+/* ---- Finding files ---------------------------------------------------------------- */
 
 /* "~/x" as a path that can be opened; the caller frees it. NULL: no memory. */
 static char *expand_home(const char *path)
@@ -64,13 +85,14 @@ static uint32_t file_crc(int fd)
 }
 
 /* Opens DIRECTORY/LINK when it is the file that was meant. */
-static int open_link(const char *root, const char *directory, size_t directory_len, const char *middle,
-                     const char *link, GElf_Word crc, char **name)
+static int open_link(const char *root, size_t root_len, const char *directory, size_t directory_len,
+                     const char *middle, const char *link, GElf_Word crc, char **name)
 {
 	struct mr_buffer path = { 0 };
 	int fd = -1;
 
-	mr_buffer_printf(&path, "%s%.*s%s%s", root, (int)directory_len, directory, middle, link);
+	mr_buffer_printf(&path, "%.*s%.*s%s%s", (int)root_len, root, (int)directory_len, directory, middle,
+	                 link);
 	mr_buffer_put_u8(&path, 0);
 	if (!path.failed)
 		fd = open((const char *)path.data, O_RDONLY | O_CLOEXEC);
@@ -94,17 +116,19 @@ int mr_symbolizer_find_debuginfo(Dwfl_Module *module, void **userdata, const cha
 	if (fd >= 0 || link == NULL || link[0] == '\0')
 		return fd;
 	if (link[0] == '/') /* what several files share is named by its path */
-		return crc == 0 ? open_link("", "", 0, "", link, 0, debuginfo_name) : -1;
+		return crc == 0 ? open_link("", 0, "", 0, "", link, 0, debuginfo_name) : -1;
 	if (file_name == NULL)
 		return -1;
 
 	const char *const slash = strrchr(file_name, '/');
 	const size_t len = slash != NULL ? (size_t)(slash - file_name) + 1 : 0;
-	fd = open_link("", file_name, len, "", link, crc, debuginfo_name);
+	fd = open_link("", 0, file_name, len, "", link, crc, debuginfo_name);
 	if (fd < 0)
-		fd = open_link("", file_name, len, ".debug/", link, crc, debuginfo_name);
-	if (fd < 0)
-		fd = open_link(DEBUG_DIRECTORY, file_name, len, "", link, crc, debuginfo_name);
+		fd = open_link("", 0, file_name, len, ".debug/", link, crc, debuginfo_name);
+	const char *path = mr_symbolizer_debug_path();
+	size_t directory_len;
+	for (const char *directory; fd < 0 && (directory = next_directory(&path, &directory_len)) != NULL;)
+		fd = open_link(directory, directory_len, file_name, len, "", link, crc, debuginfo_name);
 	return fd;
 }
 
@@ -166,16 +190,24 @@ static Dwfl_Module *report_by_build_id(struct mr_symbolizer *symbolizer, const c
 {
 	struct mr_buffer path = { 0 };
 	Dwfl_Module *module = NULL;
+	const char *folders = mr_symbolizer_debug_path();
+	size_t len;
 
 	/* The id comes from a file: only hexadecimal digits may become a path. */
 	if (strlen(build_id) < 4 || strspn(build_id, "0123456789abcdef") != strlen(build_id))
 		return NULL;
-	mr_buffer_printf(&path, DEBUG_DIRECTORY "/.build-id/%.2s/%s.debug", build_id, build_id + 2);
-	mr_buffer_put_u8(&path, 0);
-	if (!path.failed)
-		module = report(symbolizer, (const char *)path.data);
+	for (const char *folder; module == NULL && (folder = next_directory(&folders, &len)) != NULL;) {
+		mr_buffer_clear(&path);
+		mr_buffer_printf(&path, "%.*s/.build-id/%.2s/%s.debug", (int)len, folder, build_id,
+		                 build_id + 2);
+		mr_buffer_put_u8(&path, 0);
+		if (!path.failed)
+			module = report(symbolizer, (const char *)path.data);
+		if (module != NULL && !is_build(module, build_id))
+			module = NULL;
+	}
 	mr_buffer_release(&path);
-	return module != NULL && is_build(module, build_id) ? module : NULL;
+	return module;
 }
 
 int mr_symbolizer_find(struct mr_symbolizer *symbolizer, const char *path, const char *build_id, int fd,

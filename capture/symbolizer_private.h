@@ -84,6 +84,8 @@ size_t mr_unit_scopes(struct mr_unit *unit, uint64_t address, Dwarf_Die *scopes,
 
 struct mr_symbolizer {
 	Dwfl *dwfl;
+	Dwfl_Callbacks callbacks;
+	char *debug_path;
 	Dwfl_Module *module;
 	Dwarf_Addr bias;       /* offset + bias is what dwfl has as address */
 	Dwarf_Addr dwarf_bias; /* and less this, what DWARF has */
@@ -96,6 +98,8 @@ struct mr_symbolizer {
 /* Finds and opens the module; as mr_symbolizer_open(). */
 int mr_symbolizer_find(struct mr_symbolizer *symbolizer, const char *path, const char *build_id, int fd,
                        struct mr_error *err) MR_MUST_CHECK;
+/* Folders with debugging information, ':' between them. */
+const char *mr_symbolizer_debug_path(void);
 /* dwfl's callback: a descriptor of the file with the debugging information, or -1. */
 int mr_symbolizer_find_debuginfo(Dwfl_Module *module, void **userdata, const char *module_name,
                                  Dwarf_Addr base, const char *file_name, const char *link, GElf_Word crc,
