@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The tree of stacks: a node is a place in the code and its caller's node.
+ * Private to capture/preload/.
+ */
+#ifndef MR_PRELOAD_STACK_TREE_H
+#define MR_PRELOAD_STACK_TREE_H
+
+#include "ring.h"
+#include "stack_hash.h"
+
+extern struct mr_hash mr_stack_tree;
+
+static inline uint64_t mr_stack_tree_hash(uint64_t place, uint32_t parent)
+{
+	return (place ^ (uint64_t)parent * UINT64_C(0xd6e8feb86659fd93)) * MR_HASH_FACTOR;
+}
+
+/* 0: there is no such node yet. */
+static inline uint32_t mr_stack_tree_find(uint64_t place, uint32_t parent)
+{
+	const uintptr_t table = atomic_load_explicit(&mr_stack_tree.table, memory_order_acquire);
+	const struct mr_hash_entry *const entries = mr_hash_entries(table);
+	const uint64_t mask = mr_hash_mask(table);
+	const uint64_t first = mr_hash_index(table, mr_stack_tree_hash(place, parent));
+
+	for (uint64_t i = 0; i < MR_HASH_PROBES_MAX; i++) {
+		const struct mr_hash_entry *const entry = &entries[(first + i) & mask];
+		const uint64_t there = atomic_load_explicit(&entry->place, memory_order_acquire);
+
+		if (MR_LIKELY(there == place)) {
+			const uint64_t value = atomic_load_explicit(&entry->value, memory_order_relaxed);
+
+			if (MR_LIKELY(value >> 32 == parent))
+				return (uint32_t)value;
+		}
+		if (there == 0)
+			return 0;
+	}
+	return 0;
+}
+
+/* Makes the node, and tells it to RING.  0: it cannot take it. */
+uint32_t mr_stack_tree_add(struct mr_ring_writer *ring, uint64_t place, uint32_t parent);
+
+/* NEXT counts the nodes' numbers. */
+bool mr_stack_tree_begin(struct mr_hash_state *state, _Atomic uint32_t *next, unsigned bits);
+
+#endif

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * From a frame to its caller's, by a rule: the usual kinds here, to be inlined;
+ * the others, and whatever follows a guess, in stack_walk.c with every read
+ * checked.  Private to capture/preload/.
+ */
+#ifndef MR_PRELOAD_STACK_WALK_H
+#define MR_PRELOAD_STACK_WALK_H
+
+#include "heap_events.h"
+#include "unwind_cache.h"
+
+/* A frame that was left: its place, and how to know it again. */
+struct mr_stack_frame {
+	uint64_t place;
+	uint64_t rule;
+	uintptr_t cfa;              /* the stack pointer in its caller; the return address lies below it */
+	uintptr_t frame_pointer;    /* the caller's */
+	uintptr_t frame_pointer_at; /* the word that it was read from; 0: it stayed as it was */
+	uintptr_t word_at;          /* a word that led to the CFA; 0: none */
+};
+
+enum mr_walk_end {
+	MR_WALK_GOES_ON,
+	MR_WALK_OUTERMOST,
+	MR_WALK_BROKEN,
+	MR_WALK_CUT,
+	MR_WALK_JOINED,
+};
+
+struct mr_walk {
+	uintptr_t address; /* of the place that is to be left */
+	uintptr_t stack_pointer;
+	uintptr_t frame_pointer;
+	uintptr_t high;       /* no frame of this stack lies beyond */
+	uintptr_t known_page; /* its bytes were found to be readable */
+	bool frame_lost;      /* the frame pointer is not known */
+	bool guessed;         /* some frame was left by a guess: nothing is believed any more */
+	bool switched;        /* the last step led over a signal's frame */
+	uint32_t count;       /* frames in `frames` */
+	struct mr_unwind_learning learning;
+};
+
+/* The end of the stack that STACK_POINTER lies in, or something beyond it. */
+uintptr_t mr_walk_high(uintptr_t stack_pointer);
+
+/* The way out of FRAME, whose place and rule are filled in, when it is not a usual one. */
+enum mr_walk_end mr_walk_step_checked(struct mr_walk *walk, struct mr_stack_frame *frames);
+
+#define MR_WALK_UNUSUAL(rule)                                                          \
+	(((uint64_t)1 << ((rule)&7) &                                                  \
+	  ((1u << MR_UNWIND_STACK_POINTER) | (1u << MR_UNWIND_FRAME_POINTER))) == 0 || \
+	 ((rule) & (MR_UNWIND_GUESS | (uint64_t)2 << 3)) != 0)
+
+/* One step out of FRAMES[walk->count], whose place and rule are filled in. */
+static inline __attribute__((always_inline)) enum mr_walk_end mr_walk_step(struct mr_walk *walk,
+                                                                           struct mr_stack_frame *frames)
+{
+	struct mr_stack_frame *const frame = &frames[walk->count];
+	const uint64_t rule = frame->rule;
+
+	if (MR_UNLIKELY(MR_WALK_UNUSUAL(rule) || walk->guessed || walk->frame_lost))
+		return mr_walk_step_checked(walk, frames);
+	const uintptr_t base =
+		MR_UNWIND_BASE(rule) == MR_UNWIND_STACK_POINTER ? walk->stack_pointer : walk->frame_pointer;
+	const uintptr_t cfa = base + (uintptr_t)mr_unwind_cfa_offset(rule);
+	if (MR_UNLIKELY(cfa <= walk->stack_pointer || cfa > walk->high))
+		return MR_WALK_BROKEN;
+	frame->word_at = 0;
+	frame->frame_pointer_at = 0;
+	if (MR_UNWIND_FRAME(rule) != MR_UNWIND_FRAME_SAME) {
+		frame->frame_pointer_at = cfa + (uintptr_t)mr_unwind_frame_offset(rule);
+		walk->frame_pointer =
+			*(const uintptr_t *)frame->frame_pointer_at; // NOLINT(performance-no-int-to-ptr)
+	}
+	walk->address = *((const uintptr_t *)cfa - 1); // NOLINT(performance-no-int-to-ptr)
+	walk->stack_pointer = cfa;
+	frame->cfa = cfa;
+	frame->frame_pointer = walk->frame_pointer;
+	walk->count++;
+	return MR_WALK_GOES_ON;
+}
+
+#endif

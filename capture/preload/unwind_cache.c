@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Making a rule for a place that is met for the first time.
+ */
+#include "unwind_cache.h"
+
+#include "module.h"
+
+static uint64_t hash_of_rule(uint64_t place, uint64_t rule)
+{
+	(void)rule;
+	return mr_unwind_cache_hash(place);
+}
+
+struct mr_hash mr_unwind_cache = { .hash_of = hash_of_rule };
+
+bool mr_unwind_cache_begin(struct mr_hash_state *state, unsigned bits)
+{
+	mr_unwind_cache.state = state;
+	return mr_hash_begin(&mr_unwind_cache, bits);
+}
+
+/* Whether there may be a call in front of ADDRESS. */
+static bool is_called(uintptr_t address)
+{
+	uint8_t code[7];
+
+	if (!mr_memory_readable(address - sizeof(code)) || !mr_memory_readable(address - 1))
+		return false;
+	memcpy(code, (const void *)(address - sizeof(code)),
+	       sizeof(code)); // NOLINT(performance-no-int-to-ptr)
+	return mr_unwind_is_call(code);
+}
+
+struct mr_unwind_at mr_unwind_cache_learn(uintptr_t address, struct mr_unwind_learning *learning)
+{
+	struct mr_unwind_at at = { .place = address, .rule = 0 };
+	struct mr_module module = { 0 };
+
+	if (address < 4096 || address > MR_PLACE_ADDRESS)
+		return (struct mr_unwind_at){ .rule = MR_UNWIND_UNKNOWN };
+	const enum mr_module_found found = mr_module_find(address - 1, learning->ring, &module);
+	learning->untold = learning->untold || found == MR_MODULE_UNTOLD;
+	if (found == MR_MODULE_NEW) {
+		/* What was learned of its addresses before is of something else. */
+		mr_hash_clear(&mr_unwind_cache);
+		learning->moved = true;
+	}
+	if (found != MR_MODULE_NONE) {
+		at.place |= (uint64_t)module.id << MR_PLACE_MODULE_SHIFT;
+		at.rule = mr_unwind_rule(&module.tables, address);
+	}
+	if (at.rule == 0) {
+		if (!learning->interrupted && !is_called(address))
+			return (struct mr_unwind_at){ .rule = MR_UNWIND_UNKNOWN };
+		at.rule = mr_unwind_guess();
+		learning->guessed = true;
+	}
+	if (found != MR_MODULE_UNTOLD)
+		mr_hash_insert(&mr_unwind_cache, mr_unwind_cache_hash(at.place), at.place, at.rule);
+	return at;
+}
