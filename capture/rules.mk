@@ -63,6 +63,7 @@ PRELOAD_STACK_SOURCES := $(if $(wildcard capture/preload/stack.c),$(wildcard $(a
 PRELOAD_SOURCES := $(wildcard capture/preload/hooks*.c capture/preload/thread*.c) $(PRELOAD_STACK_SOURCES) \
                    $(addprefix capture/, channel.c ring.c futex.c memory_mapped.c proc_identity.c proc_memory.c \
                      tracker_clock.c base_error.c base_clock.c)
+COMMA := ,
 PRELOAD_OBJECTS := $(PRELOAD_SOURCES:%.c=$(B)/obj-preload/%.o)
 PRELOAD_CFLAGS := -std=gnu11 $(WARNINGS) -fPIC -fvisibility=hidden -fno-omit-frame-pointer \
                   -fno-optimize-sibling-calls -ftls-model=initial-exec -fno-stack-protector -ffunction-sections \
@@ -76,7 +77,7 @@ $(B)/libmemrecord.so: $(PRELOAD_OBJECTS) capture/preload/libmemrecord.map
 	$(say) LD $@
 	$(Q)$(CC) -shared $(LDFLAGS) -static-libgcc -Wl,-soname,$(@F) -Wl,-z,now -Wl,-z,nodelete \
 	  -Wl,-z,defs -Wl,--gc-sections -Wl,--version-script,capture/preload/libmemrecord.map \
-	  -o $@ $(PRELOAD_OBJECTS) -lpthread -ldl
+	  $(addprefix -Wl$(COMMA)--wrap=, mmap64 munmap mremap) -o $@ $(PRELOAD_OBJECTS) -lpthread -ldl
 all: $(B)/libmemrecord.so
 
 # The command memrecord: process sampler, and the writing side of the channel from libmemcapture.

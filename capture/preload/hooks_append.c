@@ -77,20 +77,23 @@ static struct mr_nested *nested_next(struct mr_thread *thread, uint32_t end)
 	return next;
 }
 
+/* They become visible all at once: the writer takes a head that has moved for a sign that what comes next is
+ * stamped later. */
 bool mr_append_nested(struct mr_thread *thread)
 {
+	const bool room = mr_ring_reserve(&thread->ring, MR_APPEND_RESERVE);
 	uint32_t count = thread->nested_count;
-	bool room = true;
+	uint8_t *const at = mr_ring_at_head(&thread->ring);
+	size_t len = 0;
 
 	for (;;) {
-		const uint32_t end = count < MR_NESTED_MAX ? count : MR_NESTED_MAX;
-		struct mr_nested *const nested = nested_next(thread, end);
+		struct mr_nested *const nested =
+			nested_next(thread, count < MR_NESTED_MAX ? count : MR_NESTED_MAX);
 
 		if (nested != NULL) {
-			room = room && mr_ring_reserve(&thread->ring, sizeof(nested->words));
-			if (room) {
-				memcpy(mr_ring_at_head(&thread->ring), nested->words, nested->len);
-				mr_ring_commit(&thread->ring, nested->len);
+			if (room && len + nested->len <= MR_APPEND_RESERVE) {
+				memcpy(at + len, nested->words, nested->len);
+				len += nested->len;
 			} else {
 				mr_process_count(MR_HEAP_NESTED_LOST, MR_HEAP_NESTED_LOST);
 			}
@@ -98,9 +101,12 @@ bool mr_append_nested(struct mr_thread *thread)
 		} else if (__atomic_compare_exchange_n(&thread->nested_count, &count, 0, false,
 		                                       __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
 			/* One instruction: a handler comes before it or after it. */
-			return room && mr_ring_reserve(&thread->ring, sizeof(nested->words));
+			break;
 		}
 	}
+	if (len > 0)
+		mr_ring_commit(&thread->ring, len);
+	return room && mr_ring_reserve(&thread->ring, sizeof(uint64_t[MR_RECORD_WORDS_MAX]));
 }
 
 void mr_append_rest(struct mr_thread *thread, const uintptr_t *frame)

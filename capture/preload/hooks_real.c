@@ -8,6 +8,8 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #define BOOT_HEADER 16u /* bytes before a block: its size */
 
@@ -136,6 +138,36 @@ static void boot_cfree(void *block)
 static size_t boot_malloc_usable_size(void *block)
 {
 	return block != NULL && mr_boot_owns(block) ? mr_boot_size(block) : 0;
+}
+
+/* ---- The others, by the kernel or not at all ------------------------------------- */
+
+static void *boot_mmap(void *address, size_t length, int protection, int flags, int fd, off_t offset)
+{
+	return (void *)syscall(SYS_mmap, address, length, protection, flags, fd, offset);
+}
+
+static int boot_munmap(void *address, size_t length)
+{
+	return (int)syscall(SYS_munmap, address, length);
+}
+
+static void *boot_mremap(void *address, size_t old_length, size_t length, int flags, void *wanted)
+{
+	return (void *)syscall(SYS_mremap, address, old_length, length, flags, wanted);
+}
+
+static int boot_dlclose(void *handle)
+{
+	(void)handle;
+	return -1;
+}
+
+static int boot_pthread_setname_np(pthread_t thread, const char *name)
+{
+	(void)thread;
+	(void)name;
+	return ENOSYS;
 }
 
 /* ---- Looking up ------------------------------------------------------------------- */

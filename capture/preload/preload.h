@@ -29,6 +29,9 @@
 #ifndef MR_PRELOAD_H
 #define MR_PRELOAD_H
 
+#include <pthread.h>
+#include <sys/types.h>
+
 #include "heap_events.h"
 #include "ring.h"
 #include "stack.h"
@@ -41,19 +44,26 @@
 /* ---- The real functions ---------------------------------------------------- */
 
 /* Name, result, parameters, arguments. */
-#define MR_REAL_FUNCTIONS(X)                                                                            \
-	X(malloc, void *, (size_t size), (size))                                                        \
-	X(free, void, (void *block), (block))                                                           \
-	X(calloc, void *, (size_t count, size_t size), (count, size))                                   \
-	X(realloc, void *, (void *block, size_t size), (block, size))                                   \
-	X(reallocarray, void *, (void *block, size_t count, size_t size), (block, count, size))         \
-	X(posix_memalign, int, (void **block, size_t alignment, size_t size), (block, alignment, size)) \
-	X(aligned_alloc, void *, (size_t alignment, size_t size), (alignment, size))                    \
-	X(memalign, void *, (size_t alignment, size_t size), (alignment, size))                         \
-	X(valloc, void *, (size_t size), (size))                                                        \
-	X(pvalloc, void *, (size_t size), (size))                                                       \
-	X(cfree, void, (void *block), (block))                                                          \
-	X(malloc_usable_size, size_t, (void *block), (block))
+#define MR_REAL_FUNCTIONS(X)                                                                             \
+	X(malloc, void *, (size_t size), (size))                                                         \
+	X(free, void, (void *block), (block))                                                            \
+	X(calloc, void *, (size_t count, size_t size), (count, size))                                    \
+	X(realloc, void *, (void *block, size_t size), (block, size))                                    \
+	X(reallocarray, void *, (void *block, size_t count, size_t size), (block, count, size))          \
+	X(posix_memalign, int, (void **block, size_t alignment, size_t size), (block, alignment, size))  \
+	X(aligned_alloc, void *, (size_t alignment, size_t size), (alignment, size))                     \
+	X(memalign, void *, (size_t alignment, size_t size), (alignment, size))                          \
+	X(valloc, void *, (size_t size), (size))                                                         \
+	X(pvalloc, void *, (size_t size), (size))                                                        \
+	X(cfree, void, (void *block), (block))                                                           \
+	X(malloc_usable_size, size_t, (void *block), (block))                                            \
+	X(mmap, void *, (void *address, size_t length, int protection, int flags, int fd, off_t offset), \
+	  (address, length, protection, flags, fd, offset))                                              \
+	X(munmap, int, (void *address, size_t length), (address, length))                                \
+	X(mremap, void *, (void *address, size_t old_length, size_t length, int flags, void *wanted),    \
+	  (address, old_length, length, flags, wanted))                                                  \
+	X(dlclose, int, (void *handle), (handle))                                                        \
+	X(pthread_setname_np, int, (pthread_t thread, const char *name), (thread, name))
 
 /* Each leads to a function that looks all of them up, until that is done. */
 struct mr_real {
@@ -117,8 +127,8 @@ void mr_thread_forget_stack(struct mr_thread *thread);
 
 /* Memory for the states; before the first is made.  False: there is none. */
 bool mr_thread_prepare(void);
-/* Appends a record of TYPE with LEN bytes of TEXT; the ring is the caller's. */
-void mr_thread_append_text(struct mr_thread *thread, enum mr_heap_record_type type, uint32_t flags,
+/* Appends a record of TYPE with LEN bytes of TEXT; the gate is the caller's.  False: there was no room. */
+bool mr_thread_append_text(struct mr_thread *thread, enum mr_heap_record_type type, uint32_t flags,
                            const char *text, size_t len);
 
 /* ---- Appending ------------------------------------------------------------------ */
@@ -221,12 +231,6 @@ MR_HOT void mr_append(enum mr_heap_record_type type, const void *block, size_t s
 
 /* ---- The process ------------------------------------------------------------------ */
 
-/* Of MR_HEAP_OPTIONS_ENVIRONMENT. */
-struct mr_preload_options {
-	unsigned depth;
-	bool mmap;
-};
-
 enum mr_process_state {
 	MR_PROCESS_NEW = 0,
 	MR_PROCESS_BEGINNING = 1,
@@ -238,7 +242,6 @@ enum mr_process_state {
 struct mr_process {
 	_Atomic uint32_t state; /* enum mr_process_state; a futex */
 	struct mr_channel *channel;
-	struct mr_preload_options options;
 	uint32_t serial;            /* from 1: of the processes that came of each other by fork */
 	struct mr_lock thread_lock; /* of the threads' states: who has which */
 	uint32_t thread_count;      /* states with a ring */
@@ -247,6 +250,8 @@ struct mr_process {
 /* The calling process, with its channel open; opens it if that is still to be done.  NULL: it is not recorded, or not
  * yet. Signals are blocked. */
 struct mr_process *mr_process_enter(void);
+/* MAP and UNMAP are wanted. */
+extern bool mr_process_records_mappings;
 /* It is known that it is not recorded. */
 bool mr_process_is_unrecorded(void);
 /* Adds to a figure in the channel's header, or keeps it until there is one: COUNTER_EARLY is the figure

@@ -7,7 +7,9 @@
  */
 #include "preload.h"
 
+#include <linux/membarrier.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "log_format.h"
@@ -22,8 +24,9 @@ static _Atomic uint64_t early[MR_HEAP_COUNTER_COUNT];
 
 /* Of the environment, as it was at first. */
 static char folder[FOLDER_LEN_MAX + sizeof("/heap")];
-static struct mr_preload_options options;
+static unsigned depth;
 static bool environment_read;
+bool mr_process_records_mappings;
 
 /* The channel of this process or, in a child that has not opened its own, of its parent. */
 static struct mr_channel *inherited;
@@ -62,8 +65,8 @@ static void read_environment(void)
 		return;
 	memcpy(folder, channel, len);
 	memcpy(folder + len, "/heap", sizeof("/heap"));
-	options.depth = option_number(text, "depth", MR_HEAP_DEPTH_DEFAULT, MR_HEAP_DEPTH_MAX);
-	options.mmap = option_number(text, "mmap", 0, 1) != 0;
+	depth = option_number(text, "depth", MR_HEAP_DEPTH_DEFAULT, MR_HEAP_DEPTH_MAX);
+	mr_process_records_mappings = option_number(text, "mmap", 0, 1) != 0;
 }
 
 /* ---- Beginning -------------------------------------------------------------------- */
@@ -102,16 +105,18 @@ static bool begin(struct mr_process *process)
 		mr_channel_forget_inherited(inherited);
 		inherited = NULL;
 	}
-	process->options = options;
 	if (folder[0] == '\0' || !mr_thread_prepare() ||
 	    mr_channel_create_whole(&process->channel, folder, MR_SOURCE_HEAP, MR_THREAD_RING_BYTES,
 	                            clock_begin, NULL) < 0)
 		return false;
-	if (!mr_stack_begin(process->channel, process->options.depth)) {
+	if (!mr_stack_begin(process->channel, depth)) {
 		mr_channel_close(process->channel);
 		process->channel = NULL;
 		return false;
 	}
+	/* The writer asks this process's threads for a barrier (membarrier(2)); where it cannot, events of
+	 * several threads within some nanoseconds may be told in the wrong order. */
+	(void)syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0);
 	inherited = process->channel;
 	process->serial = atomic_fetch_add(&serial, 1) + 1;
 	for (unsigned i = 0; i < MR_HEAP_COUNTER_COUNT; i++)

@@ -128,7 +128,7 @@ static struct mr_thread *take(struct mr_process *process)
 	return thread;
 }
 
-void mr_thread_append_text(struct mr_thread *thread, enum mr_heap_record_type type, uint32_t flags,
+bool mr_thread_append_text(struct mr_thread *thread, enum mr_heap_record_type type, uint32_t flags,
                            const char *text, size_t len)
 {
 	const size_t kept = len < MR_HEAP_TEXT_MAX ? len : MR_HEAP_TEXT_MAX;
@@ -142,7 +142,7 @@ void mr_thread_append_text(struct mr_thread *thread, enum mr_heap_record_type ty
 	};
 
 	if (!mr_ring_reserve(&thread->ring, record_len))
-		return;
+		return false;
 	atomic_store_explicit(&thread->ring.ring->busy, 1, memory_order_relaxed);
 	atomic_signal_fence(memory_order_seq_cst);
 	record.ticks = mr_clock_ticks(thread->clock_is_counter);
@@ -152,6 +152,7 @@ void mr_thread_append_text(struct mr_thread *thread, enum mr_heap_record_type ty
 	memset(at + sizeof(record) + kept, 0, record_len - sizeof(record) - kept);
 	mr_ring_commit(&thread->ring, record_len);
 	atomic_store_explicit(&thread->ring.ring->busy, 0, memory_order_release);
+	return true;
 }
 
 /* The rest of mr_thread_enter(), signals blocked. */
@@ -171,7 +172,7 @@ static struct mr_thread *enter(void)
 
 	atomic_store_explicit(&thread->ring.ring->busy, 0, memory_order_relaxed);
 	(void)prctl(PR_GET_NAME, name, 0, 0, 0);
-	mr_thread_append_text(thread, MR_HEAP_RECORD_THREAD, 0, name, strnlen(name, sizeof(name)));
+	(void)mr_thread_append_text(thread, MR_HEAP_RECORD_THREAD, 0, name, strnlen(name, sizeof(name)));
 	mr_thread_current = thread;
 	if (key_made)
 		(void)pthread_setspecific(key, thread);
