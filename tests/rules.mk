@@ -40,6 +40,8 @@ $(B)/obj/tests/unit/%.o: OBJ_CFLAGS += -Wno-write-strings
 # The archives for the tests of FILE.c: its room's and those below it; or what
 # UNIT_ARCHIVES_test_FILE says.
 UNIT_ARCHIVES_test_format_document := $(TEST_LIB_LOG)
+# What it writes is read back.
+UNIT_ARCHIVES_test_heap_symbols := $(TEST_LIB_ANALYZE) $(TEST_LIB_CAPTURE) $(TEST_LIB_LOG)
 # The sizer knows nothing of the tracker, so its tests link it alone.
 TEST_LIB_SIZER := $(B)/test/libsizer.a
 $(TEST_LIB_SIZER): $(call room_objects,$(SIZER_SOURCES))
