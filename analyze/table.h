@@ -32,6 +32,9 @@
 	X(heap)      \
 	X(tree)      \
 	X(functions) \
+	X(modules)   \
+	X(threads)   \
+	X(account)   \
 	X(histogram) \
 	X(health)
 

@@ -62,7 +62,8 @@ static void add_figures(struct mr_heap_figures *sum, const struct mr_heap_snapsh
 
 bool mr_heap_figures(const struct mr_run *run, uint32_t snapshot, struct mr_heap_figures *figures)
 {
-	*figures = (struct mr_heap_figures){ .has_ended = snapshot == MR_INDEX_NONE };
+	*figures = (struct mr_heap_figures){ .has_ended = snapshot == MR_INDEX_NONE ||
+		                                          snapshot + 1 == run->heap_snapshot_count };
 	if (run->heap_snapshot_count == 0)
 		return false;
 	if (snapshot != MR_INDEX_NONE) {

@@ -203,7 +203,7 @@ static void sites_cell(const void *state, size_t row, size_t column, struct mr_c
 		mr_cell_number(cell, site->live_count);
 		break;
 	case LEAKED:
-		mr_cell_number_or_null(cell, site->live_bytes, of->snapshot != MR_INDEX_NONE);
+		mr_cell_number_or_null(cell, site->live_bytes, !of->figures.has_ended);
 		break;
 	case TOTAL:
 		mr_cell_number(cell, site->total_bytes);

@@ -57,8 +57,8 @@ static void put_run(struct mr_writing *writing, const struct mr_sites_table *tab
 void mr_sites_put_title(struct mr_writing *writing, const struct mr_sites_run *of)
 {
 	mr_buffer_printf(&writing->buffer, "\n%10s %6s %8s  %10s %8s  %10s %9s %9s  site\n", "peak", "pct",
-	                 "blocks", of->snapshot == MR_INDEX_NONE ? "leaked" : "live", "blocks", "total",
-	                 "calls", "temporary");
+	                 "blocks", of->figures.has_ended ? "leaked" : "live", "blocks", "total", "calls",
+	                 "temporary");
 }
 
 static void put_size(struct mr_writing *writing, uint64_t size_bytes, size_t width)
