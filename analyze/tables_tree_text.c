@@ -17,8 +17,9 @@
 
 /* A function whose lines are being written. */
 struct open_row {
-	size_t end; /* behind the last row below it */
-	size_t indent;
+	size_t end;      /* behind the last row below it */
+	size_t indent;   /* of those directly below it */
+	bool is_several; /* these are more than one line */
 	uint64_t folded; /* functions that are left out, */
 	uint64_t cost;   /* and theirs */
 };
@@ -177,14 +178,14 @@ static bool is_folded(const struct layout *layout, size_t row)
 	return mr_tree_cost(node_of(layout->table, row), layout->column) < layout->fold_below;
 }
 
-/* Whether there is more than one line directly below ROW. */
-static bool branches(const struct layout *layout, size_t row)
+/* Whether the rows from FIRST on that are below one function, up to END, are more than one line. */
+static bool is_several(const struct layout *layout, size_t first, size_t end)
 {
 	const struct mr_tree_row *rows = layout->table->rows;
 	size_t shown = 0;
 	bool has_folded = false;
 
-	for (size_t child = row + 1; child < rows[row].end && shown < 2; child = rows[child].end) {
+	for (size_t child = first; child < end && shown < 2; child = rows[child].end) {
 		const bool folded = is_folded(layout, child);
 
 		shown += !folded || !has_folded;
@@ -193,11 +194,18 @@ static bool branches(const struct layout *layout, size_t row)
 	return shown > 1;
 }
 
-static int open_row(struct layout *layout, size_t end, size_t indent, struct mr_error *err)
+/* The function whose rows are those from FIRST to END; itself it stands at INDENT, alone or not. */
+static int open_row(struct layout *layout, size_t first, size_t end, size_t indent, bool alone,
+                    struct mr_error *err)
 {
+	const bool several = is_several(layout, first, end);
+
 	if (mr_grow(&layout->open, &layout->open_capacity, layout->open_count + 1, sizeof(*layout->open)) < 0)
 		return mr_fail(err, MR_ERR_NOMEM, "no memory to write table tree");
-	layout->open[layout->open_count++] = (struct open_row){ .end = end, .indent = indent };
+	if ((several || !alone) && indent < INDENT_MAX)
+		indent += INDENT;
+	layout->open[layout->open_count++] =
+		(struct open_row){ .end = end, .indent = indent, .is_several = several };
 	return 0;
 }
 
@@ -219,11 +227,11 @@ static int put_rows(struct layout *layout, size_t first, size_t end, struct mr_e
 	const struct mr_tree_row *rows = layout->table->rows;
 	size_t row = first;
 
-	MR_TRY(open_row(layout, end, 0, err));
+	MR_TRY(open_row(layout, first, end, 0, true, err));
+	layout->open[0].indent = 0;
 	while (row < end && layout->lines_left > 0) {
 		close_rows(layout, row);
 		struct open_row *above = &layout->open[layout->open_count - 1];
-		const size_t indent = above->indent;
 
 		if (is_folded(layout, row)) {
 			above->folded++;
@@ -233,12 +241,10 @@ static int put_rows(struct layout *layout, size_t first, size_t end, struct mr_e
 		}
 		if (layout->lines_left == 0)
 			break;
-		put_row(layout, row, indent);
+		put_row(layout, row, above->indent);
 		layout->lines_left--;
 		MR_TRY(mr_writing_flush(layout->writing, false, err));
-		MR_TRY(open_row(layout, rows[row].end,
-		                branches(layout, row) && indent < INDENT_MAX ? indent + INDENT : indent,
-		                err));
+		MR_TRY(open_row(layout, row + 1, rows[row].end, above->indent, !above->is_several, err));
 		row++;
 	}
 	close_rows(layout, row);
