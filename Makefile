@@ -111,6 +111,8 @@ LIB_ROOM_memstats := analyze
 LIB_ROOM_memreport := render
 MAN_PAGES := capture/man/memrecord.1 analyze/man/memstats.1 render/man/memreport.1
 TEMPLATE_FILES = $(wildcard templates/*)
+# Where memrecord looks for it, beside the folder that memrecord is in; not to be linked with.
+PRELOAD_DIR = $(patsubst %/,%,$(dir $(BINDIR)))/lib/memreport
 
 $(B)/staged/lib%.a: $(B)/lib%.a $(LIB_BASE)
 	@mkdir -p $(@D)
@@ -136,8 +138,9 @@ endef
 .PHONY: install uninstall
 install: all commands install-python $(LIBRARIES:%=$(B)/staged/lib%.a)
 	$(Q)$(INSTALL) -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR) \
-	  $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(DATADIR)/memreport/templates
+	  $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(DATADIR)/memreport/templates $(DESTDIR)$(PRELOAD_DIR)
 	$(Q)$(INSTALL) -m 755 $(COMMANDS:%=$(B)/%) $(DESTDIR)$(BINDIR)
+	$(Q)$(INSTALL) -m 755 $(B)/libmemrecord.so $(DESTDIR)$(PRELOAD_DIR)/libmemrecord.so
 	$(foreach library,$(LIBRARIES),$(call install_library,$(library)))
 	$(Q)$(INSTALL) -m 644 $(MAN_PAGES) $(DESTDIR)$(MANDIR)/man1
 	$(Q)$(INSTALL) -m 644 $(TEMPLATE_FILES) $(DESTDIR)$(DATADIR)/memreport/templates
@@ -148,7 +151,7 @@ uninstall: uninstall-python
 	rm -f $(foreach library,$(LIBRARIES),$(DESTDIR)$(LIBDIR)/lib$(library).a $(DESTDIR)$(LIBDIR)/lib$(library).so \
 	  $(DESTDIR)$(LIBDIR)/lib$(library).so.$(SONAME_VERSION) $(DESTDIR)$(LIBDIR)/lib$(library).so.$(VERSION) \
 	  $(DESTDIR)$(LIBDIR)/pkgconfig/lib$(library).pc $(DESTDIR)$(INCLUDEDIR)/$(library).h)
-	rm -rf $(DESTDIR)$(DATADIR)/memreport
+	rm -rf $(DESTDIR)$(DATADIR)/memreport $(DESTDIR)$(PRELOAD_DIR)
 
 # ---- Style -----------------------------------------------------------------------
 

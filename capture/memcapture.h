@@ -22,8 +22,8 @@
  *
  * The environment variable MEMCAPTURE_LOG names another file ("%p" is the pid),
  * or is "off": then memcapture_open() gives a NULL capture.  Every function
- * takes a NULL capture, class or object and does nothing then, so a program
- * needs no check of its own.  Compiled with -DMEMCAPTURE_DISABLE, all of it
+ * takes a NULL capture, class or object and does nothing then (but for what a
+ * recording of the heap takes, below), so a program needs no check of its own.  Compiled with -DMEMCAPTURE_DISABLE, all of it
  * vanishes and nothing needs to be linked.
  *
  * Nothing here prints, aborts, installs a signal handler or uses the program's
@@ -254,13 +254,25 @@ void memcapture_detach_all(struct memcapture *capture);
  * log holds other programs' accounts as well, what was recorded stays. */
 int memcapture_clear(struct memcapture *capture, struct memcapture_error *error);
 
-/* Sizes all tracked objects, and the process.  DESCRIPTION may be NULL. */
+/* ---- What a recording of the heap takes as well -----------------------------------
+ *
+ * Under memrecord, which records the heap of any program, memcapture_snapshot(),
+ * memcapture_mark() and memcapture_name_thread() also go to that recording, and do so
+ * with a NULL capture: a program that tracks no objects may call them alone.  Where
+ * there is neither a capture nor a recording they do nothing. */
+
+/* Sizes all tracked objects, and the process; a recording of the heap takes a snapshot of its own with
+ * the same description.  DESCRIPTION may be NULL. */
 int memcapture_snapshot(struct memcapture *capture, const char *description);
-/* A thread takes one every INTERVAL_SECONDS; a second call changes the interval. */
+/* A thread takes one, of the tracked objects alone, every INTERVAL_SECONDS; a second call changes the interval. */
 int memcapture_start_periodic_snapshots(struct memcapture *capture, double interval_seconds);
 void memcapture_stop_periodic_snapshots(struct memcapture *capture);
 /* Writes a message into the log, at this moment. */
 int memcapture_mark(struct memcapture *capture, const char *text);
+/* What the calling thread is called in a recording of the heap from now on, and in a capture from the first mark
+ * that it makes after this: any text, of which a capture keeps 63 bytes.  Without this it has the name that the
+ * system knows.  The thread's name in the system stays. */
+void memcapture_name_thread(const char *name);
 
 /* How many objects are tracked now, of one class, or of all with klass NULL. */
 uint64_t memcapture_count(struct memcapture *capture, const struct memcapture_class *klass);
@@ -411,6 +423,9 @@ static inline int memcapture_mark(struct memcapture *capture MEMCAPTURE_UNUSED,
                                   const char *text MEMCAPTURE_UNUSED)
 {
 	return MEMCAPTURE_OK;
+}
+static inline void memcapture_name_thread(const char *name MEMCAPTURE_UNUSED)
+{
 }
 static inline uint64_t memcapture_count(struct memcapture *capture MEMCAPTURE_UNUSED,
                                         const struct memcapture_class *klass MEMCAPTURE_UNUSED)

@@ -26,7 +26,7 @@ SIZER_SOURCES := $(addprefix capture/, sizer.c sizer_fold.c sizer_paths.c sizer_
 # that they never meet the program's own; what is exported begins with memcapture_.
 MEMCAPTURE_SOURCES := $(SIZER_SOURCES) $(addprefix capture/, tracker.c tracker_change.c tracker_class.c \
                         tracker_clock.c tracker_facts.c tracker_flush.c tracker_hold.c tracker_names.c \
-                        tracker_object.c tracker_periodic.c tracker_snapshot.c tracker_thread.c \
+                        tracker_object.c tracker_periodic.c tracker_recorder.c tracker_snapshot.c tracker_thread.c \
                         snapshot_keep.c snapshot_order.c snapshot_rows.c snapshot_totals.c \
                         trace_tables.c trace_unwind.c object_map.c object_rows.c ring.c channel.c \
                         event_drain.c futex.c memory_mapped.c log_memory.c log_writer.c proc_memory.c proc_identity.c \

@@ -516,14 +516,18 @@ int memcapture_clear(struct memcapture *capture, struct memcapture_error *error)
 /* The THREADS row of the calling thread, once. */
 static void define_thread(struct memcapture *capture, struct mr_thread *thread)
 {
-	char name[16] = "";
+	char short_name[16] = "";
+	const char *name = mr_recorder_thread_name();
 	struct mr_buffer buffer = { 0 };
 	struct mr_block_writer block;
 
 	if (thread->defined)
 		return;
 	thread->defined = true;
-	(void)pthread_getname_np(pthread_self(), name, sizeof(name));
+	if (name[0] == '\0') {
+		(void)pthread_getname_np(pthread_self(), short_name, sizeof(short_name));
+		name = short_name;
+	}
 	mr_block_begin(&block, &buffer, MR_KIND_THREADS, 1);
 	mr_block_scalar(&block, MR_THREADS_ID, thread->number);
 	mr_block_scalar(&block, MR_THREADS_TID, thread->tid);
@@ -535,7 +539,12 @@ static void define_thread(struct memcapture *capture, struct mr_thread *thread)
 
 int memcapture_mark(struct memcapture *capture, const char *text)
 {
-	if (capture == NULL || text == NULL || !mr_tracker_alive(capture))
+	const bool open = capture != NULL && mr_tracker_alive(capture);
+
+	/* In a log that both share, one of the two says it. */
+	if (text != NULL && (!open || !capture->channel->shared))
+		(void)mr_recorder_mark(text, 0);
+	if (!open || text == NULL)
 		return 0;
 
 	const uint64_t time_ns = mr_channel_time_ns(capture->channel->header, mr_tracker_ticks(capture));

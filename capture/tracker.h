@@ -371,4 +371,13 @@ void mr_periodic_stop(struct memcapture *capture);
 int mr_thread_start(void *(*function)(void *), void *context, const char *name, size_t stack_bytes,
                     unsigned long *handle) MR_MUST_CHECK;
 
+/* ---- The heap's recorder, where memrecord has put one into the program ------------ */
+
+#define MR_THREAD_NAME_MAX 64 /* bytes of a name that memcapture_name_thread() gave, with the zero byte */
+
+/* A mark with FLAGS (enum mr_heap_text_flag) for the recording.  False: there is none. */
+bool mr_recorder_mark(const char *text, uint32_t flags);
+/* What the calling thread named itself, or "". */
+const char *mr_recorder_thread_name(void);
+
 #endif

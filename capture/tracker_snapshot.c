@@ -7,6 +7,7 @@
  * a snapshot is fixed.
  */
 #include "tracker_snapshot.h"
+#include "heap_events.h"
 
 #include <linux/membarrier.h>
 #include <pthread.h>
@@ -566,6 +567,8 @@ int mr_snapshot_take(struct memcapture *capture, const char *description, unsign
 
 int memcapture_snapshot(struct memcapture *capture, const char *description)
 {
+	(void)mr_recorder_mark(description != NULL ? description : "",
+	                       MR_HEAP_TEXT_SNAPSHOT | MR_HEAP_TEXT_SILENT);
 	if (capture == NULL || !mr_tracker_alive(capture))
 		return 0;
 	return mr_snapshot_take(capture, description, 0);
