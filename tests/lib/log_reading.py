@@ -39,10 +39,19 @@ KINDS = {
     35: ("EXIT", "time state value"),
     36: ("SETTINGS", "key value"),
     37: ("COUNTERS", "key value"),
+    40: ("HEAP_SNAPSHOTS", "number time reason description flags live live_count peak peak_count peak_time total count "
+                           "frees temporary grown"),
+    41: ("HEAP_SITES", "snapshot stack live live_count peak peak_count total count temporary reallocs grown lifetime"),
+    42: ("HEAP_SAMPLES", "time live live_count live_max total count"),
+    43: ("HEAP_HISTOGRAM", "measure stack bucket count total"),
+    44: ("HEAP_THREADS", "thread count total frees temporary live live_count waits wait time_first time_last"),
+    45: ("HEAP_EVENTS", "time kind thread stack size address back"),
+    46: ("ACCOUNT", "time rss heap live files stacks recorder shared anonymous swap heap_mapped"),
     48: ("END", "time reason"),
     49: ("INDEX", "offset size content kinds stream time_first time_last snapshot_first snapshot_last"),
 }
 KEY_SNAPSHOT = 1
+HEAP_RECORDER = 3
 
 
 def uvarints(data):
@@ -186,6 +195,48 @@ class Stream:
                 total = merged[name][path]
                 merged[name][path] = (total[0] + row["count"], total[1] + row["size"], total[2] + row["flat"])
         return {name: dict(paths) for name, paths in merged.items()}
+
+    # ---- The heap
+
+    def source(self):
+        return self.rows["STREAM"][0]["source"]
+
+    def heap_snapshots(self):
+        return {row["number"]: row for row in self.rows["HEAP_SNAPSHOTS"]}
+
+    def sites_at(self, number):
+        """{stack: row} of the heap recorder's sites at a snapshot."""
+        snapshots = self.heap_snapshots()
+        sites = {}
+        for step in sorted(snapshots):
+            if step > number:
+                break
+            if snapshots[step]["flags"] & KEY_SNAPSHOT:
+                sites.clear()
+            sites.update({row["stack"]: row for row in self.rows["HEAP_SITES"] if row["snapshot"] == step})
+        return sites
+
+    def frames_of(self, code):
+        """The functions at a place, innermost first; of one that has no name the module's file and the offset."""
+        rows = [row for row in self.rows["SYMBOLS"] if row["code"] == code]
+        chosen = {}
+        for row in sorted(rows, key=lambda row: row["file"] != 0):
+            chosen[row["depth"]] = row
+        if chosen:
+            return [self.string(chosen[depth]["function"]) for depth in sorted(chosen)]
+        place = next(row for row in self.rows["CODE"] if row["id"] == code)
+        paths = [row["path"] for row in self.rows["MODULES"] if row["id"] == place["module"]]
+        name = self.string(paths[0]).rsplit("/", 1)[-1] if paths else "?"
+        return [f"{name}+0x{place['offset']:x}"]
+
+    def stack_functions(self, stack):
+        """All functions of a call stack, innermost first."""
+        stacks = {row["id"]: row for row in self.rows["STACKS"]}
+        functions = []
+        while stack:
+            functions += self.frames_of(stacks[stack]["code"])
+            stack = stacks[stack]["parent"]
+        return functions
 
 
 def streams(path):

@@ -105,6 +105,95 @@ static void write_snapshot(uint32_t stream)
 	end_block(&block, &span);
 }
 
+/* The same of a heap recording: its definitions, then two snapshots of one site. */
+static void write_heap_definitions(uint32_t stream)
+{
+	static const char strings[] = "memrecord 1.0.0/usr/bin/shopc0ffee";
+	struct mr_block_writer block;
+
+	mr_log_writer_begin(writer, stream, MR_KIND_STREAM, 1, &block);
+	mr_block_scalar(&block, MR_STREAM_BOOT_ID_HIGH, 0x0123456789abcdef);
+	mr_block_scalar(&block, MR_STREAM_BOOT_ID_LOW, 0xfedcba9876543210);
+	mr_block_scalar(&block, MR_STREAM_PID, 4712);
+	mr_block_scalar(&block, MR_STREAM_START_TICKS, 123457);
+	mr_block_scalar(&block, MR_STREAM_SOURCE, MR_SOURCE_HEAP);
+	mr_block_scalar(&block, MR_STREAM_CLOCK_MONOTONIC, 1234570000000);
+	mr_block_scalar(&block, MR_STREAM_CLOCK_REALTIME, 1760000000010000000);
+	mr_block_scalar(&block, MR_STREAM_CREATOR, 1);
+	mr_block_scalar(&block, MR_STREAM_VERSION, 1 << 16 | 2);
+	end_block(&block, NULL);
+
+	mr_log_writer_begin(writer, stream, MR_KIND_STRINGS, 3, &block);
+	COLUMN(&block, MR_STRINGS_ID, 1, 2, 3);
+	COLUMN(&block, MR_STRINGS_LENGTH, 15, 13, 6);
+	mr_block_bytes(&block, MR_STRINGS_BYTES, strings, sizeof(strings) - 1);
+	end_block(&block, NULL);
+
+	mr_log_writer_begin(writer, stream, MR_KIND_MODULES, 1, &block);
+	mr_block_scalar(&block, MR_MODULES_ID, 1);
+	mr_block_scalar(&block, MR_MODULES_PATH, 2);
+	mr_block_scalar(&block, MR_MODULES_BUILD_ID, 3);
+	mr_block_scalar(&block, MR_MODULES_BASE, 0x555555554000);
+	end_block(&block, NULL);
+
+	mr_log_writer_begin(writer, stream, MR_KIND_CODE, 1, &block);
+	mr_block_scalar(&block, MR_CODE_ID, 1);
+	mr_block_scalar(&block, MR_CODE_MODULE, 1);
+	mr_block_scalar(&block, MR_CODE_OFFSET, 0x1139);
+	end_block(&block, NULL);
+
+	mr_log_writer_begin(writer, stream, MR_KIND_STACKS, 1, &block);
+	mr_block_scalar(&block, MR_STACKS_ID, 1);
+	mr_block_scalar(&block, MR_STACKS_CODE, 1);
+	end_block(&block, NULL);
+}
+
+static void write_heap_snapshots(uint32_t stream)
+{
+	const struct mr_log_span span = { 1000, 9000, 1, 2 };
+	struct mr_block_writer block;
+
+	mr_log_writer_begin(writer, stream, MR_KIND_HEAP_SITES, 2, &block);
+	COLUMN(&block, MR_HEAP_SITES_SNAPSHOT, 1, 2);
+	COLUMN(&block, MR_HEAP_SITES_STACK, 1, 1);
+	COLUMN(&block, MR_HEAP_SITES_LIVE, 96, 48);
+	COLUMN(&block, MR_HEAP_SITES_LIVE_COUNT, 2, 1);
+	COLUMN(&block, MR_HEAP_SITES_PEAK, 96, 144);
+	COLUMN(&block, MR_HEAP_SITES_PEAK_COUNT, 2, 3);
+	COLUMN(&block, MR_HEAP_SITES_TOTAL, 96, 144);
+	COLUMN(&block, MR_HEAP_SITES_COUNT, 2, 3);
+	COLUMN(&block, MR_HEAP_SITES_TEMPORARY, 0, 1);
+	COLUMN(&block, MR_HEAP_SITES_LIFETIME, 0, 9000);
+	end_block(&block, &span);
+
+	mr_log_writer_begin(writer, stream, MR_KIND_HEAP_SNAPSHOTS, 2, &block);
+	COLUMN(&block, MR_HEAP_SNAPSHOTS_NUMBER, 1, 2);
+	COLUMN(&block, MR_HEAP_SNAPSHOTS_TIME, 1000, 9000);
+	COLUMN(&block, MR_HEAP_SNAPSHOTS_REASON, MR_HEAP_INTERVAL, MR_HEAP_END);
+	COLUMN(&block, MR_HEAP_SNAPSHOTS_FLAGS, MR_SNAPSHOT_KEY, 0);
+	COLUMN(&block, MR_HEAP_SNAPSHOTS_LIVE, 96, 48);
+	COLUMN(&block, MR_HEAP_SNAPSHOTS_LIVE_COUNT, 2, 1);
+	COLUMN(&block, MR_HEAP_SNAPSHOTS_PEAK, 96, 144);
+	COLUMN(&block, MR_HEAP_SNAPSHOTS_PEAK_COUNT, 2, 3);
+	COLUMN(&block, MR_HEAP_SNAPSHOTS_PEAK_TIME, 900, 3000);
+	COLUMN(&block, MR_HEAP_SNAPSHOTS_TOTAL, 96, 144);
+	COLUMN(&block, MR_HEAP_SNAPSHOTS_COUNT, 2, 3);
+	COLUMN(&block, MR_HEAP_SNAPSHOTS_FREES, 0, 2);
+	COLUMN(&block, MR_HEAP_SNAPSHOTS_TEMPORARY, 0, 1);
+	end_block(&block, &span);
+
+	mr_log_writer_begin(writer, stream, MR_KIND_ACCOUNT, 1, &block);
+	mr_block_scalar(&block, MR_ACCOUNT_TIME, 1000);
+	mr_block_scalar(&block, MR_ACCOUNT_RSS, 1 << 20);
+	mr_block_scalar(&block, MR_ACCOUNT_HEAP, 128 << 10);
+	mr_block_scalar(&block, MR_ACCOUNT_LIVE, 96);
+	mr_block_scalar(&block, MR_ACCOUNT_FILES, 800 << 10);
+	mr_block_scalar(&block, MR_ACCOUNT_STACKS, 32 << 10);
+	mr_block_scalar(&block, MR_ACCOUNT_RECORDER, 64 << 10);
+	mr_block_scalar(&block, MR_ACCOUNT_HEAP_MAPPED, 132 << 10);
+	end_block(&block, &span);
+}
+
 static size_t read_file(const char *path, uint8_t *data, size_t size)
 {
 	FILE *const file = fopen(path, "rb");
@@ -173,7 +262,8 @@ static void expect_in_document(const char *document, const char *name, const str
 	cr_expect_eq(at, end, "the example '%s' holds more than the code writes", name);
 }
 
-Test(format_document, worked_example__is_what_the_code_writes)
+/* What a log says whose one stream WRITE writes, up to its end. */
+static size_t make_log(void (*write)(uint32_t stream), uint8_t *log, size_t size)
 {
 	static const struct mr_log_header header = { .version_major = MR_LOG_VERSION_MAJOR,
 		                                     .version_minor = MR_LOG_VERSION_MINOR,
@@ -181,33 +271,63 @@ Test(format_document, worked_example__is_what_the_code_writes)
 		                                     .start_ticks = 123456,
 		                                     .pid = 4711,
 		                                     .clock_realtime_ns = 1760000000000000000 };
-	static uint8_t log[65536];
-	static uint8_t document[262144];
-	struct mr_buffer header_hex = { 0 };
-	struct mr_buffer content_hex = { 0 };
 	char path[64];
 
 	snprintf(path, sizeof(path), "/tmp/test_format_document.%d.dat", (int)getpid());
 	cr_assert_eq(mr_log_writer_open(&writer, path, &header, NULL, NULL), 0);
-	const uint32_t stream = mr_log_writer_add_stream(writer);
+	write(mr_log_writer_add_stream(writer));
+	cr_assert_eq(mr_log_writer_close(writer, 9000, MR_END_CLOSED, NULL), 0);
+	const size_t len = read_file(path, log, size);
+	unlink(path);
+	return len;
+}
+
+static void write_tracker(uint32_t stream)
+{
 	write_definitions(stream);
 	write_events(stream);
 	write_snapshot(stream);
-	cr_assert_eq(mr_log_writer_close(writer, 9000, MR_END_CLOSED, NULL), 0);
+}
 
-	const size_t len = read_file(path, log, sizeof(log));
-	unlink(path);
-	put_hex(&header_hex, log, MR_LOG_HEADER_SIZE);
-	put_content(&content_hex, log, len);
-	cr_assert_eq(mr_buffer_status(&content_hex, NULL), 0);
+static void write_heap(uint32_t stream)
+{
+	write_heap_definitions(stream);
+	write_heap_snapshots(stream);
+}
 
+static void expect_example(const char *name, const struct mr_buffer *hex)
+{
+	static uint8_t document[262144];
+
+	cr_assert_eq(mr_buffer_status(hex, NULL), 0);
 	if (getenv("FORMAT_PRINT") != NULL)
-		fprintf(stderr, "%.*s\n%.*s", (int)header_hex.len, (const char *)header_hex.data,
-		        (int)content_hex.len, (const char *)content_hex.data);
-
+		fprintf(stderr, "%s:\n%.*s\n", name, (int)hex->len, (const char *)hex->data);
 	document[read_file("capture/FORMAT.md", document, sizeof(document) - 1)] = '\0';
-	expect_in_document((const char *)document, "header", &header_hex);
-	expect_in_document((const char *)document, "content", &content_hex);
+	expect_in_document((const char *)document, name, hex);
+}
+
+static uint8_t log_bytes[65536];
+
+Test(format_document, worked_example__is_what_the_code_writes)
+{
+	struct mr_buffer header_hex = { 0 };
+	struct mr_buffer content_hex = { 0 };
+
+	const size_t len = make_log(write_tracker, log_bytes, sizeof(log_bytes));
+	put_hex(&header_hex, log_bytes, MR_LOG_HEADER_SIZE);
+	put_content(&content_hex, log_bytes, len);
+	expect_example("header", &header_hex);
+	expect_example("content", &content_hex);
 	mr_buffer_release(&header_hex);
 	mr_buffer_release(&content_hex);
+}
+
+Test(format_document, example_of_a_heap__is_what_the_code_writes)
+{
+	struct mr_buffer hex = { 0 };
+
+	const size_t len = make_log(write_heap, log_bytes, sizeof(log_bytes));
+	put_content(&hex, log_bytes, len);
+	expect_example("heap", &hex);
+	mr_buffer_release(&hex);
 }
