@@ -7,24 +7,22 @@
 
 #include "memory_mapped.h"
 #include "module.h"
+#include "stack_memo.h"
 #include "stack_tree.h"
-#include "stack_walk.h"
 
 #define RULES_BITS 12
 #define NODES_BITS 13
 /* Without a memo the frames lie in the stack of whoever asks, which may be a small one. */
 #define FRAMES_WITHOUT_MEMO 32
 
-struct mr_stack_memo {
-	struct mr_stack_frame fresh[MR_HEAP_DEPTH_MAX];
-};
-
 /* What is known in common, in pages that a fork wipes. */
 struct shared {
+	_Atomic uint32_t epoch; /* of what is known of addresses; 0: nothing yet */
 	struct mr_hash_state rules;
 	struct mr_hash_state nodes;
 	_Atomic uint32_t node_next;
 	_Atomic uint64_t unloaded;
+	_Atomic uint64_t bytes_told;
 };
 
 static struct shared *shared;
@@ -41,6 +39,16 @@ static void count(enum mr_heap_counter counter, uint64_t by)
 	atomic_fetch_add_explicit(&stack_channel->header->counters[counter], by, memory_order_relaxed);
 }
 
+/* Tells how much memory is in use, when that has changed. */
+static void bytes_tell(void)
+{
+	const uint64_t bytes = mr_hash_bytes(&mr_unwind_cache) + mr_hash_bytes(&mr_stack_tree) +
+	                       mr_modules_bytes() + sizeof(*shared);
+	const uint64_t told = atomic_exchange_explicit(&shared->bytes_told, bytes, memory_order_relaxed);
+
+	count(MR_HEAP_RECORDER_BYTES, bytes - told);
+}
+
 bool mr_stack_begin(struct mr_channel *channel, unsigned depth)
 {
 	if (shared == NULL)
@@ -50,76 +58,161 @@ bool mr_stack_begin(struct mr_channel *channel, unsigned depth)
 		return false;
 	depth_max = depth == 0 ? 1 : depth < MR_HEAP_DEPTH_MAX ? depth : MR_HEAP_DEPTH_MAX;
 	stack_channel = channel;
+	atomic_store_explicit(&shared->epoch, 1, memory_order_relaxed);
+	bytes_tell();
 	return true;
 }
 
 void mr_stack_modules_changed(void)
 {
-	if (shared == NULL)
+	if (shared == NULL || atomic_load_explicit(&shared->epoch, memory_order_relaxed) == 0)
 		return;
 	const uint64_t unloaded = mr_modules_unloaded();
 	if (atomic_exchange(&shared->unloaded, unloaded) == unloaded)
 		return;
 	mr_modules_changed();
 	mr_hash_clear(&mr_unwind_cache);
+	atomic_fetch_add(&shared->epoch, 1);
 }
 
-static enum mr_walk_end walk_all(struct mr_walk *walk, struct mr_stack_frame *frames, uint32_t frames_max)
+/* Makes the rule for the place that WALK is at.  False: it is no place in the code. */
+static __attribute__((noinline, cold)) bool place_learn(struct mr_walk *walk, struct mr_unwind_at *at)
 {
+	walk->learning.moved = false;
+	*at = mr_unwind_cache_learn(walk->address, &walk->learning);
+	if (walk->learning.moved)
+		atomic_fetch_add(&shared->epoch, 1);
+	return at->place != 0;
+}
+
+/* Walks until the stack ends, or MEMO (which may be NULL) knows the rest: from *JOINED on. */
+static inline __attribute__((always_inline)) enum mr_walk_end walk_frames(struct mr_walk *walk,
+                                                                          struct mr_stack_frame *frames,
+                                                                          uint32_t frames_max,
+                                                                          const struct mr_stack_memo *memo,
+                                                                          uint32_t *joined)
+{
+	struct mr_memo_search search = { 0, 0 };
 	enum mr_walk_end end = MR_WALK_GOES_ON;
 
+	if (memo != NULL)
+		search = mr_memo_search_begin(memo);
 	while (end == MR_WALK_GOES_ON) {
 		struct mr_unwind_at at;
 
+		if (search.at > 0 && mr_memo_join(memo, walk, &search, joined)) {
+			const uint32_t whole = walk->count + *joined + 1;
+
+			if (whole == frames_max || (whole < frames_max && memo->end != MR_WALK_CUT))
+				return MR_WALK_JOINED;
+			search.at = 0;
+			search.max = 0;
+		}
 		if (walk->count == frames_max)
 			return MR_WALK_CUT;
 		if (MR_UNLIKELY(!mr_unwind_cache_find(walk->address, &at))) {
 			if (walk->address == 0 && walk->guessed)
 				return MR_WALK_OUTERMOST;
-			at = mr_unwind_cache_learn(walk->address, &walk->learning);
-			if (at.place == 0)
+			if (!place_learn(walk, &at))
 				return MR_WALK_BROKEN;
 		}
 		walk->learning.interrupted = false;
 		frames[walk->count].place = at.place;
 		frames[walk->count].rule = at.rule;
 		end = mr_walk_step(walk, frames);
+		if (MR_UNLIKELY(walk->switched)) {
+			walk->switched = false;
+			search.at = search.max;
+		}
 	}
 	return end;
 }
 
-uint32_t mr_stack_number(struct mr_stack_memo *memo, struct mr_ring_writer *ring, const uintptr_t *frame)
+static uint32_t node_of(struct mr_ring_writer *ring, uint64_t place, uint32_t parent)
 {
-	struct mr_stack_frame few[FRAMES_WITHOUT_MEMO];
-	struct mr_stack_frame *const frames = memo != NULL ? memo->fresh : few;
-	const uint32_t frames_max =
-		memo != NULL || depth_max < FRAMES_WITHOUT_MEMO ? depth_max : FRAMES_WITHOUT_MEMO;
-	struct mr_walk walk = {
+	const uint32_t node = mr_stack_tree_find(place, parent);
+
+	return MR_LIKELY(node != 0) ? node : mr_stack_tree_add(ring, place, parent);
+}
+
+/* What is to be counted after a walk that ended so.  False: its places are not all known to the writer. */
+static bool walk_ended(const struct mr_walk *walk, enum mr_walk_end end)
+{
+	if (MR_UNLIKELY(end == MR_WALK_CUT))
+		count(MR_HEAP_STACKS_CUT, 1);
+	if (MR_UNLIKELY(end == MR_WALK_BROKEN))
+		count(MR_HEAP_STACKS_BROKEN, 1);
+	if (MR_UNLIKELY(walk->learning.guessed))
+		count(MR_HEAP_FRAMES_GUESSED, walk->learning.guessed);
+	return !walk->learning.untold;
+}
+
+static struct mr_walk walk_begin(struct mr_ring_writer *ring, const uintptr_t *frame)
+{
+	return (struct mr_walk){
 		.address = frame[1],
 		.stack_pointer = (uintptr_t)(frame + 2),
 		.frame_pointer = frame[0],
 		.high = mr_walk_high((uintptr_t)frame),
 		.learning = { .ring = ring },
 	};
+}
+
+static __attribute__((noinline, cold)) uint32_t number_without_memo(struct mr_ring_writer *ring,
+                                                                    const uintptr_t *frame)
+{
+	struct mr_stack_frame frames[FRAMES_WITHOUT_MEMO];
+	struct mr_walk walk = walk_begin(ring, frame);
+	uint32_t joined = 0;
 	uint32_t node = 0;
 
-	const enum mr_walk_end end = walk_all(&walk, frames, frames_max);
-	if (MR_UNLIKELY(walk.learning.guessed))
-		count(MR_HEAP_FRAMES_GUESSED, 1);
-	if (MR_UNLIKELY(walk.learning.untold))
+	if (!walk_ended(&walk, walk_frames(&walk, frames,
+	                                   depth_max < FRAMES_WITHOUT_MEMO ? depth_max : FRAMES_WITHOUT_MEMO,
+	                                   NULL, &joined)))
 		return 0;
-	if (end == MR_WALK_CUT)
-		count(MR_HEAP_STACKS_CUT, 1);
-	if (end == MR_WALK_BROKEN)
-		count(MR_HEAP_STACKS_BROKEN, 1);
 	for (uint32_t i = walk.count; i-- > 0;) {
-		const uint32_t parent = node;
+		node = node_of(ring, frames[i].place, node);
+		if (node == 0)
+			return 0;
+	}
+	return node;
+}
 
-		node = mr_stack_tree_find(frames[i].place, parent);
-		if (MR_UNLIKELY(node == 0))
-			node = mr_stack_tree_add(ring, frames[i].place, parent);
+uint32_t mr_stack_number(struct mr_stack_memo *memo, struct mr_ring_writer *ring, const uintptr_t *frame)
+{
+	if (MR_UNLIKELY(memo == NULL))
+		return number_without_memo(ring, frame);
+
+	const uint32_t epoch = atomic_load_explicit(&shared->epoch, memory_order_relaxed);
+	if (MR_UNLIKELY(memo->epoch != epoch)) {
+		mr_memo_cut(memo, 0);
+		memo->epoch = epoch;
+	}
+	struct mr_stack_frame *const frames = memo->fresh;
+	struct mr_walk walk = walk_begin(ring, frame);
+	const uintptr_t frame_pointer = walk.frame_pointer;
+	uint32_t joined = 0;
+	const enum mr_walk_end end = walk_frames(&walk, frames, depth_max, memo, &joined);
+
+	const uint32_t kept = end == MR_WALK_JOINED ? joined + 1 : 0;
+	if (MR_LIKELY(end == MR_WALK_JOINED)) {
+		if (MR_UNLIKELY(!walk_ended(&walk, memo->end)))
+			return 0;
+	} else {
+		memo->end = end;
+		if (!walk_ended(&walk, end)) {
+			mr_memo_cut(memo, 0);
+			return 0;
+		}
+	}
+	uint32_t node = kept > 0 ? memo->nodes[joined] : 0;
+	mr_memo_cut(memo, kept);
+	for (uint32_t i = walk.count; i-- > 0;) {
+		node = node_of(ring, frames[i].place, node);
 		if (MR_UNLIKELY(node == 0))
 			return 0;
+		mr_memo_push(memo, &frames[i], i > 0 ? frames[i - 1].cfa : (uintptr_t)(frame + 2),
+		             i > 0 ? frames[i - 1].frame_pointer : frame_pointer, node);
 	}
 	return node;
 }

@@ -30,6 +30,12 @@ uintptr_t mr_walk_high(uintptr_t stack_pointer)
 	return stack_pointer < main_stack_end() ? main_stack_end() : UINTPTR_MAX;
 }
 
+/* The stack surely reaches from here to its end. */
+static bool is_sure(const struct mr_walk *walk)
+{
+	return walk->high == main_stack_end() && walk->high - walk->stack_pointer <= MAIN_STACK_SURE;
+}
+
 /* The word at ADDRESS; false: it is not to be read. */
 static bool walk_read(struct mr_walk *walk, uintptr_t address, uintptr_t *word)
 {
@@ -37,9 +43,7 @@ static bool walk_read(struct mr_walk *walk, uintptr_t address, uintptr_t *word)
 		if (address % sizeof(*word) != 0 || address < walk->stack_pointer ||
 		    address > walk->high - sizeof(*word))
 			return false;
-		const bool sure =
-			walk->high == main_stack_end() && walk->high - walk->stack_pointer <= MAIN_STACK_SURE;
-		if (!sure && address >> PAGE_BITS != walk->known_page) {
+		if (!is_sure(walk) && address >> PAGE_BITS != walk->known_page) {
 			if (!mr_memory_readable(address))
 				return false;
 			walk->known_page = address >> PAGE_BITS;
@@ -58,10 +62,8 @@ static bool register_find(struct mr_walk *walk, const struct mr_stack_frame *fra
 		struct mr_module module;
 		int64_t offset;
 
-		if (MR_UNWIND_BASE(frames[i].rule) == MR_UNWIND_INTERRUPTED)
-			return false;
-		const enum mr_module_found found = mr_module_find(address - 1, walk->learning.ring, &module);
-		if (found == MR_MODULE_NONE)
+		if (MR_UNWIND_BASE(frames[i].rule) == MR_UNWIND_INTERRUPTED ||
+		    mr_module_find(address - 1, walk->learning.ring, &module) == MR_MODULE_NONE)
 			return false;
 		if (mr_unwind_saved(&module.tables, address, reg, &offset))
 			return walk_read(walk, frames[i].cfa + (uintptr_t)offset, value);
@@ -73,35 +75,46 @@ static bool cfa_find(struct mr_walk *walk, struct mr_stack_frame *frames, uintpt
 {
 	struct mr_stack_frame *const frame = &frames[walk->count];
 	const uint64_t rule = frame->rule;
+	const enum mr_unwind_base base = MR_UNWIND_BASE(rule);
 	const unsigned reg = (unsigned)(rule >> 8 & 0xff);
-	const uintptr_t word_offset = (uintptr_t)mr_unwind_word_offset(rule);
 
-	switch (MR_UNWIND_BASE(rule)) {
+	if ((base == MR_UNWIND_FRAME_POINTER || base == MR_UNWIND_FRAME_WORD) && walk->frame_lost)
+		return false;
+	switch (base) {
 	case MR_UNWIND_STACK_POINTER:
 		*cfa = walk->stack_pointer + (uintptr_t)mr_unwind_cfa_offset(rule);
 		return true;
 	case MR_UNWIND_FRAME_POINTER:
 		*cfa = walk->frame_pointer + (uintptr_t)mr_unwind_cfa_offset(rule);
-		return !walk->frame_lost;
+		return true;
 	case MR_UNWIND_STACK_WORD:
-		frame->word_at = walk->stack_pointer + word_offset;
+		frame->word_at = walk->stack_pointer + (uintptr_t)mr_unwind_word_offset(rule);
 		break;
 	case MR_UNWIND_FRAME_WORD:
-		frame->word_at = walk->frame_pointer + word_offset;
-		if (walk->frame_lost)
-			return false;
+		frame->word_at = walk->frame_pointer + (uintptr_t)mr_unwind_word_offset(rule);
 		break;
 	default: /* MR_UNWIND_UNKNOWN */
+		frame->remembered = reg == 0;
 		if (reg == 0 || !register_find(walk, frames, reg, cfa))
 			return false;
 		*cfa += (uintptr_t)mr_unwind_cfa_offset(rule);
-		walk->switched = true; /* what led here is not remembered */
 		return true;
 	}
-	if (!walk_read(walk, frame->word_at, cfa))
+	if (!walk_read(walk, frame->word_at, &frame->word))
 		return false;
-	*cfa += (uintptr_t)mr_unwind_value_offset(rule);
+	*cfa = frame->word + (uintptr_t)mr_unwind_value_offset(rule);
 	return true;
+}
+
+/* FRAME is known, but not who called it. */
+static enum mr_walk_end step_last(struct mr_walk *walk, struct mr_stack_frame *frame, enum mr_walk_end end)
+{
+	frame->cfa = walk->stack_pointer;
+	frame->frame_pointer = walk->frame_pointer;
+	frame->last = true;
+	frame->remembered = frame->remembered && frame->word_at == 0;
+	walk->count++;
+	return end;
 }
 
 static enum mr_walk_end step_interrupted(struct mr_walk *walk, struct mr_stack_frame *frame)
@@ -117,6 +130,7 @@ static enum mr_walk_end step_interrupted(struct mr_walk *walk, struct mr_stack_f
 	walk->frame_lost = false;
 	walk->switched = true;
 	walk->learning.interrupted = true;
+	frame->remembered = false;
 	frame->cfa = walk->stack_pointer;
 	frame->frame_pointer = walk->frame_pointer;
 	walk->count++;
@@ -127,28 +141,21 @@ enum mr_walk_end mr_walk_step_checked(struct mr_walk *walk, struct mr_stack_fram
 {
 	struct mr_stack_frame *const frame = &frames[walk->count];
 	const uint64_t rule = frame->rule;
+	const enum mr_unwind_base base = MR_UNWIND_BASE(rule);
 	uintptr_t cfa = 0;
 
 	frame->word_at = 0;
 	frame->frame_pointer_at = 0;
-	if (MR_UNWIND_BASE(rule) == MR_UNWIND_INTERRUPTED && !walk->guessed)
-		return step_interrupted(walk, frame);
-	if (MR_UNWIND_BASE(rule) == MR_UNWIND_OUTERMOST || MR_UNWIND_BASE(rule) == MR_UNWIND_INTERRUPTED ||
-	    ((rule & MR_UNWIND_GUESS) != 0 && walk->frame_pointer == 0)) {
-		frame->cfa = walk->stack_pointer;
-		frame->frame_pointer = walk->frame_pointer;
-		walk->count++;
-		return MR_UNWIND_BASE(rule) == MR_UNWIND_INTERRUPTED ? MR_WALK_BROKEN : MR_WALK_OUTERMOST;
-	}
+	frame->last = false;
 	walk->guessed = walk->guessed || (rule & MR_UNWIND_GUESS) != 0;
+	frame->remembered = !walk->guessed || is_sure(walk);
+	if (base == MR_UNWIND_OUTERMOST || ((rule & MR_UNWIND_GUESS) != 0 && walk->frame_pointer == 0))
+		return step_last(walk, frame, MR_WALK_OUTERMOST);
+	if (base == MR_UNWIND_INTERRUPTED)
+		return walk->guessed ? step_last(walk, frame, MR_WALK_BROKEN) : step_interrupted(walk, frame);
 	if (!cfa_find(walk, frames, &cfa) || cfa <= walk->stack_pointer || cfa > walk->high ||
-	    !walk_read(walk, cfa - sizeof(uintptr_t), &walk->address)) {
-		/* The frame itself is known, if not who called it. */
-		frame->cfa = walk->stack_pointer;
-		frame->frame_pointer = walk->frame_pointer;
-		walk->count++;
-		return MR_WALK_BROKEN;
-	}
+	    !walk_read(walk, cfa - sizeof(uintptr_t), &frame->return_address))
+		return step_last(walk, frame, MR_WALK_BROKEN);
 
 	const uintptr_t offset = (uintptr_t)mr_unwind_frame_offset(rule);
 	if (MR_UNWIND_FRAME(rule) == MR_UNWIND_FRAME_AT_CFA)
@@ -159,6 +166,7 @@ enum mr_walk_end mr_walk_step_checked(struct mr_walk *walk, struct mr_stack_fram
 		walk->frame_lost = true;
 	else if (frame->frame_pointer_at != 0)
 		walk->frame_lost = !walk_read(walk, frame->frame_pointer_at, &walk->frame_pointer);
+	walk->address = frame->return_address;
 	walk->stack_pointer = cfa;
 	frame->cfa = cfa;
 	frame->frame_pointer = walk->frame_pointer;

@@ -18,6 +18,10 @@ struct mr_stack_frame {
 	uintptr_t frame_pointer;    /* the caller's */
 	uintptr_t frame_pointer_at; /* the word that it was read from; 0: it stayed as it was */
 	uintptr_t word_at;          /* a word that led to the CFA; 0: none */
+	uintptr_t word;             /* what it held */
+	uintptr_t return_address;
+	bool remembered; /* the words that are named here are all that led on, and may be read again */
+	bool last;       /* there is no way on */
 };
 
 enum mr_walk_end {
@@ -77,6 +81,9 @@ static inline __attribute__((always_inline)) enum mr_walk_end mr_walk_step(struc
 	walk->stack_pointer = cfa;
 	frame->cfa = cfa;
 	frame->frame_pointer = walk->frame_pointer;
+	frame->return_address = walk->address;
+	frame->remembered = true;
+	frame->last = false;
 	walk->count++;
 	return MR_WALK_GOES_ON;
 }

@@ -54,7 +54,7 @@ struct mr_unwind_at mr_unwind_cache_learn(uintptr_t address, struct mr_unwind_le
 		if (!learning->interrupted && !is_called(address))
 			return (struct mr_unwind_at){ .rule = MR_UNWIND_UNKNOWN };
 		at.rule = mr_unwind_guess();
-		learning->guessed = true;
+		learning->guessed++;
 	}
 	if (found != MR_MODULE_UNTOLD)
 		mr_hash_insert(&mr_unwind_cache, mr_unwind_cache_hash(at.place), at.place, at.rule);

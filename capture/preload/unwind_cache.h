@@ -49,8 +49,8 @@ struct mr_unwind_learning {
 	struct mr_ring_writer *ring; /* takes what is new of modules; may be NULL */
 	bool interrupted;            /* by a signal: no call leads to the address */
 	bool untold;                 /* out: the ring cannot take it; nothing was learned */
-	bool guessed;                /* out: a rule without tables was made */
-	bool moved;                  /* out: rules of a module that has gone were forgotten */
+	uint32_t guessed;            /* out: how many rules without tables were made */
+	bool moved;                  /* out: what was known of addresses was forgotten */
 };
 
 /* Makes the rule for ADDRESS, and keeps it. */

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What a thread remembers of a stack: the states that its walk went through,
+ * outermost first, and the words of the stack that led from one to the next.
+ * Walking is a function of the state and of those words alone.  So a state that
+ * is met again leads to the same stack if the words outward of it still hold
+ * what they held; they are compared from the inside out, and no word is read
+ * that the walk itself would not read.
+ *
+ * The frame pointer belongs to the state only where a rule further out uses it
+ * before it is restored from a word: there it is "live".  Private to capture/preload/.
+ */
+#ifndef MR_PRELOAD_STACK_MEMO_H
+#define MR_PRELOAD_STACK_MEMO_H
+
+#include "stack.h"
+#include "stack_walk.h"
+
+#define MR_MEMO_WORDS_MAX (MR_HEAP_DEPTH_MAX * 2 + 64)
+
+struct mr_stack_memo {
+	uint32_t epoch;    /* of what is known of addresses */
+	uint32_t count;    /* states */
+	uint32_t join_max; /* states from here on cannot be joined: a word that led on is not remembered */
+	uint32_t word_count;
+	uint32_t end; /* enum mr_walk_end: how the walk ended */
+
+	uintptr_t stack_pointers[MR_HEAP_DEPTH_MAX];
+	uint64_t places[MR_HEAP_DEPTH_MAX];
+	uintptr_t frame_pointers[MR_HEAP_DEPTH_MAX];
+	uint32_t nodes[MR_HEAP_DEPTH_MAX];
+	uint32_t word_ends
+		[MR_HEAP_DEPTH_MAX]; /* a state's words and those outward of it: all before this one */
+	bool live[MR_HEAP_DEPTH_MAX];
+	uintptr_t word_addresses[MR_MEMO_WORDS_MAX];
+	uintptr_t word_values[MR_MEMO_WORDS_MAX];
+
+	struct mr_stack_frame fresh[MR_HEAP_DEPTH_MAX]; /* of a walk, innermost first */
+};
+
+/* Where a walk may join what is remembered. */
+struct mr_memo_search {
+	uint32_t at;  /* states from here on lie further in than the walk */
+	uint32_t max; /* states from here on do not hold any more */
+};
+
+static inline struct mr_memo_search mr_memo_search_begin(const struct mr_stack_memo *memo)
+{
+	const uint32_t max = memo->count < memo->join_max ? memo->count : memo->join_max;
+
+	return (struct mr_memo_search){ .at = max, .max = max };
+}
+
+/* The words before END, from the last one: 0 when all of them hold, or 1 + the index of one that does not. */
+static inline uint32_t mr_memo_words_differ(const struct mr_stack_memo *memo, uint32_t end)
+{
+	for (uint32_t i = end; i > 0; i--)
+		if (MR_UNLIKELY(*(const uintptr_t *)
+		                         memo->word_addresses[i - 1] != // NOLINT(performance-no-int-to-ptr)
+		                memo->word_values[i - 1]))
+			return i;
+	return 0;
+}
+
+/* Whether WALK has come to a state that is remembered, from which all is as it was. *STATE is its number. */
+static inline bool mr_memo_join(const struct mr_stack_memo *memo, const struct mr_walk *walk,
+                                struct mr_memo_search *search, uint32_t *state)
+{
+	uint32_t at = search->at;
+
+	while (at > 0 && memo->stack_pointers[at - 1] < walk->stack_pointer)
+		at--;
+	search->at = at;
+	if (at == 0 || memo->stack_pointers[at - 1] != walk->stack_pointer ||
+	    ((memo->places[at - 1] ^ walk->address) << (64 - MR_PLACE_MODULE_SHIFT)) != 0 ||
+	    (memo->live[at - 1] && (memo->frame_pointers[at - 1] != walk->frame_pointer || walk->frame_lost)))
+		return false;
+	const uint32_t differs = mr_memo_words_differ(memo, memo->word_ends[at - 1]);
+	if (MR_LIKELY(differs == 0)) {
+		*state = at - 1;
+		return true;
+	}
+	/* The state that this word led from, and those further in, lead elsewhere now. */
+	while (at > 0 && memo->word_ends[at - 1] >= differs)
+		at--;
+	search->at = at;
+	search->max = at;
+	return false;
+}
+
+/* Adds a state: in FRAME, with STACK_POINTER and FRAME_POINTER. */
+void mr_memo_push(struct mr_stack_memo *memo, const struct mr_stack_frame *frame, uintptr_t stack_pointer,
+                  uintptr_t frame_pointer, uint32_t node);
+/* Forgets all but the first KEPT states. */
+void mr_memo_cut(struct mr_stack_memo *memo, uint32_t kept);
+
+#endif
