@@ -20,11 +20,14 @@ static void count_lost(const struct mr_event *event)
 
 /* ---- Signal handlers ------------------------------------------------------------ */
 
-/* Whether the hook at frame GATE can still be running, seen from the hook at FRAME of the same thread. */
-static bool interrupted(uintptr_t gate, uintptr_t frame)
+/* Whether the hook that has the gate can still be running, seen from the hook at FRAME of the same thread. */
+static bool interrupted(const struct mr_thread *thread, uintptr_t frame)
 {
+	const uintptr_t gate = thread->gate;
 	stack_t alternate;
 
+	if (thread->nested_count >= MR_NESTED_BELIEVED)
+		return false;
 	if (sigaltstack(NULL, &alternate) == 0 && (alternate.ss_flags & SS_DISABLE) == 0) {
 		const uintptr_t base = (uintptr_t)alternate.ss_sp;
 		const bool gate_on_it = gate - base < alternate.ss_size;
@@ -33,7 +36,8 @@ static bool interrupted(uintptr_t gate, uintptr_t frame)
 		if (gate_on_it != frame_on_it)
 			return frame_on_it;
 	}
-	return frame < gate;
+	return frame < gate &&
+	       ((const uintptr_t *)gate)[1] == thread->gate_return; // NOLINT(performance-no-int-to-ptr)
 }
 
 /* Leaves EVENT to the hook that was interrupted. */
@@ -112,13 +116,10 @@ bool mr_append_nested(struct mr_thread *thread)
 void mr_append_rest(struct mr_thread *thread, const uintptr_t *frame)
 {
 	while (thread->nested_count != 0 && thread->gate == MR_GATE_OPEN) {
-		thread->gate = (uintptr_t)frame;
-		atomic_signal_fence(memory_order_seq_cst);
+		mr_gate_take(thread, frame);
 		(void)mr_append_nested(thread);
 		atomic_store_explicit(&thread->ring.ring->busy, 0, memory_order_release);
-		atomic_signal_fence(memory_order_seq_cst);
-		thread->gate = MR_GATE_OPEN;
-		atomic_signal_fence(memory_order_seq_cst);
+		mr_gate_leave(thread, MR_GATE_OPEN);
 	}
 }
 
@@ -127,8 +128,7 @@ static void take_over(struct mr_thread *thread)
 {
 	mr_thread_forget_stack(thread);
 	atomic_store_explicit(&thread->ring.ring->busy, 0, memory_order_release);
-	atomic_signal_fence(memory_order_seq_cst);
-	thread->gate = MR_GATE_OPEN;
+	mr_gate_leave(thread, MR_GATE_OPEN);
 }
 
 /* ---- No room ------------------------------------------------------------------------ */
@@ -137,20 +137,15 @@ void mr_append_stall(struct mr_thread *thread, const struct mr_event *event)
 {
 	count_lost(event);
 	atomic_store_explicit(&thread->ring.ring->busy, 0, memory_order_release);
-	atomic_signal_fence(memory_order_seq_cst);
-	thread->gate = MR_GATE_STALLED;
+	mr_gate_leave(thread, MR_GATE_STALLED);
 }
 
 /* Whether the writer has come back; the gate is open then. */
 static bool unstall(struct mr_thread *thread, const uintptr_t *frame)
 {
-	bool room;
-
-	thread->gate = (uintptr_t)frame;
-	atomic_signal_fence(memory_order_seq_cst);
-	room = mr_ring_reserve(&thread->ring, MR_APPEND_RESERVE);
-	atomic_signal_fence(memory_order_seq_cst);
-	thread->gate = room ? MR_GATE_OPEN : MR_GATE_STALLED;
+	mr_gate_take(thread, frame);
+	const bool room = mr_ring_reserve(&thread->ring, MR_APPEND_RESERVE);
+	mr_gate_leave(thread, room ? MR_GATE_OPEN : MR_GATE_STALLED);
 	return room;
 }
 
@@ -168,7 +163,7 @@ void mr_append_slow(const struct mr_event *event, const uintptr_t *frame)
 	} else {
 		const uintptr_t gate = thread->gate;
 
-		if (gate >= MR_GATE_FRAMES && interrupted(gate, (uintptr_t)frame)) {
+		if (gate >= MR_GATE_FRAMES && interrupted(thread, (uintptr_t)frame)) {
 			leave_nested(thread, event);
 		} else {
 			if (gate >= MR_GATE_FRAMES)

@@ -20,12 +20,9 @@ static bool append_text(enum mr_heap_record_type type, uint32_t flags, const cha
 	if (thread == NULL || thread->gate == MR_GATE_CLOSED)
 		thread = mr_thread_enter();
 	if (thread != NULL && thread->gate == MR_GATE_OPEN) {
-		thread->gate = (uintptr_t)frame;
-		atomic_signal_fence(memory_order_seq_cst);
+		mr_gate_take(thread, frame);
 		appended = mr_thread_append_text(thread, type, flags, text, strnlen(text, MR_HEAP_TEXT_MAX));
-		atomic_signal_fence(memory_order_seq_cst);
-		thread->gate = MR_GATE_OPEN;
-		atomic_signal_fence(memory_order_seq_cst);
+		mr_gate_leave(thread, MR_GATE_OPEN);
 		mr_append_rest(thread, frame);
 	}
 	errno = errno_before;

@@ -22,9 +22,10 @@
  * touches nothing else, and the hook that it interrupted flushes them: before its
  * own event when it has not read the clock yet, after it otherwise, so that stamps in a
  * ring never fall.  A handler that leaves by siglongjmp() abandons the hook that it
- * interrupted: the next hook finds a gate whose frame lies within its own caller's, on
- * the same stack, which no living hook can have, and takes over.  The real allocator
- * is never called while the gate is held.
+ * interrupted.  The next hook sees that nobody can be in the frame that the gate
+ * names, because it is no caller's or its return address is not there any more, and
+ * takes over; should it be misled, it does so after MR_NESTED_BELIEVED events.  The real
+ * allocator is never called while the gate is held.
  */
 #ifndef MR_PRELOAD_H
 #define MR_PRELOAD_H
@@ -96,7 +97,8 @@ enum mr_gate {
 };
 
 #define MR_THREAD_RING_BYTES (256u << 10)
-#define MR_NESTED_MAX 32 /* events of signal handlers within one append */
+#define MR_NESTED_MAX 32        /* events of signal handlers within one append that are kept */
+#define MR_NESTED_BELIEVED 4096 /* after so many there is no such handler */
 #define MR_RECORD_WORDS_MAX 4
 
 struct mr_nested {
@@ -110,6 +112,7 @@ struct mr_nested {
 
 struct mr_thread {
 	_Alignas(64) volatile uintptr_t gate;
+	volatile uintptr_t gate_return; /* the return address in the frame that it is */
 	struct mr_ring_writer ring;
 	struct mr_stack_memo *memo;
 	volatile uint32_t nested_count; /* handed out, even where there was no room */
@@ -119,6 +122,20 @@ struct mr_thread {
 };
 
 extern __thread struct mr_thread *mr_thread_current;
+
+MR_HOT void mr_gate_take(struct mr_thread *thread, const uintptr_t *frame)
+{
+	thread->gate_return = frame[1];
+	thread->gate = (uintptr_t)frame;
+	atomic_signal_fence(memory_order_seq_cst);
+}
+
+MR_HOT void mr_gate_leave(struct mr_thread *thread, enum mr_gate gate)
+{
+	atomic_signal_fence(memory_order_seq_cst);
+	thread->gate = gate;
+	atomic_signal_fence(memory_order_seq_cst);
+}
 
 /* The calling thread's state with its gate open, made now if need be; NULL: it is not recorded. */
 struct mr_thread *mr_thread_enter(void);
@@ -184,8 +201,7 @@ MR_HOT void mr_append_open(struct mr_thread *thread, const struct mr_event *even
 	uint32_t stack = 0;
 	uint64_t ticks;
 
-	thread->gate = (uintptr_t)frame;
-	atomic_signal_fence(memory_order_seq_cst);
+	mr_gate_take(thread, frame);
 	if (mr_event_has_stack(event->type))
 		stack = mr_stack_number(thread->memo, &thread->ring, frame);
 	if (MR_UNLIKELY(!mr_ring_reserve(&thread->ring, MR_APPEND_RESERVE))) {
@@ -208,9 +224,7 @@ MR_HOT void mr_append_open(struct mr_thread *thread, const struct mr_event *even
 	}
 	mr_ring_commit(&thread->ring, mr_event_write(mr_ring_at_head(&thread->ring), event, ticks, stack));
 	atomic_store_explicit(&ring->busy, 0, memory_order_release);
-	atomic_signal_fence(memory_order_seq_cst);
-	thread->gate = MR_GATE_OPEN;
-	atomic_signal_fence(memory_order_seq_cst);
+	mr_gate_leave(thread, MR_GATE_OPEN);
 	if (MR_UNLIKELY(thread->nested_count != 0))
 		mr_append_rest(thread, frame);
 }

@@ -8,7 +8,9 @@
 #include "preload.h"
 
 #include <linux/membarrier.h>
+#include <pthread.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -97,8 +99,42 @@ static void clock_begin(struct mr_channel_header *header)
 	atomic_store_explicit(&header->clock_count, 1, memory_order_release);
 }
 
+/* ---- A fork in the middle of an append ------------------------------------------------
+ *
+ * A signal handler may fork; then the hook that it interrupted goes on in the child as
+ * well, with a ring that is not mapped there.  It gets memory that nobody reads in
+ * the ring's place, and such a child is not recorded.  (One that raw clone makes in that
+ * moment is not caught: the C library does not tell.) */
+
+static __thread struct mr_ring_writer held; /* the ring of the hook that a handler interrupted */
+
+static void fork_prepare(void)
+{
+	const struct mr_thread *const thread = mr_thread_current;
+
+	held.ring = NULL;
+	if (thread != NULL && thread->gate >= MR_GATE_FRAMES)
+		held = thread->ring;
+}
+
+static void fork_child(void)
+{
+	struct mr_thread *const thread = mr_thread_current;
+	struct mr_process *const process = atomic_load_explicit(&page, memory_order_relaxed);
+
+	if (held.ring == NULL || thread == NULL || process == NULL)
+		return;
+	(void)mmap(held.ring, MR_RING_DATA_OFFSET + (size_t)held.mask + 1, PROT_READ | PROT_WRITE,
+	           MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	thread->ring = held;
+	mr_thread_current = NULL;
+	atomic_store_explicit(&process->state, MR_PROCESS_UNRECORDED, memory_order_relaxed);
+}
+
 static bool begin(struct mr_process *process)
 {
+	static bool forks_watched;
+
 	if (!environment_read)
 		read_environment();
 	if (inherited != NULL) {
@@ -118,6 +154,8 @@ static bool begin(struct mr_process *process)
 	 * several threads within some nanoseconds may be told in the wrong order. */
 	(void)syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0);
 	inherited = process->channel;
+	if (!forks_watched)
+		forks_watched = pthread_atfork(fork_prepare, NULL, fork_child) == 0;
 	process->serial = atomic_fetch_add(&serial, 1) + 1;
 	for (unsigned i = 0; i < MR_HEAP_COUNTER_COUNT; i++)
 		atomic_fetch_add(&process->channel->header->counters[i], atomic_exchange(&early[i], 0));

@@ -77,8 +77,8 @@ static bool owner_is_gone(uint32_t owner)
 	return owner == 0 || (syscall(SYS_tgkill, getpid(), owner, 0) != 0 && errno == ESRCH);
 }
 
-/* A state that has a ring and no thread; LOOKED: at how many whose owner said nothing. */
-static struct mr_thread *adopt(const struct mr_process *process, uint32_t look)
+/* A state that has a ring and no thread; looks for that many owners that ended without a word. */
+static struct mr_thread *find_free(const struct mr_process *process, uint32_t look)
 {
 	for (uint32_t i = 0; i < process->thread_count; i++)
 		if (atomic_load_explicit(&state_at(i)->owner, memory_order_acquire) == 0)
@@ -87,6 +87,18 @@ static struct mr_thread *adopt(const struct mr_process *process, uint32_t look)
 		if (owner_is_gone(atomic_load_explicit(&state_at(i)->owner, memory_order_relaxed)))
 			return state_at(i);
 	return NULL;
+}
+
+static struct mr_thread *adopt(const struct mr_process *process, uint32_t look)
+{
+	struct mr_thread *const thread = find_free(process, look);
+
+	if (thread != NULL) {
+		thread->gate = MR_GATE_CLOSED;
+		thread->nested_count = 0;
+		mr_thread_forget_stack(thread);
+	}
+	return thread;
 }
 
 /* A state with a new ring. */
@@ -119,9 +131,6 @@ static struct mr_thread *take(struct mr_process *process)
 	if (thread == NULL)
 		thread = adopt(process, MR_CHANNEL_RINGS_MAX);
 	if (thread != NULL) {
-		thread->gate = MR_GATE_CLOSED;
-		thread->nested_count = 0;
-		mr_thread_forget_stack(thread);
 		atomic_store_explicit(&thread->owner, (uint32_t)syscall(SYS_gettid), memory_order_relaxed);
 	}
 	mr_lock_release(&process->thread_lock);
