@@ -12,14 +12,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "heap_texts.h"
 #include "proc_memory.h"
 #include "symbolizer.h"
 
 #define ROWS_PER_BLOCK 4096u
 #define STRINGS_PER_BLOCK (256u << 10) /* bytes */
-#define NAME_MAX_LEN 4096u
-#define KEPT_OPEN_MAX 64u /* modules that only their process sees */
-#define NONE UINT32_MAX
+#define KEPT_OPEN_MAX 64u              /* modules that only their process sees */
 
 struct module {
 	char *path;
@@ -53,32 +52,17 @@ struct stream {
 	size_t request_first; /* its requests go up to those of the next one */
 };
 
-struct text {
-	size_t start; /* in `characters`; there ends in 0 */
-	uint32_t len;
-	uint32_t next;
-	uint64_t id; /* in the stream that is being written; 0: none yet */
-};
-
-/* Chains of what has the same hash. */
-struct chains {
-	uint32_t *first; /* NONE: empty */
-	size_t size;     /* a power of two */
-};
-
 struct mr_heap_symbols {
 	struct module *modules;
 	size_t module_count, module_capacity;
 	struct place *places;
 	size_t place_count, place_capacity;
 	size_t place_looked_up; /* the first ones, that have been */
-	struct chains place_chains;
+	struct mr_heap_chains place_chains;
 	struct frame *frames;
 	size_t frame_count, frame_capacity;
-	struct text *texts; /* number 0 is "" */
-	size_t text_count, text_capacity;
-	struct chains text_chains;
-	struct mr_buffer characters;
+	struct mr_heap_texts texts;
+	uint64_t *string_ids; /* by text: its id in the stream that is being written; 0: none yet */
 	struct request *requests;
 	size_t request_count, request_capacity;
 	struct stream *streams;
@@ -93,95 +77,9 @@ static int no_memory(struct mr_error *err)
 	return mr_fail(err, MR_ERR_NOMEM, "out of memory for the names of places");
 }
 
-/* ---- Hashing ---------------------------------------------------------------------- */
-
-static uint64_t mix(uint64_t value)
-{
-	value *= UINT64_C(0x9e3779b97f4a7c15);
-	return value ^ value >> 29;
-}
-
-static uint64_t hash_text(const char *text, size_t len)
-{
-	uint64_t hash = len;
-
-	for (size_t i = 0; i < len; i++)
-		hash = (hash ^ (uint8_t)text[i]) * UINT64_C(0x100000001b3);
-	return mix(hash);
-}
-
 static uint64_t hash_place(uint32_t module, uint64_t offset)
 {
-	return mix(mix(offset) + module);
-}
-
-/* Makes room for COUNT entries and one more; 1: the table is empty again, put all entries into it. */
-static int chains_grow(struct chains *chains, size_t count)
-{
-	if (count < chains->size)
-		return 0;
-
-	const size_t size = chains->size == 0 ? 1024 : chains->size * 4;
-	uint32_t *const first = mr_alloc(size * sizeof(*first));
-	if (first == NULL || count >= NONE - 1) {
-		mr_free(first);
-		return MR_ERR_NOMEM;
-	}
-	memset(first, 0xff, size * sizeof(*first));
-	mr_free(chains->first);
-	*chains = (struct chains){ first, size };
-	return 1;
-}
-
-/* Puts entry INDEX in front of its chain. */
-static void chains_put(struct chains *chains, uint64_t hash, uint32_t index, uint32_t *next)
-{
-	uint32_t *const first = &chains->first[hash & (chains->size - 1)];
-
-	*next = *first;
-	*first = index;
-}
-
-/* ---- Texts -------------------------------------------------------------------------- */
-
-static const char *text_of(const struct mr_heap_symbols *symbols, uint32_t number)
-{
-	return (const char *)symbols->characters.data + symbols->texts[number].start;
-}
-
-/* The number of TEXT, which is cut where it is very long. */
-static int text_number(struct mr_heap_symbols *symbols, const char *text, uint32_t *number,
-                       struct mr_error *err)
-{
-	const size_t len = strnlen(text, NAME_MAX_LEN);
-	const uint64_t hash = hash_text(text, len);
-	const int grown = chains_grow(&symbols->text_chains, symbols->text_count);
-
-	if (grown < 0)
-		return no_memory(err);
-	for (size_t i = 0; grown == 1 && i < symbols->text_count; i++)
-		chains_put(&symbols->text_chains,
-		           hash_text(text_of(symbols, (uint32_t)i), symbols->texts[i].len), (uint32_t)i,
-		           &symbols->texts[i].next);
-	for (uint32_t i = symbols->text_chains.first[hash & (symbols->text_chains.size - 1)]; i != NONE;
-	     i = symbols->texts[i].next) {
-		if (symbols->texts[i].len == len && memcmp(text_of(symbols, i), text, len) == 0) {
-			*number = i;
-			return 0;
-		}
-	}
-
-	if (mr_grow(&symbols->texts, &symbols->text_capacity, symbols->text_count + 1,
-	            sizeof(*symbols->texts)) < 0)
-		return no_memory(err);
-	struct text *const added = &symbols->texts[symbols->text_count];
-	*added = (struct text){ .start = symbols->characters.len, .len = (uint32_t)len };
-	mr_buffer_append(&symbols->characters, text, len);
-	mr_buffer_put_u8(&symbols->characters, 0);
-	MR_TRY(mr_buffer_status(&symbols->characters, err));
-	*number = (uint32_t)symbols->text_count++;
-	chains_put(&symbols->text_chains, hash, *number, &added->next);
-	return 0;
+	return mr_heap_mix(mr_heap_mix(offset) + module);
 }
 
 /* ---- What is asked for ---------------------------------------------------------------- */
@@ -189,15 +87,9 @@ static int text_number(struct mr_heap_symbols *symbols, const char *text, uint32
 int mr_heap_symbols_new(struct mr_heap_symbols **symbols, struct mr_error *err)
 {
 	struct mr_heap_symbols *const made = mr_alloc(sizeof(*made));
-	uint32_t none = 0;
 
 	if (made == NULL)
 		return no_memory(err);
-	const int code = text_number(made, "", &none, err);
-	if (code < 0) {
-		mr_heap_symbols_free(made);
-		return code;
-	}
 	*symbols = made;
 	return 0;
 }
@@ -213,11 +105,9 @@ void mr_heap_symbols_free(struct mr_heap_symbols *symbols)
 	}
 	mr_free(symbols->modules);
 	mr_free(symbols->places);
-	mr_free(symbols->place_chains.first);
+	mr_heap_chains_release(&symbols->place_chains);
 	mr_free(symbols->frames);
-	mr_free(symbols->texts);
-	mr_free(symbols->text_chains.first);
-	mr_buffer_release(&symbols->characters);
+	mr_heap_texts_release(&symbols->texts);
 	mr_free(symbols->requests);
 	mr_free(symbols->streams);
 	mr_free(symbols);
@@ -288,15 +178,15 @@ static int place_number(struct mr_heap_symbols *symbols, uint32_t module, uint64
                         struct mr_error *err)
 {
 	const uint64_t hash = hash_place(module, offset);
-	const int grown = chains_grow(&symbols->place_chains, symbols->place_count);
+	const int grown = mr_heap_chains_grow(&symbols->place_chains, symbols->place_count);
 
 	if (grown < 0)
 		return no_memory(err);
 	for (size_t i = 0; grown == 1 && i < symbols->place_count; i++)
-		chains_put(&symbols->place_chains,
-		           hash_place(symbols->places[i].module, symbols->places[i].offset), (uint32_t)i,
-		           &symbols->places[i].next);
-	for (uint32_t i = symbols->place_chains.first[hash & (symbols->place_chains.size - 1)]; i != NONE;
+		mr_heap_chains_put(&symbols->place_chains,
+		                   hash_place(symbols->places[i].module, symbols->places[i].offset),
+		                   (uint32_t)i, &symbols->places[i].next);
+	for (uint32_t i = mr_heap_chains_first(&symbols->place_chains, hash); i != MR_HEAP_CHAIN_END;
 	     i = symbols->places[i].next) {
 		if (symbols->places[i].offset == offset && symbols->places[i].module == module) {
 			*number = i;
@@ -308,7 +198,7 @@ static int place_number(struct mr_heap_symbols *symbols, uint32_t module, uint64
 		return no_memory(err);
 	*number = (uint32_t)symbols->place_count++;
 	symbols->places[*number] = (struct place){ .offset = offset, .module = module };
-	chains_put(&symbols->place_chains, hash, *number, &symbols->places[*number].next);
+	mr_heap_chains_put(&symbols->place_chains, hash, *number, &symbols->places[*number].next);
 	return 0;
 }
 
@@ -335,9 +225,9 @@ static int add_frame(void *context, uint32_t depth, const struct mr_named *named
 	struct frame frame = { .line = named->line };
 
 	(void)depth;
-	MR_TRY(text_number(symbols, named->function, &frame.function, err));
-	MR_TRY(text_number(symbols, named->file, &frame.file, err));
-	if (mr_grow(&symbols->frames, &symbols->frame_capacity, symbols->frame_count + 1,
+	if (mr_heap_texts_number(&symbols->texts, named->function, &frame.function) < 0 ||
+	    mr_heap_texts_number(&symbols->texts, named->file, &frame.file) < 0 ||
+	    mr_grow(&symbols->frames, &symbols->frame_capacity, symbols->frame_count + 1,
 	            sizeof(*symbols->frames)) < 0)
 		return no_memory(err);
 	symbols->frames[symbols->frame_count++] = frame;
@@ -479,17 +369,17 @@ static int rows_flush(struct rows *rows, struct mr_log_writer *log, uint32_t str
 static uint64_t string_id(struct mr_heap_symbols *symbols, struct rows *rows, struct stream *stream,
                           uint32_t number)
 {
-	struct text *const text = &symbols->texts[number];
-
 	if (number == 0)
 		return 0;
-	if (text->id == 0) {
-		text->id = (*stream->string_id_next)++;
-		rows->string_ids[rows->string_count] = text->id;
-		rows->string_lens[rows->string_count++] = text->len;
-		mr_buffer_append(&rows->strings, text_of(symbols, number), text->len);
+	if (symbols->string_ids[number] == 0) {
+		const uint32_t len = symbols->texts.entries[number].len;
+
+		symbols->string_ids[number] = (*stream->string_id_next)++;
+		rows->string_ids[rows->string_count] = symbols->string_ids[number];
+		rows->string_lens[rows->string_count++] = len;
+		mr_buffer_append(&rows->strings, mr_heap_texts_get(&symbols->texts, number), len);
 	}
-	return text->id;
+	return symbols->string_ids[number];
 }
 
 static int compare_requests(const void *left, const void *right)
@@ -506,8 +396,8 @@ static int write_stream(struct mr_heap_symbols *symbols, struct stream *stream, 
 	struct request *const requests = symbols->requests + stream->request_first;
 	const size_t count = request_end - stream->request_first;
 
-	for (size_t i = 0; i < symbols->text_count; i++)
-		symbols->texts[i].id = 0;
+	if (symbols->texts.count > 0)
+		memset(symbols->string_ids, 0, symbols->texts.count * sizeof(*symbols->string_ids));
 	if (count > 0)
 		qsort(requests, count, sizeof(*requests), compare_requests);
 	for (size_t i = 0; i < count; i++) {
@@ -536,7 +426,8 @@ int mr_heap_symbols_write(struct mr_heap_symbols *symbols, struct mr_log_writer 
 	struct rows rows = { 0 };
 
 	MR_TRY(look_up(symbols, err));
-	int code = rows_init(&rows, err);
+	symbols->string_ids = mr_alloc((symbols->texts.count + 1) * sizeof(*symbols->string_ids));
+	int code = symbols->string_ids != NULL ? rows_init(&rows, err) : no_memory(err);
 	for (size_t i = 0; i < symbols->stream_count && code == 0; i++) {
 		const size_t request_end = i + 1 < symbols->stream_count
 		                                   ? symbols->streams[i + 1].request_first
@@ -545,6 +436,8 @@ int mr_heap_symbols_write(struct mr_heap_symbols *symbols, struct mr_log_writer 
 		code = write_stream(symbols, &symbols->streams[i], request_end, &rows, log, err);
 	}
 	rows_release(&rows);
+	mr_free(symbols->string_ids);
+	symbols->string_ids = NULL;
 	symbols->request_count = symbols->stream_count = 0;
 	if (code == 0 && report != NULL)
 		*report = symbols->report;
