@@ -118,6 +118,7 @@ static int check_model(struct verify *verify, struct mr_model *model, struct mr_
 		                            .context = verify };
 
 	MR_TRY(mr_model_load(model, MR_LOAD_ALL, err));
+	MR_TRY(mr_model_check_heap(model, err));
 	for (size_t log = 0; log < model->state->log_count; log++) {
 		const struct mr_log *const checked = &model->state->logs[log];
 

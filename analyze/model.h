@@ -500,6 +500,10 @@ void mr_heap_sites_release(struct mr_heap_sites *sites);
 int mr_model_heap_histogram(struct mr_model *model, size_t run, struct mr_heap_bucket **buckets,
                             size_t *count, struct mr_error *err) MR_MUST_CHECK;
 
+/* Counts what does not fit in the blocks that these read, in the segments' figures, as opening and loading
+ * do for all others.  The whole recording is read once. */
+int mr_model_check_heap(struct mr_model *model, struct mr_error *err) MR_MUST_CHECK;
+
 /* ---- Objects over time ---------------------------------------------------- */
 
 /* The objects at one snapshot: rows [row_first, row_end) are those of the

@@ -204,6 +204,7 @@ struct mr_model_state {
 	size_t *notes_taken;          /* a log each: notes that are warnings already */
 	bool built;                   /* the runs are put together */
 	bool heap_ends;               /* the streams hold their sites at their ends */
+	bool heap_checked;            /* what does not fit in blocks of the heap is counted */
 	MR_LIST(char *) warnings;     /* borrowed from the notes */
 
 	char *text; /* strings, each with a zero byte behind it */

@@ -4,6 +4,7 @@
  * the whole log, so that all that is wrong with it is found.
  */
 #include "table_rows.h"
+#include "tables_heap.h"
 
 enum { FILE_, SEGMENT, RUN, ITEM, VALUE, TEXT, COLUMN_COUNT };
 
@@ -93,6 +94,30 @@ static int add_segment(struct health *health, const struct mr_model *model, size
 	return 0;
 }
 
+/* What the recorder's own figures of a heap add up to. */
+static int add_heap(struct health *health, const struct mr_run *run, const char *file, size_t index,
+                    struct mr_error *err)
+{
+	uint64_t waits, wait_ns;
+	uint32_t modules;
+	const uint32_t nameless = mr_heap_nameless_modules(run, &modules);
+
+	mr_heap_waits(run, &waits, &wait_ns);
+	const struct {
+		const char *item;
+		uint64_t value;
+	} numbers[] = {
+		{ "modules in call stacks", modules },          { "modules without symbols", nameless },
+		{ "waits of threads for the recorder", waits }, { "nanoseconds of these waits", wait_ns },
+		{ "heap snapshots", run->heap_snapshot_count },
+	};
+
+	for (size_t i = 0; i < MR_ARRAY_LEN(numbers); i++)
+		MR_TRY(add(health,
+		           (struct row){ file, 0, index + 1, numbers[i].item, numbers[i].value, NULL }, err));
+	return 0;
+}
+
 static int add_run(struct health *health, const struct mr_model *model, size_t index, struct mr_error *err)
 {
 	const struct mr_run *run = &model->runs[index];
@@ -114,7 +139,7 @@ static int add_run(struct health *health, const struct mr_model *model, size_t i
 		           (struct row){ file, 0, index + 1, mr_model_string(model, run->counters[i].key),
 		                         run->counters[i].value, NULL },
 		           err));
-	return 0;
+	return run->heap_image_count > 0 ? add_heap(health, run, file, index, err) : 0;
 }
 
 static int health_open(struct memstats_log *log, uint64_t needed, void **state, size_t *row_count,
@@ -127,6 +152,7 @@ static int health_open(struct memstats_log *log, uint64_t needed, void **state, 
 	MR_FAIL_IF(!health, err, MR_ERR_NOMEM, "no memory for table health");
 	*state = health;
 	MR_TRY(mr_model_load(model, MR_LOAD_ALL, err));
+	MR_TRY(mr_model_check_heap(model, err));
 	health->versions = mr_alloc((model->segment_count + 1) * sizeof(*health->versions));
 	MR_FAIL_IF(!health->versions, err, MR_ERR_NOMEM, "no memory for table health");
 	for (size_t i = 0, number = 0; i < model->segment_count; i++) {

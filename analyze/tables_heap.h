@@ -36,11 +36,29 @@ bool mr_heap_figures(const struct mr_run *run, uint32_t snapshot, struct mr_heap
 /* The name of a snapshot's reason: "interval", "peak", "mark", "request", "end". */
 const char *mr_heap_reason_name(uint32_t reason);
 
+#define MR_HEAP_FACTS_MAX 16
+
+/* What the recorder did not see or had to guess. */
+struct mr_heap_fact {
+	const char *text; /* a key of MR_HEAP_COUNTER_KEYS */
+	uint64_t value;
+};
+/* Those of RUN that are not 0: at most MR_HEAP_FACTS_MAX. Gives how many. */
+size_t mr_heap_facts(const struct mr_model *model, const struct mr_run *run,
+                     struct mr_heap_fact facts[MR_HEAP_FACTS_MAX]);
+/* How often, and how long, threads of RUN waited for the recorder. */
+void mr_heap_waits(const struct mr_run *run, uint64_t *waits, uint64_t *wait_ns);
+/* How many of the modules that call stacks of RUN go through there are, and have no names. */
+uint32_t mr_heap_nameless_modules(const struct mr_run *run, uint32_t *module_count);
+
 /* Appends a size, as -b has it or short, to BUFFER. */
 void mr_heap_put_bytes(struct mr_writing *writing, struct mr_buffer *buffer, uint64_t size_bytes);
 /* "350 B in 4 blocks" and "in 1 block". */
 void mr_heap_put_blocks(struct mr_writing *writing, uint64_t size_bytes, uint64_t count);
 /* Appends the lines that sum RUN up: its peak, what is live, and all that was allocated. */
 void mr_heap_put_figures(struct mr_writing *writing, const struct mr_heap_figures *figures);
+
+/* Appends what is said of the heaps in WRITING's log, before the summary of tracked objects. */
+int mr_summary_put_heap(struct mr_writing *writing, struct mr_error *err) MR_MUST_CHECK;
 
 #endif

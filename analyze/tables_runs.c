@@ -3,6 +3,7 @@
  * Table runs: the processes that a log speaks of.
  */
 #include "table_rows.h"
+#include "tables_heap.h"
 
 #include <time.h>
 
@@ -24,6 +25,9 @@ enum {
 	RSS_MAX,
 	SAMPLES,
 	FILE_,
+	HEAP_PEAK,
+	LEAKED,
+	ALLOCATIONS,
 	COLUMN_COUNT
 };
 
@@ -46,6 +50,9 @@ static const struct memstats_column columns[COLUMN_COUNT] = {
 	[RSS_MAX] = { "rss_max", MEMSTATS_BYTES, "largest resident memory that was seen" },
 	[SAMPLES] = { "samples", MEMSTATS_COUNT, "readings of process memory" },
 	[FILE_] = { "file", MEMSTATS_TEXT, "the log that it is in" },
+	[HEAP_PEAK] = { "heap_peak", MEMSTATS_BYTES, "most live heap memory, where that was recorded" },
+	[LEAKED] = { "leaked", MEMSTATS_BYTES, "live heap memory at the end" },
+	[ALLOCATIONS] = { "allocations", MEMSTATS_COUNT, "allocations from the heap" },
 };
 
 struct runs {
@@ -159,6 +166,18 @@ static void cell_of_memory(const struct mr_run *run, size_t column, struct mr_ce
 	mr_cell_number_or_null(cell, most, !known);
 }
 
+static void cell_of_heap(const struct mr_run *run, size_t column, struct mr_cell *cell)
+{
+	struct mr_heap_figures figures;
+	const bool known = mr_heap_figures(run, MR_INDEX_NONE, &figures);
+
+	mr_cell_number_or_null(cell,
+	                       column == HEAP_PEAK ? figures.peak_bytes
+	                       : column == LEAKED  ? figures.live_bytes
+	                                           : figures.count,
+	                       !known);
+}
+
 static void runs_cell(const void *state, size_t row, size_t column, struct mr_cell *cell)
 {
 	const struct runs *runs = state;
@@ -209,6 +228,11 @@ static void runs_cell(const void *state, size_t row, size_t column, struct mr_ce
 		break;
 	case FILE_:
 		mr_cell_string(cell, runs->model->files[run->file].path);
+		break;
+	case HEAP_PEAK:
+	case LEAKED:
+	case ALLOCATIONS:
+		cell_of_heap(run, column, cell);
 		break;
 	default:
 		cell_of_memory(run, column, cell);

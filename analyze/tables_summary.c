@@ -14,8 +14,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "output.h"
 #include "table_rows.h"
+#include "tables_heap.h"
 
 #define DESCRIPTION_WIDTH 35
 #define CLASS_WIDTH 33
@@ -347,7 +347,8 @@ static void put_rule(struct mr_writing *writing, const char *title)
 	mr_buffer_put_u8(&writing->buffer, '\n');
 }
 
-static int summary_write_text(struct mr_writing *writing, struct mr_error *err)
+/* Tracked objects; nothing where there are none and the heap was recorded. */
+static int put_objects(struct mr_writing *writing, struct mr_error *err)
 {
 	const struct memstats_table *table = writing->table;
 	uint32_t *order = mr_alloc((table->row_count + 1) * sizeof(*order));
@@ -365,6 +366,19 @@ static int summary_write_text(struct mr_writing *writing, struct mr_error *err)
 	if (!mr_log_is_imported(table->log))
 		mr_output_more(writing);
 	return code;
+}
+
+static int summary_write_text(struct mr_writing *writing, struct mr_error *err)
+{
+	const struct summary *summary = writing->table->state;
+	bool has_heap = false;
+
+	for (size_t i = 0; i < summary->model->run_count; i++)
+		has_heap = has_heap || summary->model->runs[i].heap_image_count > 0;
+	/* Who filters classes asks about them alone. */
+	if (has_heap && writing->table->filtered_count == 0)
+		MR_TRY(mr_summary_put_heap(writing, err));
+	return has_heap && summary->count == 0 ? 0 : put_objects(writing, err);
 }
 
 const struct mr_table_type mr_table_summary = {

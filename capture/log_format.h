@@ -445,25 +445,28 @@ enum mr_col_account {
 	MR_ACCOUNT_HEAP_MAPPED = 11, /* address space of HEAP's mappings */
 };
 
-/* COUNTERS of a heap recording: what it could not see, or had to do, by keys that people can read.
- * The first are enum mr_heap_counter of heap_events.h, MR_HEAP_ before each. */
-#define MR_HEAP_COUNTER_KEYS(X)                                                       \
+/* COUNTERS of a heap recording, by keys that people can read.  First what it could not see or had to
+ * guess, then what it did; those that enum mr_heap_counter of heap_events.h has (MR_HEAP_ before each)
+ * have its names. */
+#define MR_HEAP_LOSS_KEYS(X)                                                          \
 	X(EARLY_ALLOCS, "allocations before the recorder was there")                  \
 	X(EARLY_FREES, "frees before the recorder was there")                         \
 	X(UNRECORDED_ALLOCS, "allocations that were not recorded")                    \
 	X(UNRECORDED_FREES, "frees that were not recorded")                           \
-	X(NESTED_EVENTS, "allocations and frees of signal handlers amid others")      \
 	X(NESTED_LOST, "allocations and frees of signal handlers that were lost")     \
 	X(STACKS_CUT, "allocations whose stacks are cut at the largest depth")        \
 	X(STACKS_BROKEN, "allocations whose stacks could not be followed to the end") \
 	X(FRAMES_GUESSED, "places left by frame pointer, for want of unwind tables")  \
 	X(THREADS_UNRECORDED, "threads that were not recorded")                       \
-	X(RECORDER_BYTES, "bytes of the recorder's own in the process")               \
 	X(UNKNOWN_FREES, "frees of blocks whose allocation was not seen")             \
 	X(BROKEN_RECORDS, "records of the program's threads that made no sense")      \
-	X(WAITS, "times that threads waited for the recorder")                        \
-	X(WAIT_NS, "nanoseconds that threads waited for the recorder")                \
 	X(PROCESSES_UNRECORDED, "child processes that were not recorded")
+#define MR_HEAP_COUNTER_KEYS(X)                                                  \
+	MR_HEAP_LOSS_KEYS(X)                                                     \
+	X(NESTED_EVENTS, "allocations and frees of signal handlers amid others") \
+	X(RECORDER_BYTES, "bytes of the recorder's own in the process")          \
+	X(WAITS, "times that threads waited for the recorder")                   \
+	X(WAIT_NS, "nanoseconds that threads waited for the recorder")
 
 enum mr_end_reason {
 	MR_END_CLOSED = 1,   /* the program closed it */

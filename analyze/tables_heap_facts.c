@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What is to be known before the figures of a heap recording are believed.
+ */
+#include "tables_heap.h"
+
+/* Counters that say that something is missing or was guessed. */
+static const char *const losses[] = {
+#define LOSS_MR_HEAP(name, key) key,
+	MR_HEAP_LOSS_KEYS(LOSS_MR_HEAP)
+#undef LOSS_MR_HEAP
+};
+_Static_assert(MR_ARRAY_LEN(losses) <= MR_HEAP_FACTS_MAX, "there is room for all facts");
+
+size_t mr_heap_facts(const struct mr_model *model, const struct mr_run *run,
+                     struct mr_heap_fact facts[MR_HEAP_FACTS_MAX])
+{
+	size_t count = 0;
+
+	for (size_t i = 0; run->heap_image_count > 0 && i < MR_ARRAY_LEN(losses); i++) {
+		uint64_t value = 0;
+
+		/* Each image has counters of its own. */
+		for (size_t k = 0; k < run->counter_count; k++)
+			if (strcmp(mr_model_string(model, run->counters[k].key), losses[i]) == 0)
+				value = mr_sum(value, run->counters[k].value);
+		if (value > 0)
+			facts[count++] = (struct mr_heap_fact){ losses[i], value };
+	}
+	return count;
+}
+
+void mr_heap_waits(const struct mr_run *run, uint64_t *waits, uint64_t *wait_ns)
+{
+	*waits = *wait_ns = 0;
+	for (uint32_t i = 0; i < run->heap_thread_count; i++) {
+		*waits = mr_sum(*waits, run->heap_threads[i].waits);
+		*wait_ns = mr_sum(*wait_ns, run->heap_threads[i].wait_ns);
+	}
+}
+
+uint32_t mr_heap_nameless_modules(const struct mr_run *run, uint32_t *module_count)
+{
+	enum { USED = 1, NAMED = 2 };
+	uint32_t nameless = 0;
+	uint8_t *const facts = mr_alloc((size_t)run->module_count + 1);
+
+	*module_count = 0;
+	if (facts == NULL)
+		return 0;
+	for (uint32_t i = 1; i < run->code_count; i++) {
+		const struct mr_code *const code = &run->codes[i];
+
+		facts[code->module] |= USED;
+		if (code->function != 0 ||
+		    (code->symbol_count > 0 && run->symbols[code->symbol_first].function != 0))
+			facts[code->module] |= NAMED;
+	}
+	for (uint32_t i = 1; i < run->module_count; i++) {
+		*module_count += (facts[i] & USED) != 0;
+		nameless += facts[i] == USED;
+	}
+	mr_free(facts);
+	return nameless;
+}

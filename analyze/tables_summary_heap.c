@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The heap in the summary: what somebody wants to know first of a recorded
+ * program.  How it ended, its peak, what it leaked, where both were allocated,
+ * and what the recorder did not see.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "stacks.h"
+#include "table_log.h"
+#include "tables_heap.h"
+
+#define RUNS_SHOWN 5
+#define SITES_SHOWN 10
+#define LEAKS_SHOWN 5
+#define RULE_WIDTH 79
+#define NAME_MAX 100 /* characters of a site */
+
+static void put_rule(struct mr_writing *writing, const char *title)
+{
+	mr_buffer_printf(&writing->buffer, "%s", title);
+	for (size_t at = strlen(title); at < RULE_WIDTH; at++)
+		mr_buffer_put_u8(&writing->buffer, '-');
+	mr_buffer_put_u8(&writing->buffer, '\n');
+}
+
+/* ---- A run ----------------------------------------------------------------- */
+
+static void put_end(struct mr_writing *writing, const struct mr_run *run)
+{
+	struct mr_buffer *out = &writing->buffer;
+	char text[32];
+
+	switch (run->exit_state) {
+	case MR_EXIT_EXITED:
+		mr_buffer_printf(out, ", exited with status %" PRIu64, run->exit_value);
+		break;
+	case MR_EXIT_SIGNALLED:
+		mr_buffer_printf(out, ", ended by signal %" PRIu64, run->exit_value);
+		break;
+	case MR_EXIT_RUNNING:
+		mr_buffer_printf(out, ", still running");
+		break;
+	}
+	mr_text_duration(text, run->exit_time_ns != MR_NONE ? run->exit_time_ns : run->end_ns);
+	mr_buffer_printf(out, ", after %s", text);
+}
+
+static void put_facts(struct mr_writing *writing, const struct mr_model *model, const struct mr_run *run)
+{
+	struct mr_heap_fact facts[MR_HEAP_FACTS_MAX];
+	const size_t count = mr_heap_facts(model, run, facts);
+	struct mr_buffer *out = &writing->buffer;
+	uint64_t waits, wait_ns;
+	uint32_t modules;
+	const uint32_t nameless = mr_heap_nameless_modules(run, &modules);
+	char text[32];
+
+	for (size_t i = 0; i < count; i++)
+		mr_buffer_printf(out, "%-10s %s: %" PRIu64 "\n", i == 0 ? "left out" : "", facts[i].text,
+		                 facts[i].value);
+	if (nameless > 0)
+		mr_buffer_printf(out,
+		                 "unnamed    %" PRIu32 " of %" PRIu32 " %s without symbols; "
+		                 "'memstats symbolize' may find some\n",
+		                 nameless, modules, modules == 1 ? "module is" : "modules are");
+	mr_heap_waits(run, &waits, &wait_ns);
+	if (waits > 0) {
+		mr_text_duration(text, wait_ns);
+		mr_buffer_printf(out, "waited     %" PRIu64 " %s for the recorder, %s in all\n", waits,
+		                 waits == 1 ? "time" : "times", text);
+	}
+}
+
+/* ---- Sites ------------------------------------------------------------------ */
+
+static int compare_peak(const void *left, const void *right)
+{
+	const struct mr_heap_site *const a = left;
+	const struct mr_heap_site *const b = right;
+
+	if (a->peak_bytes != b->peak_bytes)
+		return a->peak_bytes > b->peak_bytes ? -1 : 1;
+	if (a->total_bytes != b->total_bytes)
+		return a->total_bytes > b->total_bytes ? -1 : 1;
+	return a->stack < b->stack ? -1 : a->stack > b->stack;
+}
+
+static int compare_leaked(const void *left, const void *right)
+{
+	const struct mr_heap_site *const a = left;
+	const struct mr_heap_site *const b = right;
+
+	if (a->live_bytes != b->live_bytes)
+		return a->live_bytes > b->live_bytes ? -1 : 1;
+	return a->stack < b->stack ? -1 : a->stack > b->stack;
+}
+
+static void put_size(struct mr_writing *writing, uint64_t size_bytes, size_t width)
+{
+	mr_buffer_clear(&writing->scratch);
+	mr_heap_put_bytes(writing, &writing->scratch, size_bytes);
+	mr_output_field(&writing->buffer, writing->scratch.data, writing->scratch.len, width, true);
+}
+
+static void put_percent(struct mr_writing *writing, uint64_t part, uint64_t whole)
+{
+	mr_buffer_printf(&writing->buffer, " %5.1f%%",
+	                 whole > 0 ? (double)part * 100.0 / (double)whole : 0.0);
+}
+
+/* The first sites in the order of COMPARE, as long as they have anything of what it looks at. */
+static int put_sites(struct mr_writing *writing, struct mr_heap_sites *sites, struct mr_stacks *stacks,
+                     const struct mr_heap_figures *figures, bool leaked, struct mr_error *err)
+{
+	const size_t most = leaked ? LEAKS_SHOWN : SITES_SHOWN;
+	struct mr_buffer *out = &writing->buffer;
+
+	if (sites->count > 1)
+		qsort(sites->sites, sites->count, sizeof(*sites->sites),
+		      leaked ? compare_leaked : compare_peak);
+	if (sites->count == 0 || (leaked && sites->sites[0].live_bytes == 0))
+		return 0;
+	mr_buffer_printf(out, "\n%10s %6s %9s %10s  %s\n", leaked ? "leaked" : "peak", "pct",
+	                 leaked ? "blocks" : "calls", leaked ? "peak" : "leaked",
+	                 leaked ? "leaked by" : "held at the peak by");
+	for (size_t i = 0; i < sites->count && i < most; i++) {
+		const struct mr_heap_site *site = &sites->sites[i];
+		const uint64_t first = leaked ? site->live_bytes : site->peak_bytes;
+
+		if (first == 0)
+			break;
+		MR_TRY(mr_stacks_resolve(stacks, site->stack, err));
+		put_size(writing, first, 10);
+		put_percent(writing, first, leaked ? figures->live_bytes : figures->peak_bytes);
+		mr_buffer_printf(out, " %9" PRIu64 " ", leaked ? site->live_count : site->count);
+		put_size(writing, leaked ? site->peak_bytes : site->live_bytes, 10);
+		mr_buffer_printf(out, "  ");
+		mr_output_name(out, mr_stacks_site_text(stacks, site->stack), NAME_MAX, false);
+		mr_buffer_put_u8(out, '\n');
+	}
+	return 0;
+}
+
+static int put_run(struct mr_writing *writing, struct mr_model *model, uint32_t index, struct mr_error *err)
+{
+	const struct mr_run *run = &model->runs[index];
+	struct mr_heap_figures figures;
+	struct mr_heap_sites sites = { 0 };
+	struct mr_stacks *stacks = NULL;
+
+	if (model->run_count > 1)
+		mr_buffer_printf(&writing->buffer, "==== run %" PRIu32 ": ", index + 1);
+	mr_output_name(&writing->buffer, mr_run_name(model, run), 40, false);
+	mr_buffer_printf(&writing->buffer, ", pid %" PRIu64, run->pid);
+	put_end(writing, run);
+	mr_buffer_put_u8(&writing->buffer, '\n');
+	if (!mr_heap_figures(run, MR_INDEX_NONE, &figures)) {
+		mr_buffer_printf(&writing->buffer, "(no snapshot of its heap)\n");
+		return 0;
+	}
+	mr_heap_put_figures(writing, &figures);
+	put_facts(writing, model, run);
+	int code = mr_stacks_new(model, run, NULL, &stacks, err);
+	if (code == 0)
+		code = mr_model_heap_sites(model, index, MR_INDEX_NONE, &sites, err);
+	if (code == 0)
+		code = put_sites(writing, &sites, stacks, &figures, false, err);
+	if (code == 0)
+		code = put_sites(writing, &sites, stacks, &figures, true, err);
+	mr_heap_sites_release(&sites);
+	mr_stacks_free(stacks);
+	return code;
+}
+
+/* ---- All of them -------------------------------------------------------------- */
+
+/* The RUNS_SHOWN runs with the highest peaks, highest first; gives how many runs have a heap. */
+static size_t choose_runs(const struct mr_model *model, uint32_t shown[RUNS_SHOWN], size_t *shown_count)
+{
+	uint64_t peaks[RUNS_SHOWN + 1];
+	size_t total = 0;
+
+	*shown_count = 0;
+	for (uint32_t i = 0; i < model->run_count; i++) {
+		struct mr_heap_figures figures;
+		size_t at = *shown_count;
+
+		if (model->runs[i].heap_image_count == 0)
+			continue;
+		total++;
+		(void)mr_heap_figures(&model->runs[i], MR_INDEX_NONE, &figures);
+		while (at > 0 && peaks[at - 1] < figures.peak_bytes)
+			at--;
+		if (at == RUNS_SHOWN)
+			continue;
+		for (size_t k = *shown_count < RUNS_SHOWN ? (*shown_count)++ : RUNS_SHOWN - 1; k > at; k--) {
+			peaks[k] = peaks[k - 1];
+			shown[k] = shown[k - 1];
+		}
+		peaks[at] = figures.peak_bytes;
+		shown[at] = i;
+	}
+	return total;
+}
+
+int mr_summary_put_heap(struct mr_writing *writing, struct mr_error *err)
+{
+	struct mr_model *model = writing->table->log->model;
+	uint32_t shown[RUNS_SHOWN];
+	size_t count;
+	const size_t total = choose_runs(model, shown, &count);
+
+	if (total == 0)
+		return 0;
+	put_rule(writing, "---- HEAP ");
+	for (size_t i = 0; i < count; i++) {
+		MR_TRY(put_run(writing, model, shown[i], err));
+		if (i + 1 < count)
+			mr_buffer_put_u8(&writing->buffer, '\n');
+	}
+	put_rule(writing, "");
+	if (total > count)
+		mr_buffer_printf(&writing->buffer,
+		                 "(%zu more processes: memstats runs --sort heap_peak FILE)\n",
+		                 total - count);
+	mr_buffer_printf(&writing->buffer, "With their call stacks: memstats sites FILE; as a tree: "
+	                                   "memstats tree FILE; over time: memstats heap FILE\n");
+	return 0;
+}
