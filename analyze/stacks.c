@@ -95,6 +95,11 @@ static const char *base_name(const char *path)
 	return slash && slash[1] != '\0' ? slash + 1 : path;
 }
 
+const char *mr_stacks_keep(struct mr_stacks *stacks, const void *text, size_t len)
+{
+	return keep_text(stacks->memo, text, len);
+}
+
 /* ---- Options --------------------------------------------------------------- */
 
 static bool regex_matches(const regex_t *regex, const char *text)

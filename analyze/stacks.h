@@ -86,6 +86,9 @@ const char *mr_stacks_trace_text(struct mr_stacks *stacks, uint32_t stack);
 int mr_stacks_code(struct mr_stacks *stacks, uint32_t code, uint32_t *first, uint32_t *count,
                    struct mr_error *err) MR_MUST_CHECK;
 
+/* A copy of LEN bytes and a zero byte, that lives as long as STACKS; NULL: no memory. */
+const char *mr_stacks_keep(struct mr_stacks *stacks, const void *text, size_t len);
+
 /* What the function of that NAME ("" when unknown) is; see stacks_wrappers.c. */
 enum mr_frame_kind mr_frame_kind_of(const char *name);
 /* Behind "operator" and its signs at AT, so that the '<' of "operator<<" opens nothing. */
@@ -93,6 +96,9 @@ const char *mr_name_skip_operator(const char *at);
 /* Appends NAME, of a function, without what its templates and parameters are: "std::vector<>::at()". */
 void mr_name_shorten(struct mr_buffer *out, const char *name);
 
+/* The heap snapshot of RUN that TEXT names, by number or description, as an index of its
+ * heap_snapshots; MR_INDEX_NONE: it has none such. */
+uint32_t mr_stacks_find_snapshot(const struct mr_model *model, const struct mr_run *run, const char *text);
 /* The heap snapshot of run RUN that FILE@SNAPSHOT names, as an index of its heap_snapshots;
  * MR_INDEX_NONE: none is named, and *NAMED is false, or this run has none such. */
 uint32_t mr_stacks_snapshot(const struct memstats_log *log, size_t run, bool *named);

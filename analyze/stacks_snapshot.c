@@ -17,7 +17,7 @@ static uint32_t find_peak(const struct mr_run *run)
 }
 
 /* By number, by description, and else "end" and "peak". */
-static uint32_t find_snapshot(const struct mr_model *model, const struct mr_run *run, const char *text)
+uint32_t mr_stacks_find_snapshot(const struct mr_model *model, const struct mr_run *run, const char *text)
 {
 	uint64_t number = 0;
 	const bool is_number = mr_parse_u64(text, &number) == 0;
@@ -43,7 +43,7 @@ uint32_t mr_stacks_snapshot(const struct memstats_log *log, size_t run_index, bo
 		if (log->operands[i].file != run->file || !log->operands[i].snapshot)
 			continue;
 		*named = true;
-		return find_snapshot(log->model, run, log->operands[i].snapshot);
+		return mr_stacks_find_snapshot(log->model, run, log->operands[i].snapshot);
 	}
 	return MR_INDEX_NONE;
 }
@@ -78,8 +78,8 @@ int mr_stacks_check_snapshots(const struct memstats_log *log, struct mr_error *e
 
 		for (size_t r = 0; !found && r < log->model->run_count; r++)
 			found = log->model->runs[r].file == log->operands[i].file &&
-			        find_snapshot(log->model, &log->model->runs[r], log->operands[i].snapshot) !=
-			                MR_INDEX_NONE;
+			        mr_stacks_find_snapshot(log->model, &log->model->runs[r],
+			                                log->operands[i].snapshot) != MR_INDEX_NONE;
 		if (!found)
 			return fail_unknown(log, i, err);
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Table diff: what differs between two snapshots, by class.
+ * Table diff: what differs between two snapshots, by class of tracked objects and
+ * by call stack of a recorded heap.
  *
  * Within a run, in Reftracker's words: created objects are those that the second
  * snapshot has and the first has not; deleted ones the other way round; and
@@ -29,6 +30,18 @@ enum {
 	DELETED_SIZE,
 	PERSISTENT,
 	PERSISTENT_SIZE,
+	KIND,
+	PEAK_BEFORE,
+	PEAK_AFTER,
+	PEAK_CHANGE,
+	TOTAL_BEFORE,
+	TOTAL_AFTER,
+	TOTAL_CHANGE,
+	CALLS_BEFORE,
+	CALLS_AFTER,
+	CALLS_CHANGE,
+	MODULE,
+	STACK,
 	COLUMN_COUNT
 };
 
@@ -36,13 +49,14 @@ static const struct memstats_column columns[COLUMN_COUNT] = {
 	[RUN] = { "run", MEMSTATS_ID, "the run, counted from 1; none when two logs are compared" },
 	[FROM] = { "from", MEMSTATS_ID, "the first snapshot's number: the run's first unless one is named" },
 	[TO] = { "to", MEMSTATS_ID, "the second snapshot's number: the run's last unless one is named" },
-	[CLASS] = { "class", MEMSTATS_TEXT, "name of the class" },
+	[CLASS] = { "class", MEMSTATS_TEXT, "name of the class; of a site the function that allocates" },
 	[VERDICT] = { "verdict", MEMSTATS_TEXT, "new, grown, same, shrunk or gone" },
-	[COUNT_BEFORE] = { "count_before", MEMSTATS_COUNT, "instances alive at the first snapshot" },
-	[COUNT_AFTER] = { "count_after", MEMSTATS_COUNT, "instances alive at the second" },
-	[COUNT_CHANGE] = { "count_change", MEMSTATS_COUNT_CHANGE, "instances more at the second" },
-	[SIZE_BEFORE] = { "size_before", MEMSTATS_BYTES, "size of the instances at the first snapshot" },
-	[SIZE_AFTER] = { "size_after", MEMSTATS_BYTES, "size of the instances at the second" },
+	[COUNT_BEFORE] = { "count_before", MEMSTATS_COUNT,
+	                   "instances alive, or blocks live, at the first snapshot" },
+	[COUNT_AFTER] = { "count_after", MEMSTATS_COUNT, "the same at the second" },
+	[COUNT_CHANGE] = { "count_change", MEMSTATS_COUNT_CHANGE, "how many more at the second" },
+	[SIZE_BEFORE] = { "size_before", MEMSTATS_BYTES, "size of these at the first snapshot" },
+	[SIZE_AFTER] = { "size_after", MEMSTATS_BYTES, "the same at the second" },
 	[SIZE_CHANGE] = { "size_change", MEMSTATS_BYTES_CHANGE, "bytes more at the second" },
 	[CREATED] = { "created", MEMSTATS_COUNT,
 	              "instances that the second snapshot has and the first has not" },
@@ -53,22 +67,62 @@ static const struct memstats_column columns[COLUMN_COUNT] = {
 	[PERSISTENT] = { "persistent", MEMSTATS_COUNT,
 	                 "instances born after the run's first snapshot, there before and at the second" },
 	[PERSISTENT_SIZE] = { "persistent_size", MEMSTATS_BYTES, "their size at the second snapshot" },
+	[KIND] = { "kind", MEMSTATS_TEXT,
+	           "class, of tracked objects, or site, of the heap; what follows is of "
+	           "sites only" },
+	[PEAK_BEFORE] = { "peak_before", MEMSTATS_BYTES,
+	                  "what the call stack held when the process held most, up to the first snapshot" },
+	[PEAK_AFTER] = { "peak_after", MEMSTATS_BYTES, "the same up to the second" },
+	[PEAK_CHANGE] = { "peak_change", MEMSTATS_BYTES_CHANGE, "bytes more at the second" },
+	[TOTAL_BEFORE] = { "total_before", MEMSTATS_BYTES, "all bytes that it asked for up to the first" },
+	[TOTAL_AFTER] = { "total_after", MEMSTATS_BYTES, "the same up to the second" },
+	[TOTAL_CHANGE] = { "total_change", MEMSTATS_BYTES_CHANGE, "bytes more at the second" },
+	[CALLS_BEFORE] = { "calls_before", MEMSTATS_COUNT, "its allocations up to the first" },
+	[CALLS_AFTER] = { "calls_after", MEMSTATS_COUNT, "the same up to the second" },
+	[CALLS_CHANGE] = { "calls_change", MEMSTATS_COUNT_CHANGE, "how many more" },
+	[MODULE] = { "module", MEMSTATS_TEXT, "file name of the program or library that the site is in" },
+	[STACK] = { "stack", MEMSTATS_TEXT, "the functions of the call stack, innermost first" },
 };
 
-enum mr_verdict mr_diff_verdict(const struct mr_diff_row *row)
+static enum mr_verdict verdict_of_change(uint64_t before, uint64_t after)
 {
-	const struct mr_amount *before = &row->before;
-	const struct mr_amount *after = &row->after;
+	return after > before ? MR_VERDICT_GROWN : after < before ? MR_VERDICT_SHRUNK : MR_VERDICT_SAME;
+}
+
+/* Of two logs, whether a call stack allocates at all is what makes it new or gone; and as programs
+ * free most of what they have before they end, what it held at the peak counts as well. */
+static enum mr_verdict verdict_of_site(const struct mr_diff_site *site)
+{
+	const struct mr_stack_cost *before = &site->before;
+	const struct mr_stack_cost *after = &site->after;
 
 	if (before->count == 0 && after->count > 0)
 		return MR_VERDICT_NEW;
 	if (before->count > 0 && after->count == 0)
 		return MR_VERDICT_GONE;
+	if (before->live_bytes != after->live_bytes)
+		return verdict_of_change(before->live_bytes, after->live_bytes);
+	if (before->peak_bytes != after->peak_bytes)
+		return verdict_of_change(before->peak_bytes, after->peak_bytes);
+	if (before->total_bytes != after->total_bytes)
+		return verdict_of_change(before->total_bytes, after->total_bytes);
+	return verdict_of_change(before->count, after->count);
+}
+
+enum mr_verdict mr_diff_verdict(const struct mr_diff *diff, const struct mr_diff_row *row)
+{
+	const struct mr_amount *before = &row->before;
+	const struct mr_amount *after = &row->after;
+
+	if (row->site && diff->pairs[row->pair].run == MR_INDEX_NONE)
+		return verdict_of_site(row->site);
+	if (before->count == 0 && after->count > 0)
+		return MR_VERDICT_NEW;
+	if (before->count > 0 && after->count == 0)
+		return MR_VERDICT_GONE;
 	if (after->size_bytes != before->size_bytes)
-		return after->size_bytes > before->size_bytes ? MR_VERDICT_GROWN : MR_VERDICT_SHRUNK;
-	if (after->count != before->count)
-		return after->count > before->count ? MR_VERDICT_GROWN : MR_VERDICT_SHRUNK;
-	return MR_VERDICT_SAME;
+		return verdict_of_change(before->size_bytes, after->size_bytes);
+	return verdict_of_change(before->count, after->count);
 }
 
 const char *mr_verdict_name(enum mr_verdict verdict)
@@ -116,6 +170,36 @@ static int fail_snapshot(const struct memstats_log *log, size_t operand, struct 
 	               log->words[operand], log->operands[operand].snapshot, log->words[operand]);
 }
 
+/* The same of the heap: of one image. */
+static uint32_t first_heap_snapshot(const struct mr_run *run, uint32_t last)
+{
+	return run->heap_images[run->heap_snapshots[last].image].snapshot_first;
+}
+
+/* Fills in what PAIR, of objects or of the heap, compares; false: there is nothing of that kind. */
+static bool choose_in_run(const struct mr_model *model, const struct mr_run *run,
+                          const char *const named[static 2], struct mr_diff_pair *pair)
+{
+	const size_t count = pair->of_heap ? run->heap_snapshot_count : run->snapshot_count;
+	uint32_t places[2] = { MR_INDEX_NONE, (uint32_t)count - 1 };
+
+	if (count == 0)
+		return false;
+	for (size_t k = 0; k < 2; k++) {
+		if (named[k])
+			places[k] = pair->of_heap ? mr_stacks_find_snapshot(model, run, named[k])
+			                          : mr_diff_find_snapshot(model, run, named[k]);
+	}
+	if (!named[0] && places[1] != MR_INDEX_NONE)
+		places[0] =
+			pair->of_heap ? first_heap_snapshot(run, places[1]) : first_snapshot(run, places[1]);
+	else if (!named[0])
+		places[0] = 0;
+	pair->from = places[0];
+	pair->to = places[1];
+	return true;
+}
+
 /* One log: its first and last snapshots, or those that were named. */
 static int choose_in_runs(struct mr_diff *diff, struct mr_error *err)
 {
@@ -125,17 +209,12 @@ static int choose_in_runs(struct mr_diff *diff, struct mr_error *err)
 		                 log->operand_count > 1 ? log->operands[1].snapshot : NULL };
 	bool found[2] = { named[0] == NULL, named[1] == NULL };
 
-	for (uint32_t i = 0; i < model->run_count; i++) {
-		const struct mr_run *run = &model->runs[i];
-		struct mr_diff_pair pair = { i, 0, 0 };
+	for (uint32_t i = 0; i < 2 * model->run_count; i++) {
+		const struct mr_run *run = &model->runs[i / 2];
+		struct mr_diff_pair pair = { .of_heap = i % 2 == 1, .run = i / 2 };
 
-		if (run->snapshot_count == 0)
+		if (!choose_in_run(model, run, named, &pair))
 			continue;
-		pair.to = named[1] ? mr_diff_find_snapshot(model, run, named[1])
-		                   : (uint32_t)run->snapshot_count - 1;
-		pair.from = named[0]                   ? mr_diff_find_snapshot(model, run, named[0])
-		            : pair.to == MR_INDEX_NONE ? 0
-		                                       : first_snapshot(run, pair.to);
 		found[0] = found[0] || pair.from != MR_INDEX_NONE;
 		found[1] = found[1] || pair.to != MR_INDEX_NONE;
 		if (pair.from != MR_INDEX_NONE && pair.to != MR_INDEX_NONE)
@@ -149,25 +228,50 @@ static int choose_in_runs(struct mr_diff *diff, struct mr_error *err)
 static int choose_in_files(struct mr_diff *diff, struct mr_error *err)
 {
 	const struct memstats_log *log = diff->log;
+	bool has_objects = false;
+	bool has_heap = false;
 
 	for (size_t k = 0; k < log->operand_count; k++) {
 		bool found = log->operands[k].snapshot == NULL;
 
 		for (uint32_t i = 0; !found && i < log->model->run_count; i++)
 			found = log->model->runs[i].file == log->operands[k].file &&
-			        mr_diff_find_snapshot(log->model, &log->model->runs[i],
-			                              log->operands[k].snapshot) != MR_INDEX_NONE;
+			        (mr_diff_find_snapshot(log->model, &log->model->runs[i],
+			                               log->operands[k].snapshot) != MR_INDEX_NONE ||
+			         mr_stacks_find_snapshot(log->model, &log->model->runs[i],
+			                                 log->operands[k].snapshot) != MR_INDEX_NONE);
 		if (!found)
 			return fail_snapshot(log, k, err);
 	}
-	diff->pairs[diff->pair_count++] = (struct mr_diff_pair){ MR_INDEX_NONE, 0, 0 };
+	for (uint32_t i = 0; i < log->model->run_count; i++) {
+		has_objects = has_objects || log->model->runs[i].snapshot_count > 0;
+		has_heap = has_heap || log->model->runs[i].heap_image_count > 0;
+	}
+	if (has_objects || !has_heap)
+		diff->pairs[diff->pair_count++] = (struct mr_diff_pair){ .run = MR_INDEX_NONE };
+	if (has_heap)
+		diff->pairs[diff->pair_count++] =
+			(struct mr_diff_pair){ .of_heap = true, .run = MR_INDEX_NONE };
 	return 0;
 }
 
 /* ---- The table ----------------------------------------------------------- */
 
-static int diff_open(struct memstats_log *log, uint64_t needed, void **state, size_t *row_count,
-                     struct mr_error *err)
+static int fill(struct mr_diff *diff, struct mr_error *err)
+{
+	for (uint32_t i = 0; i < diff->pair_count; i++) {
+		if (diff->pairs[i].of_heap)
+			MR_TRY(mr_diff_fill_sites(diff, i, err));
+		else if (diff->pairs[i].run == MR_INDEX_NONE)
+			MR_TRY(mr_diff_fill_files(diff, err));
+		else
+			MR_TRY(mr_diff_fill_run(diff, i, err));
+	}
+	return 0;
+}
+
+static int diff_open(struct memstats_log *log, const struct memstats_query *query, uint64_t needed,
+                     void **state, size_t *row_count, struct mr_error *err)
 {
 	struct mr_diff *diff = mr_alloc(sizeof(*diff));
 
@@ -175,18 +279,17 @@ static int diff_open(struct memstats_log *log, uint64_t needed, void **state, si
 	MR_FAIL_IF(!diff, err, MR_ERR_NOMEM, "no memory for table diff");
 	*state = diff;
 	diff->log = log;
+	diff->query = query;
 	MR_FAIL_IF(log->operand_count > 2, err, MR_ERR_ARG,
 	           "diff compares two snapshots or two logs, not %zu: memstats diff A B", log->operand_count);
-	diff->pairs = mr_alloc((log->model->run_count + 1) * sizeof(*diff->pairs));
-	MR_FAIL_IF(!diff->pairs, err, MR_ERR_NOMEM, "no memory for table diff");
-	if (log->model->file_count > 1) {
+	diff->pairs = mr_alloc((2 * log->model->run_count + 2) * sizeof(*diff->pairs));
+	diff->stacks = mr_alloc((log->model->run_count + 1) * sizeof(struct mr_stacks *));
+	MR_FAIL_IF(!diff->pairs || !diff->stacks, err, MR_ERR_NOMEM, "no memory for table diff");
+	if (log->model->file_count > 1)
 		MR_TRY(choose_in_files(diff, err));
-		MR_TRY(mr_diff_fill_files(diff, err));
-	} else {
+	else
 		MR_TRY(choose_in_runs(diff, err));
-		for (uint32_t i = 0; i < diff->pair_count; i++)
-			MR_TRY(mr_diff_fill_run(diff, i, err));
-	}
+	MR_TRY(fill(diff, err));
 	*row_count = diff->count;
 	return 0;
 }
@@ -195,10 +298,15 @@ static void diff_close(void *state)
 {
 	struct mr_diff *diff = state;
 
-	if (diff) {
-		mr_free(diff->pairs);
-		mr_free(diff->rows);
-	}
+	if (!diff)
+		return;
+	for (size_t i = 0; i < diff->pair_count; i++)
+		mr_diff_release_sites(&diff->pairs[i]);
+	for (size_t i = 0; diff->stacks && i < diff->log->model->run_count; i++)
+		mr_stacks_free(diff->stacks[i]);
+	mr_free(diff->stacks);
+	mr_free(diff->pairs);
+	mr_free(diff->rows);
 	mr_free(diff);
 }
 
@@ -214,7 +322,55 @@ static void cell_of_amount(const struct mr_diff_row *row, size_t column, bool of
 	const bool is_size = columns[column].type == MEMSTATS_BYTES;
 
 	mr_cell_number_or_null(cell, is_size ? amounts[column]->size_bytes : amounts[column]->count,
-	                       column >= CREATED && !of_run);
+	                       column >= CREATED && (!of_run || row->site));
+}
+
+static void cell_of_site(const struct mr_diff_pair *pair, struct mr_diff_site *site, size_t column,
+                         struct mr_cell *cell)
+{
+	const struct mr_stack_cost *before = &site->before;
+	const struct mr_stack_cost *after = &site->after;
+	const char *module = site->stacks->functions[site->function].module;
+
+	switch (column) {
+	case PEAK_BEFORE:
+		mr_cell_number(cell, before->peak_bytes);
+		break;
+	case PEAK_AFTER:
+		mr_cell_number(cell, after->peak_bytes);
+		break;
+	case PEAK_CHANGE:
+		mr_cell_change(cell, (int64_t)(after->peak_bytes - before->peak_bytes));
+		break;
+	case TOTAL_BEFORE:
+		mr_cell_number(cell, before->total_bytes);
+		break;
+	case TOTAL_AFTER:
+		mr_cell_number(cell, after->total_bytes);
+		break;
+	case TOTAL_CHANGE:
+		mr_cell_change(cell, (int64_t)(after->total_bytes - before->total_bytes));
+		break;
+	case CALLS_BEFORE:
+		mr_cell_number(cell, before->count);
+		break;
+	case CALLS_AFTER:
+		mr_cell_number(cell, after->count);
+		break;
+	case CALLS_CHANGE:
+		mr_cell_change(cell, (int64_t)(after->count - before->count));
+		break;
+	case MODULE:
+		mr_cell_string(cell, module[0] != '\0' ? module : NULL);
+		break;
+	default:
+		mr_cell_string(cell, mr_diff_stack_text(pair, site));
+	}
+}
+
+static uint64_t number_of(const struct mr_run *run, bool of_heap, uint32_t snapshot)
+{
+	return of_heap ? run->heap_snapshots[snapshot].number : run->snapshots[snapshot].number;
 }
 
 static void diff_cell(const void *state, size_t index, size_t column, struct mr_cell *cell)
@@ -223,23 +379,27 @@ static void diff_cell(const void *state, size_t index, size_t column, struct mr_
 	const struct mr_diff_row *row = &diff->rows[index];
 	const struct mr_diff_pair *pair = &diff->pairs[row->pair];
 	const bool of_run = pair->run != MR_INDEX_NONE;
-	const struct mr_snapshot *snapshots = of_run ? diff->log->model->runs[pair->run].snapshots : NULL;
+	const struct mr_run *run = of_run ? &diff->log->model->runs[pair->run] : NULL;
 
+	if (column > KIND && !row->site) {
+		*cell = (struct mr_cell){ .is_null = true, .text = "" };
+		return;
+	}
 	switch (column) {
 	case RUN:
 		mr_cell_number_or_null(cell, (uint64_t)pair->run + 1, !of_run);
 		break;
 	case FROM:
-		mr_cell_number_or_null(cell, of_run ? snapshots[pair->from].number : 0, !of_run);
+		mr_cell_number_or_null(cell, run ? number_of(run, pair->of_heap, pair->from) : 0, !run);
 		break;
 	case TO:
-		mr_cell_number_or_null(cell, of_run ? snapshots[pair->to].number : 0, !of_run);
+		mr_cell_number_or_null(cell, run ? number_of(run, pair->of_heap, pair->to) : 0, !run);
 		break;
 	case CLASS:
 		mr_cell_string(cell, row->class_name);
 		break;
 	case VERDICT:
-		mr_cell_string(cell, mr_verdict_name(mr_diff_verdict(row)));
+		mr_cell_string(cell, mr_verdict_name(mr_diff_verdict(diff, row)));
 		break;
 	case COUNT_CHANGE:
 		mr_cell_change(cell, (int64_t)(row->after.count - row->before.count));
@@ -247,17 +407,24 @@ static void diff_cell(const void *state, size_t index, size_t column, struct mr_
 	case SIZE_CHANGE:
 		mr_cell_change(cell, (int64_t)(row->after.size_bytes - row->before.size_bytes));
 		break;
+	case KIND:
+		mr_cell_string(cell, row->site ? "site" : "class");
+		break;
 	default:
-		cell_of_amount(row, column, of_run, cell);
+		if (column > KIND)
+			cell_of_site(pair, row->site, column, cell);
+		else
+			cell_of_amount(row, column, of_run, cell);
 	}
 }
 
 const struct mr_table_type mr_table_diff = {
-	.info = { "diff", "created, deleted and persistent objects of each class; or two logs compared",
+	.info = { "diff",
+	          "what was created, deleted and persists, by class and by site; or two logs compared",
 	          columns, COLUMN_COUNT, CLASS },
-	.default_sort = "size_change,count_change,class",
+	.default_sort = "size_change,count_change,peak_change,total_change,class",
 	.takes_snapshots = true,
-	.open = diff_open,
+	.open_stacks = diff_open,
 	.cell = diff_cell,
 	.close = diff_close,
 	.write_text = mr_diff_write_text,

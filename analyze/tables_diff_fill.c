@@ -19,7 +19,7 @@ static bool row_is_empty(const struct mr_diff_row *row)
 	       row->deleted.count == 0;
 }
 
-static int append_row(struct mr_diff *diff, const struct mr_diff_row *row, struct mr_error *err)
+int mr_diff_append_row(struct mr_diff *diff, const struct mr_diff_row *row, struct mr_error *err)
 {
 	const int code = mr_grow(&diff->rows, &diff->capacity, diff->count + 1, sizeof(*diff->rows));
 
@@ -126,7 +126,7 @@ int mr_diff_fill_run(struct mr_diff *diff, uint32_t pair_index, struct mr_error 
 		counting.classes[i].class_name = mr_run_class_name(model, run, i);
 		counting.classes[i].pair = pair_index;
 		if (!row_is_empty(&counting.classes[i]))
-			code = append_row(diff, &counting.classes[i], err);
+			code = mr_diff_append_row(diff, &counting.classes[i], err);
 	}
 	mr_free(counting.classes);
 	return code;
@@ -202,7 +202,7 @@ static int merge(struct mr_diff *diff, const struct entries *entries, struct mr_
 		    strcmp(entries->items[i + 1].class_name, entry->class_name) == 0)
 			continue;
 		if (!row_is_empty(&row))
-			MR_TRY(append_row(diff, &row, err));
+			MR_TRY(mr_diff_append_row(diff, &row, err));
 		row = (struct mr_diff_row){ .class_name = NULL };
 	}
 	return 0;

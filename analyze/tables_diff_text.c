@@ -10,7 +10,7 @@
 
 #define RULE_WIDTH 79
 
-static void put_bytes(struct mr_writing *writing, uint64_t size_bytes, char sign)
+void mr_diff_put_bytes(struct mr_writing *writing, uint64_t size_bytes, char sign)
 {
 	char number[32];
 	char text[40];
@@ -23,14 +23,14 @@ static void put_bytes(struct mr_writing *writing, uint64_t size_bytes, char sign
 	mr_buffer_printf(&writing->buffer, "  %12s", text);
 }
 
-static void put_change(struct mr_writing *writing, uint64_t before, uint64_t after, bool bytes)
+void mr_diff_put_change(struct mr_writing *writing, uint64_t before, uint64_t after, bool bytes)
 {
 	const uint64_t size = after > before ? after - before : before - after;
 	const char sign = after == before ? ' ' : after > before ? '+' : '-';
 	char text[32];
 
 	if (bytes) {
-		put_bytes(writing, size, sign);
+		mr_diff_put_bytes(writing, size, sign);
 		return;
 	}
 	snprintf(text, sizeof(text), "%s%" PRIu64, sign == ' ' ? "" : sign == '+' ? "+" : "-", size);
@@ -44,7 +44,7 @@ static void put_class(struct mr_writing *writing, const struct mr_diff_row *row)
 	mr_buffer_put_u8(&writing->buffer, '\n');
 }
 
-static void put_rule(struct mr_writing *writing, size_t start)
+void mr_diff_put_rule(struct mr_writing *writing, size_t start)
 {
 	struct mr_buffer *out = &writing->buffer;
 
@@ -57,7 +57,7 @@ static void put_rule(struct mr_writing *writing, size_t start)
 }
 
 /* The next row of PAIR from *AT on, or NULL. */
-static const struct mr_diff_row *next_row(const struct memstats_table *table, uint32_t pair, size_t *at)
+const struct mr_diff_row *mr_diff_next_row(const struct memstats_table *table, uint32_t pair, size_t *at)
 {
 	const struct mr_diff *diff = table->state;
 
@@ -88,13 +88,13 @@ static void put_section(struct mr_writing *writing, uint32_t pair, enum section 
 	const struct mr_diff_row *row = NULL;
 
 	mr_buffer_printf(&writing->buffer, "%-12s  %12s  %12s  class\n", titles[section], "count", "size");
-	while ((row = next_row(writing->table, pair, &at)) != NULL) {
+	while ((row = mr_diff_next_row(writing->table, pair, &at)) != NULL) {
 		const struct mr_amount *amount = amount_of(row, section);
 
 		if (amount->count == 0)
 			continue;
 		mr_buffer_printf(&writing->buffer, "%12s  %12" PRIu64, "", amount->count);
-		put_bytes(writing, amount->size_bytes, ' ');
+		mr_diff_put_bytes(writing, amount->size_bytes, ' ');
 		put_class(writing, row);
 		sum.count += amount->count;
 		sum.size_bytes += amount->size_bytes;
@@ -104,24 +104,25 @@ static void put_section(struct mr_writing *writing, uint32_t pair, enum section 
 		mr_buffer_printf(&writing->buffer, "%12s  %12s\n", "", "none");
 	if (classes > 1) {
 		mr_buffer_printf(&writing->buffer, "%12s  %12" PRIu64, "", sum.count);
-		put_bytes(writing, sum.size_bytes, ' ');
+		mr_diff_put_bytes(writing, sum.size_bytes, ' ');
 		mr_buffer_printf(&writing->buffer, "  (all)\n");
 	}
 }
 
 static void put_changes(struct mr_writing *writing, uint32_t pair)
 {
+	const struct mr_diff *diff = writing->table->state;
 	const struct mr_diff_row *row = NULL;
 	size_t at = 0;
 	size_t classes = 0;
 
 	mr_buffer_printf(&writing->buffer, "%-12s  %12s  %12s  class\n", "change", "count", "size");
-	while ((row = next_row(writing->table, pair, &at)) != NULL) {
-		if (mr_diff_verdict(row) == MR_VERDICT_SAME)
+	while ((row = mr_diff_next_row(writing->table, pair, &at)) != NULL) {
+		if (mr_diff_verdict(diff, row) == MR_VERDICT_SAME)
 			continue;
-		mr_buffer_printf(&writing->buffer, "%12s", mr_verdict_name(mr_diff_verdict(row)));
-		put_change(writing, row->before.count, row->after.count, false);
-		put_change(writing, row->before.size_bytes, row->after.size_bytes, true);
+		mr_buffer_printf(&writing->buffer, "%12s", mr_verdict_name(mr_diff_verdict(diff, row)));
+		mr_diff_put_change(writing, row->before.count, row->after.count, false);
+		mr_diff_put_change(writing, row->before.size_bytes, row->after.size_bytes, true);
 		put_class(writing, row);
 		classes++;
 	}
@@ -159,7 +160,7 @@ static void put_run(struct mr_writing *writing, uint32_t index)
 	put_snapshot(writing, model, &run->snapshots[pair->from]);
 	mr_buffer_printf(&writing->buffer, " to ");
 	put_snapshot(writing, model, &run->snapshots[pair->to]);
-	put_rule(writing, start);
+	mr_diff_put_rule(writing, start);
 	put_section(writing, index, CREATED);
 	put_section(writing, index, DELETED);
 	put_section(writing, index, PERSISTENT);
@@ -170,12 +171,13 @@ static void put_run(struct mr_writing *writing, uint32_t index)
 
 static void put_verdict(struct mr_writing *writing, enum mr_verdict verdict)
 {
+	const struct mr_diff *diff = writing->table->state;
 	const struct mr_diff_row *row = NULL;
 	bool titled = false;
 	size_t at = 0;
 
-	while ((row = next_row(writing->table, 0, &at)) != NULL) {
-		if (mr_diff_verdict(row) != verdict)
+	while ((row = mr_diff_next_row(writing->table, 0, &at)) != NULL) {
+		if (mr_diff_verdict(diff, row) != verdict)
 			continue;
 		if (!titled)
 			mr_buffer_printf(&writing->buffer, "%-6s  %10s  %10s  %12s  %12s  %12s  class\n",
@@ -183,9 +185,9 @@ static void put_verdict(struct mr_writing *writing, enum mr_verdict verdict)
 		titled = true;
 		mr_buffer_printf(&writing->buffer, "%6s  %10" PRIu64 "  %10" PRIu64, "", row->after.count,
 		                 row->before.count);
-		put_bytes(writing, row->after.size_bytes, ' ');
-		put_bytes(writing, row->before.size_bytes, ' ');
-		put_change(writing, row->before.size_bytes, row->after.size_bytes, true);
+		mr_diff_put_bytes(writing, row->after.size_bytes, ' ');
+		mr_diff_put_bytes(writing, row->before.size_bytes, ' ');
+		mr_diff_put_change(writing, row->before.size_bytes, row->after.size_bytes, true);
 		put_class(writing, row);
 	}
 }
@@ -201,7 +203,7 @@ static void put_files(struct mr_writing *writing)
 	mr_output_name(&writing->buffer, diff->log->words[0], 30, true);
 	mr_buffer_printf(&writing->buffer, " to ");
 	mr_output_name(&writing->buffer, diff->log->words[1], 30, true);
-	put_rule(writing, start);
+	mr_diff_put_rule(writing, start);
 	for (size_t i = 0; i < MR_ARRAY_LEN(order); i++)
 		put_verdict(writing, order[i]);
 	if (writing->table->row_count == 0)
@@ -215,7 +217,9 @@ int mr_diff_write_text(struct mr_writing *writing, struct mr_error *err)
 	if (diff->pair_count == 0)
 		mr_buffer_printf(&writing->buffer, "(no snapshots)\n");
 	for (uint32_t i = 0; i < diff->pair_count; i++) {
-		if (diff->pairs[i].run == MR_INDEX_NONE)
+		if (diff->pairs[i].of_heap)
+			mr_diff_put_sites(writing, i);
+		else if (diff->pairs[i].run == MR_INDEX_NONE)
 			put_files(writing);
 		else
 			put_run(writing, i);
