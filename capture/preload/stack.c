@@ -15,6 +15,9 @@
 /* Without a memo the frames lie in the stack of whoever asks, which may be a small one. */
 #define FRAMES_WITHOUT_MEMO 32
 
+/* A stack that differs from the one that is remembered in more frames than these takes its place. */
+#define BRANCH_FRAMES_MAX 4
+
 /* What is known in common, in pages that a fork wipes. */
 struct shared {
 	_Atomic uint32_t epoch; /* of what is known of addresses; 0: nothing yet */
@@ -86,17 +89,12 @@ static __attribute__((noinline, cold)) bool place_learn(struct mr_walk *walk, st
 }
 
 /* Walks until the stack ends, or MEMO (which may be NULL) knows the rest: from *JOINED on. */
-static inline __attribute__((always_inline)) enum mr_walk_end walk_frames(struct mr_walk *walk,
-                                                                          struct mr_stack_frame *frames,
-                                                                          uint32_t frames_max,
-                                                                          const struct mr_stack_memo *memo,
-                                                                          uint32_t *joined)
+static inline __attribute__((always_inline)) enum mr_walk_end walk_frames(
+	struct mr_walk *walk, struct mr_stack_frame *frames, uint32_t frames_max,
+	const struct mr_stack_memo *memo, struct mr_memo_search search, uint32_t *joined)
 {
-	struct mr_memo_search search = { 0, 0 };
 	enum mr_walk_end end = MR_WALK_GOES_ON;
 
-	if (memo != NULL)
-		search = mr_memo_search_begin(memo);
 	while (end == MR_WALK_GOES_ON) {
 		struct mr_unwind_at at;
 
@@ -161,20 +159,58 @@ static struct mr_walk walk_begin(struct mr_ring_writer *ring, const uintptr_t *f
 static __attribute__((noinline, cold)) uint32_t number_without_memo(struct mr_ring_writer *ring,
                                                                     const uintptr_t *frame)
 {
+	const uint32_t frames_max = depth_max < FRAMES_WITHOUT_MEMO ? depth_max : FRAMES_WITHOUT_MEMO;
+	const struct mr_memo_search nowhere = { 0, 0 };
 	struct mr_stack_frame frames[FRAMES_WITHOUT_MEMO];
 	struct mr_walk walk = walk_begin(ring, frame);
 	uint32_t joined = 0;
 	uint32_t node = 0;
 
-	if (!walk_ended(&walk, walk_frames(&walk, frames,
-	                                   depth_max < FRAMES_WITHOUT_MEMO ? depth_max : FRAMES_WITHOUT_MEMO,
-	                                   NULL, &joined)))
+	if (!walk_ended(&walk, walk_frames(&walk, frames, frames_max, NULL, nowhere, &joined)))
 		return 0;
 	for (uint32_t i = walk.count; i-- > 0;) {
 		node = node_of(ring, frames[i].place, node);
 		if (node == 0)
 			return 0;
 	}
+	return node;
+}
+
+/* Makes the whole stack of MEMO the one whose inner COUNT frames are in `fresh`, and lead to its first KEPT
+ * states; BEGIN has the registers that they began with. */
+static uint32_t memo_replace(struct mr_stack_memo *memo, struct mr_ring_writer *ring,
+                             const struct mr_walk *begin, uint32_t frame_count, uint32_t kept)
+{
+	uint32_t node = kept > 0 ? memo->nodes[kept - 1] : 0;
+
+	mr_memo_cut(memo, kept);
+	for (uint32_t i = frame_count; i-- > 0;) {
+		const struct mr_stack_frame *const inner = i > 0 ? &memo->fresh[i - 1] : NULL;
+
+		node = node_of(ring, memo->fresh[i].place, node);
+		if (MR_UNLIKELY(node == 0))
+			return 0;
+		mr_memo_push(memo, &memo->fresh[i], inner != NULL ? inner->cfa : begin->stack_pointer,
+		             inner != NULL ? inner->frame_pointer : begin->frame_pointer, node);
+	}
+	return node;
+}
+
+/* COUNT frames in `fresh` lead to state JOINED. */
+static uint32_t memo_branch(struct mr_stack_memo *memo, struct mr_ring_writer *ring,
+                            const struct mr_walk *begin, uint32_t frame_count, uint32_t joined)
+{
+	const uint32_t lost = memo->count - (joined + 1);
+	uint32_t node = memo->nodes[joined];
+
+	for (uint32_t i = frame_count; i-- > 0;) {
+		node = node_of(ring, memo->fresh[i].place, node);
+		if (MR_UNLIKELY(node == 0))
+			return 0;
+	}
+	if (!mr_memo_twig_make(memo, begin, frame_count, joined, node) || frame_count >= lost ||
+	    frame_count > BRANCH_FRAMES_MAX)
+		(void)memo_replace(memo, ring, begin, frame_count, joined + 1);
 	return node;
 }
 
@@ -188,31 +224,24 @@ uint32_t mr_stack_number(struct mr_stack_memo *memo, struct mr_ring_writer *ring
 		mr_memo_cut(memo, 0);
 		memo->epoch = epoch;
 	}
-	struct mr_stack_frame *const frames = memo->fresh;
-	struct mr_walk walk = walk_begin(ring, frame);
-	const uintptr_t frame_pointer = walk.frame_pointer;
-	uint32_t joined = 0;
-	const enum mr_walk_end end = walk_frames(&walk, frames, depth_max, memo, &joined);
-
-	const uint32_t kept = end == MR_WALK_JOINED ? joined + 1 : 0;
+	const struct mr_walk begin = walk_begin(ring, frame);
+	struct mr_memo_search search = mr_memo_search_begin(memo);
+	uint32_t joined = mr_memo_by_twig(memo, &begin, &search);
+	if (MR_LIKELY(joined != 0)) {
+		(void)walk_ended(&begin, memo->end);
+		return joined;
+	}
+	struct mr_walk walk = begin;
+	const enum mr_walk_end end = walk_frames(&walk, memo->fresh, depth_max, memo, search, &joined);
 	if (MR_LIKELY(end == MR_WALK_JOINED)) {
 		if (MR_UNLIKELY(!walk_ended(&walk, memo->end)))
 			return 0;
-	} else {
-		memo->end = end;
-		if (!walk_ended(&walk, end)) {
-			mr_memo_cut(memo, 0);
-			return 0;
-		}
+		return memo_branch(memo, ring, &begin, walk.count, joined);
 	}
-	uint32_t node = kept > 0 ? memo->nodes[joined] : 0;
-	mr_memo_cut(memo, kept);
-	for (uint32_t i = walk.count; i-- > 0;) {
-		node = node_of(ring, frames[i].place, node);
-		if (MR_UNLIKELY(node == 0))
-			return 0;
-		mr_memo_push(memo, &frames[i], i > 0 ? frames[i - 1].cfa : (uintptr_t)(frame + 2),
-		             i > 0 ? frames[i - 1].frame_pointer : frame_pointer, node);
+	memo->end = end;
+	if (MR_UNLIKELY(!walk_ended(&walk, end))) {
+		mr_memo_cut(memo, 0);
+		return 0;
 	}
-	return node;
+	return memo_replace(memo, ring, &begin, walk.count, 0);
 }

@@ -19,8 +19,7 @@ static void word_push(struct mr_stack_memo *memo, uintptr_t address, uintptr_t v
 	memo->word_count++;
 }
 
-/* Whether the frame pointer is needed to leave a frame by RULE, when OUTWARD says that it is needed from there on. */
-static bool is_live(uint64_t rule, bool outward)
+bool mr_memo_is_live(uint64_t rule, bool outward)
 {
 	const enum mr_unwind_base base = MR_UNWIND_BASE(rule);
 
@@ -50,8 +49,48 @@ void mr_memo_push(struct mr_stack_memo *memo, const struct mr_stack_frame *frame
 	memo->stack_pointers[state] = stack_pointer;
 	memo->places[state] = frame->place;
 	memo->frame_pointers[state] = frame_pointer;
-	memo->live[state] = is_live(frame->rule, outward);
+	memo->live[state] = mr_memo_is_live(frame->rule, outward);
 	memo->nodes[state] = node;
 	memo->word_ends[state] = memo->word_count;
 	memo->count = state + 1;
+}
+
+bool mr_memo_twig_make(struct mr_stack_memo *memo, const struct mr_walk *walk, uint32_t count,
+                       uint32_t joined, uint32_t node)
+{
+	struct mr_twig *const twig = mr_memo_twig(memo, walk);
+	bool live = memo->live[joined];
+	uint32_t word_count = 0;
+
+	if (count > MR_TWIG_WORDS_MAX)
+		return false;
+	/* From the outermost frame, to know where the frame pointer is live; so the words come in the wrong order. */
+	struct mr_twig_word *const end = twig->words + MR_TWIG_WORDS_MAX;
+	twig->node = 0;
+	for (uint32_t i = count; i-- > 0;) {
+		const struct mr_stack_frame *const frame = &memo->fresh[i];
+
+		if (!frame->remembered || word_count + 3 > MR_TWIG_WORDS_MAX)
+			return false;
+		end[-(int)++word_count] =
+			(struct mr_twig_word){ frame->cfa - sizeof(uintptr_t), frame->return_address };
+		if (live && frame->frame_pointer_at != 0)
+			end[-(int)++word_count] =
+				(struct mr_twig_word){ frame->frame_pointer_at, frame->frame_pointer };
+		if (frame->word_at != 0)
+			end[-(int)++word_count] = (struct mr_twig_word){ frame->word_at, frame->word };
+		live = mr_memo_is_live(frame->rule, live);
+	}
+	memmove(twig->words, end - word_count, word_count * sizeof(twig->words[0]));
+	twig->stack_pointer = walk->stack_pointer;
+	twig->address = walk->address;
+	twig->frame_pointer = walk->frame_pointer;
+	twig->live = live;
+	twig->word_count = (uint16_t)word_count;
+	twig->joined = joined;
+	twig->joined_node = memo->nodes[joined];
+	twig->joined_stack_pointer = memo->stack_pointers[joined];
+	twig->joined_frame_pointer = memo->frame_pointers[joined];
+	twig->node = node;
+	return true;
 }

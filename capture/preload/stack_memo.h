@@ -8,7 +8,11 @@
  * that the walk itself would not read.
  *
  * The frame pointer belongs to the state only where a rule further out uses it
- * before it is restored from a word: there it is "live".  Private to capture/preload/.
+ * before it is restored from a word: there it is "live".
+ *
+ * One stack is remembered whole.  Programs go to and fro between a few places
+ * that share most of their callers; so of others a twig is kept: the words from
+ * its innermost state to one of the whole stack's.  Private to capture/preload/.
  */
 #ifndef MR_PRELOAD_STACK_MEMO_H
 #define MR_PRELOAD_STACK_MEMO_H
@@ -17,6 +21,26 @@
 #include "stack_walk.h"
 
 #define MR_MEMO_WORDS_MAX (MR_HEAP_DEPTH_MAX * 2 + 64)
+
+#define MR_TWIG_BITS 6
+#define MR_TWIG_WORDS_MAX 20
+
+struct mr_twig {
+	uintptr_t stack_pointer;
+	uintptr_t address;
+	uintptr_t frame_pointer;
+	uintptr_t joined_stack_pointer;
+	uintptr_t joined_frame_pointer;
+	uint32_t joined; /* the state of the whole stack that it leads to */
+	uint32_t joined_node;
+	uint32_t node; /* of the twig's innermost frame; 0: there is no twig here */
+	uint16_t word_count;
+	bool live;
+	struct mr_twig_word {
+		uintptr_t address;
+		uintptr_t value;
+	} words[MR_TWIG_WORDS_MAX]; /* innermost first */
+};
 
 struct mr_stack_memo {
 	uint32_t epoch;    /* of what is known of addresses */
@@ -35,6 +59,7 @@ struct mr_stack_memo {
 	uintptr_t word_addresses[MR_MEMO_WORDS_MAX];
 	uintptr_t word_values[MR_MEMO_WORDS_MAX];
 
+	struct mr_twig twigs[1u << MR_TWIG_BITS];
 	struct mr_stack_frame fresh[MR_HEAP_DEPTH_MAX]; /* of a walk, innermost first */
 };
 
@@ -62,6 +87,16 @@ static inline uint32_t mr_memo_words_differ(const struct mr_stack_memo *memo, ui
 	return 0;
 }
 
+/* Of the first AT states those are left that do not depend on the word before DIFFERS. */
+static inline void mr_memo_forget_from(const struct mr_stack_memo *memo, struct mr_memo_search *search,
+                                       uint32_t at, uint32_t differs)
+{
+	while (at > 0 && memo->word_ends[at - 1] >= differs)
+		at--;
+	search->at = at;
+	search->max = at;
+}
+
 /* Whether WALK has come to a state that is remembered, from which all is as it was. *STATE is its number. */
 static inline bool mr_memo_join(const struct mr_stack_memo *memo, const struct mr_walk *walk,
                                 struct mr_memo_search *search, uint32_t *state)
@@ -80,17 +115,53 @@ static inline bool mr_memo_join(const struct mr_stack_memo *memo, const struct m
 		*state = at - 1;
 		return true;
 	}
-	/* The state that this word led from, and those further in, lead elsewhere now. */
-	while (at > 0 && memo->word_ends[at - 1] >= differs)
-		at--;
-	search->at = at;
-	search->max = at;
+	mr_memo_forget_from(memo, search, at, differs);
 	return false;
 }
+
+static inline struct mr_twig *mr_memo_twig(struct mr_stack_memo *memo, const struct mr_walk *walk)
+{
+	const uint64_t hash = (walk->address + walk->stack_pointer * 5) * MR_HASH_FACTOR;
+
+	return &memo->twigs[hash >> (64 - MR_TWIG_BITS)];
+}
+
+/* The node of the state that WALK begins with, if a twig leads from it; 0: none does.  *SEARCH is where to
+ * look for the walk to join. */
+static inline uint32_t mr_memo_by_twig(struct mr_stack_memo *memo, const struct mr_walk *walk,
+                                       struct mr_memo_search *search)
+{
+	const struct mr_twig *const twig = mr_memo_twig(memo, walk);
+	const uint32_t joined = twig->joined;
+
+	if (twig->stack_pointer != walk->stack_pointer || twig->address != walk->address ||
+	    joined >= search->max || memo->nodes[joined] != twig->joined_node ||
+	    memo->stack_pointers[joined] != twig->joined_stack_pointer ||
+	    (twig->live && twig->frame_pointer != walk->frame_pointer) ||
+	    (memo->live[joined] && memo->frame_pointers[joined] != twig->joined_frame_pointer))
+		return 0;
+	for (uint32_t i = 0; i < twig->word_count; i++)
+		if (*(const uintptr_t *)twig->words[i].address != // NOLINT(performance-no-int-to-ptr)
+		    twig->words[i].value)
+			return 0;
+	const uint32_t differs = mr_memo_words_differ(memo, memo->word_ends[joined]);
+	if (MR_UNLIKELY(differs != 0)) {
+		mr_memo_forget_from(memo, search, joined + 1, differs);
+		return 0;
+	}
+	return twig->node;
+}
+
+/* Keeps the COUNT frames of `fresh` as a twig to state JOINED, NODE being the innermost frame's; WALK has the
+ * registers that they began with.  False: they are not to be kept so. */
+bool mr_memo_twig_make(struct mr_stack_memo *memo, const struct mr_walk *walk, uint32_t count,
+                       uint32_t joined, uint32_t node);
 
 /* Adds a state: in FRAME, with STACK_POINTER and FRAME_POINTER. */
 void mr_memo_push(struct mr_stack_memo *memo, const struct mr_stack_frame *frame, uintptr_t stack_pointer,
                   uintptr_t frame_pointer, uint32_t node);
+/* Whether the frame pointer is needed to leave a frame by RULE, when OUTWARD says that it is from there on. */
+bool mr_memo_is_live(uint64_t rule, bool outward);
 /* Forgets all but the first KEPT states. */
 void mr_memo_cut(struct mr_stack_memo *memo, uint32_t kept);
 
