@@ -8,6 +8,14 @@
 #define BUILTIN_FILES(X)                      \
 	X(report_html, "report.html")         \
 	X(run_html, "run.html")               \
+	X(memory_html, "memory.html")         \
+	X(suspects_html, "suspects.html")     \
+	X(stack_html, "stack.html")           \
+	X(sites_html, "sites.html")           \
+	X(flame_html, "flame.html")           \
+	X(blocks_html, "blocks.html")         \
+	X(threads_html, "threads.html")       \
+	X(modules_html, "modules.html")       \
 	X(timeline_html, "timeline.html")     \
 	X(snapshots_html, "snapshots.html")   \
 	X(classes_html, "classes.html")       \
@@ -21,7 +29,9 @@
 	X(health_html, "health.html")         \
 	X(appendix_html, "appendix.html")     \
 	X(style_css, "style.css")             \
-	X(script_js, "script.js")
+	X(flame_css, "flame.css")             \
+	X(script_js, "script.js")             \
+	X(flame_js, "flame.js")
 
 #define EMBED(symbol, file)                                                            \
 	__asm__(".section .rodata\n"                                                   \

@@ -151,6 +151,10 @@ static void fill_page(struct memreport *report, struct mr_scope *root)
 	mr_section_date(root, "recorded_text", first ? first->start : "");
 	mr_scope_list(root, "runs");
 	mr_scope_flag(root, "empty", data->run_count == 0);
+	bool heap = false;
+	for (size_t i = 0; i < data->run_count; i++)
+		heap = heap || data->runs[i].heap;
+	mr_scope_flag(root, "heap", heap);
 	mr_scope_format(root, "left_out", "%s", report->left_out);
 }
 

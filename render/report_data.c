@@ -218,13 +218,20 @@ static uint64_t or_zero(uint64_t number)
 	return number == MR_NO_VALUE ? 0 : number;
 }
 
-/* Runs with tracked objects, then by memory, then by time. */
+static uint64_t peak_of(const struct mr_report_run *run)
+{
+	return run->heap ? run->heap->cost[MR_COST_PEAK] : 0;
+}
+
+/* Runs with tracked objects, then by their heaps, then by memory, then by time. */
 static int by_weight(const void *a, const void *b)
 {
 	const struct mr_report_run *one = *(struct mr_report_run *const *)a,
 				   *two = *(struct mr_report_run *const *)b;
 	if ((one->objects_total > 0) != (two->objects_total > 0))
 		return one->objects_total > 0 ? -1 : 1;
+	if (peak_of(one) != peak_of(two))
+		return peak_of(one) > peak_of(two) ? -1 : 1;
 	if (or_zero(one->rss_max) != or_zero(two->rss_max))
 		return or_zero(one->rss_max) > or_zero(two->rss_max) ? -1 : 1;
 	if (one->duration_ns != two->duration_ns)
@@ -264,7 +271,7 @@ static int rank_runs(struct mr_report_data *data, struct mr_error *err)
 		struct mr_report_run *run = order[i];
 		run->rank = i;
 		run->has_part = i == 0 || run->snapshot_count > 0 || run->objects_total > 0 ||
-		                run->samples.count > 1 || run->mark_count > 0;
+		                run->samples.count > 1 || run->mark_count > 0 || run->heap;
 	}
 	mr_free(order);
 	set_offsets(data);
@@ -324,6 +331,7 @@ int mr_report_data_init(struct mr_report_data *data, struct memstats_log *log, s
 	MR_TRY(read_samples(data, err));
 	MR_TRY(read_marks(data, err));
 	MR_TRY(mr_report_classes_read(data, err));
+	MR_TRY(mr_report_heap_read(data, err));
 	return rank_runs(data, err);
 }
 
@@ -349,6 +357,7 @@ static void release_run(struct mr_report_run *run)
 	mr_free(run->samples.pss_times);
 	mr_free(run->samples.pss);
 	mr_free(run->samples.uss);
+	mr_report_heap_free(run->heap);
 }
 
 void mr_report_data_release(struct mr_report_data *data)
@@ -358,6 +367,7 @@ void mr_report_data_release(struct mr_report_data *data)
 	mr_free(data->runs);
 	for (size_t i = 0; i < MR_REPORT_TABLE_COUNT; i++)
 		memstats_table_free(data->tables[i]);
+	mr_heap_tables_release(&data->heap);
 	memstats_objects_free(data->details);
 	mr_free(data->detail_rows);
 	memset(data, 0, sizeof(*data));

@@ -17,6 +17,11 @@
 /* Of each run, in the order in which they are filled. */
 #define MR_RUN_SECTIONS(X) \
 	X(headline)        \
+	X(memory)          \
+	X(suspects)        \
+	X(sites)           \
+	X(flame)           \
+	X(blocks)          \
 	X(timeline)        \
 	X(snapshots)       \
 	X(classes)         \

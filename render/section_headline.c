@@ -2,7 +2,7 @@
  *
  * What happened: who ran, when, the figures that matter, and what they mean.
  */
-#include "section.h"
+#include "section_heap.h"
 
 #include <inttypes.h>
 
@@ -91,6 +91,8 @@ static void add_figures(struct mr_scope *scope, const struct mr_report_run *run)
 	char note[160], clock[32];
 	uint64_t peak, peak_time;
 	mr_scope_list(scope, "figures");
+	if (run->heap)
+		mr_section_heap_figures(scope, run);
 	if (peak_memory(run, &peak, &peak_time)) {
 		mr_text_duration(clock, peak_time);
 		snprintf(note, sizeof(note), "resident, at %s", clock);
@@ -111,8 +113,8 @@ static void add_figures(struct mr_scope *scope, const struct mr_report_run *run)
 		         mr_section_plural(scope, run->class_count, "class", "classes"));
 		mr_scope_count(add_figure(scope, "Objects tracked", note), "value", run->objects_total);
 	}
-	snprintf(note, sizeof(note), "%s",
-	         mr_section_plural(scope, run->snapshot_count, "snapshot", "snapshots"));
+	const size_t snapshots = run->snapshot_count + (run->heap ? run->heap->snapshot_count : 0);
+	snprintf(note, sizeof(note), "%s", mr_section_plural(scope, snapshots, "snapshot", "snapshots"));
 	if (run->samples.count > 0)
 		snprintf(note + strlen(note), sizeof(note) - strlen(note), ", %s",
 		         mr_section_plural(scope, run->samples.count, "sample", "samples"));
@@ -234,10 +236,12 @@ static void judge_end(struct mr_scope *scope, const struct mr_report_run *run)
 static void add_verdicts(struct mr_scope *scope, const struct mr_report_run *run)
 {
 	mr_scope_list(scope, "verdicts");
+	if (run->heap)
+		mr_section_heap_verdicts(scope, run);
 	judge_growth(scope, run);
 	judge_largest(scope, run);
 	judge_end(scope, run);
-	if (run->snapshot_count == 0 && run->samples.count == 0)
+	if (run->snapshot_count == 0 && run->samples.count == 0 && !run->heap)
 		add_verdict(scope, "bad",
 		            "The log holds no snapshot and no sample of this run: there is nothing to draw.");
 	else if (run->snapshot_count == 0 && run->objects_total > 0)

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The recorded heap in short: its figures and verdicts for the headline, and
+ * what the recorder did not see.
+ */
+#include "section_heap.h"
+
+#include "suspects.h"
+
+const char *mr_section_end_words(const struct mr_report_run *run)
+{
+	return strcmp(run->exit, "exited") == 0 ? "at exit" : "when the recording ended";
+}
+
+/* ---- Figures ---------------------------------------------------------------------- */
+
+static struct mr_scope *add_figure(struct mr_scope *scope, const char *label, const char *note)
+{
+	struct mr_scope *figure = mr_scope_add(scope, "figures");
+	mr_scope_text(figure, "label", label);
+	mr_scope_text(figure, "note", note);
+	return figure;
+}
+
+void mr_section_heap_figures(struct mr_scope *scope, const struct mr_report_run *run)
+{
+	const struct mr_report_heap *heap = run->heap;
+	char note[160], text[40];
+	snprintf(note, sizeof(note), "in %s", mr_section_plural(scope, heap->peak_count, "block", "blocks"));
+	if (heap->peak_time_ns != MR_NO_VALUE) {
+		mr_text_duration(text, heap->peak_time_ns);
+		snprintf(note + strlen(note), sizeof(note) - strlen(note), ", at %s", text);
+	}
+	mr_scope_bytes(add_figure(scope, "Peak heap", note), "value", heap->cost[MR_COST_PEAK]);
+	snprintf(note, sizeof(note), "in %s, %s",
+	         mr_section_plural(scope, heap->leaked_count, "block", "blocks"), mr_section_end_words(run));
+	mr_scope_bytes(add_figure(scope, "Leaked", note), "value", heap->cost[MR_COST_LEAKED]);
+	mr_text_bytes_short(text, heap->cost[MR_COST_TOTAL]);
+	snprintf(note, sizeof(note), "%s in all", text);
+	if (run->duration_ns > 0) {
+		mr_count_text(text,
+		              (uint64_t)((double)heap->cost[MR_COST_COUNT] * 1e9 / (double)run->duration_ns));
+		snprintf(note + strlen(note), sizeof(note) - strlen(note), ", %s a second", text);
+	}
+	mr_scope_count(add_figure(scope, "Allocations", note), "value", heap->cost[MR_COST_COUNT]);
+	mr_count_text(text, heap->cost[MR_COST_TEMPORARY]);
+	snprintf(note, sizeof(note), "%s freed before the next", text);
+	mr_section_share(add_figure(scope, "Temporary", note), "value", (double)heap->cost[MR_COST_TEMPORARY],
+	                 (double)heap->cost[MR_COST_COUNT]);
+}
+
+/* ---- Verdicts ----------------------------------------------------------------------- */
+
+static void add_verdict(struct mr_scope *scope, const char *tone, const char *text)
+{
+	struct mr_scope *verdict = mr_scope_add(scope, "verdicts");
+	mr_scope_text(verdict, "tone", tone);
+	mr_scope_format(verdict, "text", "%s", text);
+}
+
+static void judge_leak(struct mr_scope *scope, const struct mr_report_run *run)
+{
+	const struct mr_report_heap *heap = run->heap;
+	char text[256], size[40], percent[32];
+	if (heap->cost[MR_COST_LEAKED] == 0 && heap->leaked_count == 0) {
+		add_verdict(scope, "good", "Nothing was leaked.");
+		return;
+	}
+	mr_text_bytes_short(size, heap->cost[MR_COST_LEAKED]);
+	mr_percent_words(percent, (double)heap->cost[MR_COST_LEAKED], (double)heap->cost[MR_COST_PEAK]);
+	snprintf(text, sizeof(text), "%s in %s %s not freed %s: %s of the peak.", size,
+	         mr_section_plural(scope, heap->leaked_count, "block", "blocks"),
+	         heap->leaked_count == 1 ? "was" : "were", mr_section_end_words(run), percent);
+	add_verdict(scope, "note", text);
+}
+
+static void judge_growth(struct mr_scope *scope, const struct mr_report_heap *heap)
+{
+	char text[256], first[40], last[40];
+	if (!heap->only_grows)
+		return;
+	mr_text_bytes_short(first, heap->moments[0].live);
+	mr_text_bytes_short(last, heap->moments[heap->moment_count - 1].live);
+	snprintf(text, sizeof(text),
+	         "Live memory only grows: in each fifth of the run its lowest point lies above that of the "
+	         "fifth before, from %s at the start to %s at the end.",
+	         first, last);
+	add_verdict(scope, "bad", text);
+}
+
+/* What the resident memory was made of when it was largest. */
+static void judge_account(struct mr_scope *scope, const struct mr_report_heap *heap)
+{
+	const struct mr_heap_account *account = &heap->account;
+	char text[256], rss[40], live[32], slack[32];
+	size_t most = 0;
+	for (size_t i = 0; i < account->count; i++)
+		most = account->rss[i] > account->rss[most] ? i : most;
+	if (account->count == 0 || account->rss[most] <= 0)
+		return;
+	mr_text_bytes_short(rss, (uint64_t)account->rss[most]);
+	mr_percent_words(live, account->parts[MR_ACCOUNT_PART_LIVE][most], account->rss[most]);
+	mr_percent_words(slack, account->parts[MR_ACCOUNT_PART_SLACK][most], account->rss[most]);
+	snprintf(text, sizeof(text),
+	         "Of the resident memory at its peak, %s, live blocks are %s and the allocator's slack %s.",
+	         rss, live, slack);
+	add_verdict(scope, "note", text);
+}
+
+void mr_section_heap_verdicts(struct mr_scope *scope, const struct mr_report_run *run)
+{
+	judge_growth(scope, run->heap);
+	judge_leak(scope, run);
+	judge_account(scope, run->heap);
+}
