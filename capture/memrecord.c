@@ -6,6 +6,7 @@
  */
 #include <signal.h>
 
+#include "heap_events.h"
 #include "memrecord_launch.h"
 #include "memrecord_run.h"
 
@@ -21,12 +22,24 @@ enum option_id {
 	OPTION_MAX_SIZE,
 	OPTION_QUIET,
 	OPTION_PID,
+	OPTION_EVENTS,
+	OPTION_DEPTH,
+	OPTION_MMAP,
+	OPTION_NO_SYMBOLS,
 };
 
 static const struct mr_option options[] = {
 	{ "output", 'o', "FILE", "write the log to FILE; \"%p\" in it is the pid (default: COMMAND.PID.dat)",
 	  OPTION_OUTPUT },
-	{ "sample-only", 0, NULL, "record the memory of processes over time, and objects that programs track",
+	{ "events", 0, NULL, "keep each allocation and free in the log, for questions about single blocks",
+	  OPTION_EVENTS },
+	{ "depth", 0, "N", "keep the N innermost frames of call stacks, 1 to 512 (default: 128)",
+	  OPTION_DEPTH },
+	{ "mmap", 0, NULL, "record mappings that the program makes itself, too", OPTION_MMAP },
+	{ "no-symbols", 0, NULL, "leave the names of places in the code to memstats symbolize",
+	  OPTION_NO_SYMBOLS },
+	{ "sample-only", 0, NULL,
+	  "record no allocations: the memory of processes over time, and objects that programs track",
 	  OPTION_SAMPLE_ONLY },
 	{ "interval", 0, "S",
 	  "sample every S seconds, 0.001 to 3600; also 10ms, 2min (default: 10ms for ten seconds, "
@@ -41,10 +54,10 @@ static const struct mr_option options[] = {
 
 static const struct mr_command command = {
 	.name = "memrecord",
-	.synopsis = "memrecord --sample-only [OPTION]... [--] COMMAND [ARG]...\n"
+	.synopsis = "memrecord [OPTION]... [--] COMMAND [ARG]...\n"
 		    "memrecord --sample-only [OPTION]... -p PID",
-	.summary = "Runs COMMAND and records the memory of it and of its descendants into a log for "
-		   "memstats and memreport. SIGUSR1 makes a snapshot.",
+	.summary = "Runs COMMAND and records the allocations and the memory of it and of its "
+		   "descendants into a log for memstats and memreport. SIGUSR1 makes a snapshot.",
 	.epilogue = "Exits as COMMAND exits (128 and the signal's number when one killed it); 125\n"
 		    "when memrecord itself fails before COMMAND runs, 126 when COMMAND cannot be\n"
 		    "run, 127 when it is not found. With -p: 0 when the process ends or memrecord\n"
@@ -94,6 +107,17 @@ static int take_output(const char *value, const char **output, struct mr_error *
 	return MR_OK;
 }
 
+static int take_depth(const char *value, unsigned *depth, struct mr_error *err)
+{
+	uint64_t number;
+
+	if (mr_parse_u64(value, &number) < 0 || number == 0 || number > MR_HEAP_DEPTH_MAX)
+		return mr_fail(err, MR_ERR_ARG, "--depth '%s': must be a number from 1 to %d", value,
+		               MR_HEAP_DEPTH_MAX);
+	*depth = (unsigned)number;
+	return MR_OK;
+}
+
 static int take_option(void *context, int id, const char *value, struct mr_error *err)
 {
 	struct arguments *const arguments = context;
@@ -117,6 +141,17 @@ static int take_option(void *context, int id, const char *value, struct mr_error
 		return MR_OK;
 	case OPTION_PID:
 		return take_pid(value, &run->pid, err);
+	case OPTION_EVENTS:
+		run->events = true;
+		return MR_OK;
+	case OPTION_DEPTH:
+		return take_depth(value, &run->depth, err);
+	case OPTION_MMAP:
+		run->mmap = true;
+		return MR_OK;
+	case OPTION_NO_SYMBOLS:
+		run->symbols = false;
+		return MR_OK;
 	default:
 		return MR_OK; /* the command itself: read from argv */
 	}
@@ -130,14 +165,18 @@ static int check(const struct arguments *arguments, struct mr_error *err)
 	           "a command and --pid: choose one; see memrecord --help");
 	MR_FAIL_IF(!has_command && !arguments->run.pid, err, MR_ERR_ARG,
 	           "no command to run; see memrecord --help");
-	MR_FAIL_IF(!arguments->sample_only, err, MR_ERR_ARG,
-	           "heap recording is not there yet; use --sample-only to record the memory of processes");
+	MR_FAIL_IF(arguments->run.pid && !arguments->sample_only, err, MR_ERR_ARG,
+	           "--pid: allocations can be recorded from a program's start on, not of one that runs; "
+	           "add --sample-only to record its memory over time");
 	return MR_OK;
 }
 
 int main(int argc, char **argv)
 {
-	struct arguments arguments = { .run = { .command = &command, .arguments = true } };
+	struct arguments arguments = { .run = { .command = &command,
+		                                .arguments = true,
+		                                .symbols = true,
+		                                .depth = MR_HEAP_DEPTH_DEFAULT } };
 	struct mr_error err = { 0 };
 	int rest = argc;
 	int code = mr_command_parse(&command, argc, argv, take_option, &arguments, &rest, &err);
@@ -145,6 +184,7 @@ int main(int argc, char **argv)
 	if (code > 0)
 		return 0;
 	arguments.run.argv = argv + rest;
+	arguments.run.heap = !arguments.sample_only;
 	if (code == 0)
 		code = check(&arguments, &err);
 	if (code < 0) {

@@ -73,23 +73,24 @@ static int executable_errno(const char *path)
 	return 0;
 }
 
-int mr_launch_check(const char *command, struct mr_error *err)
+int mr_launch_check(const char *command, char path[PATH_MAX], struct mr_error *err)
 {
 	const char *folders = getenv("PATH");
 	int failure = ENOENT;
 
 	if (strchr(command, '/') || command[0] == '\0') {
 		failure = command[0] ? executable_errno(command) : ENOENT;
+		if (failure == 0 && snprintf(path, PATH_MAX, "%s", command) >= PATH_MAX)
+			failure = ENAMETOOLONG;
 		return failure ? complain(command, failure, err) : 0;
 	}
 	if (!folders)
 		folders = "/bin:/usr/bin"; /* execvp()'s own choice */
 	for (;;) {
 		const size_t len = strcspn(folders, ":");
-		char path[PATH_MAX];
 		int found = ENAMETOOLONG;
 
-		if (snprintf(path, sizeof(path), "%.*s%s%s", (int)len, folders, len ? "/" : "", command) <
+		if (snprintf(path, PATH_MAX, "%.*s%s%s", (int)len, folders, len ? "/" : "", command) <
 		    PATH_MAX)
 			found = executable_errno(path);
 		if (found == 0)

@@ -10,6 +10,7 @@
 #ifndef MR_MEMRECORD_LAUNCH_H
 #define MR_MEMRECORD_LAUNCH_H
 
+#include <limits.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/types.h>
@@ -36,9 +37,9 @@ struct mr_inherited {
  * the limit of open files. */
 void mr_launch_prepare(struct mr_inherited *inherited, const sigset_t *waited);
 
-/* Where the words of a command lead: 0 or one of the exit statuses above, with a
- * message. Nothing is started. */
-int mr_launch_check(const char *command, struct mr_error *err) MR_MUST_CHECK;
+/* Where the words of a command lead: 0 and the file's PATH, or one of the exit statuses
+ * above, with a message. Nothing is started. */
+int mr_launch_check(const char *command, char path[PATH_MAX], struct mr_error *err) MR_MUST_CHECK;
 
 struct mr_launch {
 	pid_t pid;

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "memrecord_launch.h"
+#include "memrecord_preload.h"
 #include "memrecord_watch.h"
 #include "proc_identity.h"
 
@@ -25,6 +26,8 @@ struct run {
 	char *command_line; /* as the log shows it; NULL with -p */
 	const char *home;
 	uint64_t begin_ns;
+	struct mr_heap_recorder_totals heap;
+	struct mr_error heap_complaint;
 };
 
 static int complain(const struct run *run, const struct mr_error *err, int status)
@@ -194,14 +197,43 @@ static int write_channel_counters(struct run *run, struct mr_error *err)
 	return mr_sampler_counter(sampler, "channels.dropped", totals.dropped, err);
 }
 
+/* What the heap's recorder cost, and what it did not see. */
+static int write_heap_counters(struct run *run, struct mr_error *err)
+{
+	struct mr_sampler *const sampler = run->watch.sampler;
+	const struct mr_heap_recorder_totals *const heap = &run->heap;
+
+	if (!run->watch.heap)
+		return MR_OK;
+	MR_TRY(mr_sampler_counter(sampler, "heap.images", heap->images, err));
+	MR_TRY(mr_sampler_counter(sampler, "heap.unrecorded", heap->unrecorded, err));
+	if (heap->unrecorded)
+		MR_TRY(mr_sampler_setting(sampler, "heap.unrecorded", heap->unrecorded_names, err));
+	MR_TRY(mr_sampler_counter(sampler, "heap.writer_cpu_ns", heap->cpu_ns, err));
+	MR_TRY(mr_sampler_counter(sampler, "heap.writer_memory", heap->memory_max, err));
+	MR_TRY(mr_sampler_counter(sampler, "heap.places", heap->places, err));
+	MR_TRY(mr_sampler_counter(sampler, "heap.places_named", heap->places_named, err));
+	return mr_sampler_counter(sampler, "heap.modules_missing", heap->modules_missing, err);
+}
+
+static void finish_heap(struct run *run)
+{
+	if (!run->watch.heap)
+		return;
+	mr_heap_recorder_finish(run->watch.heap, &run->heap_complaint);
+	mr_heap_recorder_totals(run->watch.heap, &run->heap);
+}
+
 /* Ends the log; what went wrong on the way is said here, also when quiet. */
 static void finish(struct run *run)
 {
+	finish_heap(run);
 	struct mr_watch *const watch = &run->watch;
 	const bool full = mr_log_writer_is_full(watch->writer);
 	const char *const complaint = watch->channels ? mr_channels_complaint(watch->channels) : NULL;
 
-	if (watch->failure.code == MR_OK && write_channel_counters(run, &watch->failure) == MR_OK)
+	if (watch->failure.code == MR_OK && write_channel_counters(run, &watch->failure) == MR_OK &&
+	    write_heap_counters(run, &watch->failure) == MR_OK)
 		(void)(mr_sampler_finish(watch->sampler, &watch->failure) < 0);
 	const int closed = mr_log_writer_close(watch->writer, mr_clock_monotonic_ns() - run->begin_ns,
 	                                       full ? MR_END_SIZE : MR_END_CLOSED,
@@ -220,10 +252,14 @@ static void finish(struct run *run)
 	if (complaint && watch->failure.code == MR_OK)
 		mr_command_warn(run->options->command, "not all tracked objects are in the log: %s",
 		                complaint);
+	if (run->heap_complaint.code && watch->failure.code == MR_OK)
+		mr_command_warn(run->options->command, "not all allocations are in the log: %s",
+		                run->heap_complaint.message);
 }
 
 static void release(struct run *run)
 {
+	mr_heap_recorder_free(run->watch.heap);
 	mr_watch_release(&run->watch);
 	mr_sampler_free(run->watch.sampler);
 	mr_channels_free(run->watch.channels);
@@ -239,6 +275,10 @@ static int begin(struct run *run, const char *name, struct mr_error *err)
 {
 	MR_TRY(open_log(run, name, err));
 	MR_TRY(open_sampler(run, err));
+	if (run->watch.heap) {
+		mr_heap_recorder_set_root(run->watch.heap, (uint32_t)run->watch.pid);
+		MR_TRY(mr_heap_recorder_start(run->watch.heap, run->watch.writer, &run->watch.log_lock, err));
+	}
 	return mr_watch_begin(&run->watch, err);
 }
 
@@ -277,21 +317,44 @@ static int exit_status(const struct mr_watch *watched)
 	                                               : (int)watched->end.value;
 }
 
+static int open_heap(struct run *run, struct mr_error *err)
+{
+	const struct mr_preload_options preload = { .depth = run->options->depth,
+		                                    .mmap = run->options->mmap };
+	const struct mr_heap_recorder_options options = {
+		.home = run->home,
+		.max_size_bytes = run->options->max_size_bytes,
+		.events = run->options->events,
+		.symbols = run->options->symbols,
+	};
+	const char *const folder = mr_channels_folder(run->watch.channels);
+
+	MR_TRY(mr_preload_environment(&preload, folder, err));
+	return mr_heap_recorder_new(&run->watch.heap, folder, &options, err);
+}
+
 static int record_command(struct run *run)
 {
 	char **const argv = run->options->argv;
 	struct mr_error err = { 0 };
-	int status = mr_launch_check(argv[0], &err);
+	char path[PATH_MAX];
+	int status = mr_launch_check(argv[0], path, &err);
 
 	if (status)
 		return complain(run, &err, status);
+	if (run->options->heap && mr_preload_judge(path, &err) < 0)
+		return complain(run, &err, MR_EXIT_OWN_FAILURE);
 	/* Orphans of the command become our children, so that we learn how they end. */
 	(void)prctl(PR_SET_CHILD_SUBREAPER, 1);
 	if (mr_channels_new(&run->watch.channels, mr_watch_channel_found, &run->watch, &err) < 0) {
+		if (run->options->heap)
+			return complain(run, &err, MR_EXIT_OWN_FAILURE);
 		mr_error_prepend(&err, "programs that track objects write logs of their own");
 		mr_command_complain(run->options->command, &err);
 		err = (struct mr_error){ 0 };
 	}
+	if (run->options->heap && open_heap(run, &err) < 0)
+		return complain(run, &err, MR_EXIT_OWN_FAILURE);
 	run->command_line = quoted_command(run);
 	if (mr_launch_begin(&run->launch, argv,
 	                    run->watch.channels ? mr_channels_folder(run->watch.channels) : NULL,
@@ -368,7 +431,11 @@ int mr_run_recording(const struct mr_run_options *options)
 {
 	struct run run = {
 		.options = options,
-		.watch = { .epoll_fd = -1, .signal_fd = -1, .timer_fd = -1, .events_fd = -1 },
+		.watch = { .epoll_fd = -1,
+		           .signal_fd = -1,
+		           .timer_fd = -1,
+		           .events_fd = -1,
+		           .log_lock = PTHREAD_MUTEX_INITIALIZER },
 		.home = home_folder(),
 	};
 	sigset_t signals;

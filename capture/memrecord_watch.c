@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
@@ -94,6 +95,8 @@ void mr_watch_process_ended(void *context, const struct mr_process *process, str
 	}
 	if (watch->channels)
 		mr_channels_ended(watch->channels, process->pid, process->start_ticks, watch->writer);
+	if (watch->heap)
+		mr_heap_recorder_ended(watch->heap, process->pid, process->start_ticks, process->comm);
 }
 
 /* ---- The kernel's events ----------------------------------------------------------- */
@@ -253,12 +256,17 @@ static void reap(struct mr_watch *watch)
 			      &err);
 		else if (recording(watch))
 			add_unseen(watch, (uint32_t)info.si_pid, end);
-		if (info.si_pid == watch->pid) {
+		const bool is_command = info.si_pid == watch->pid;
+		struct rusage usage = { 0 };
+
+		if (is_command) {
 			watch->ended = true;
 			watch->end = end;
 		}
-		while (waitpid(info.si_pid, NULL, 0) < 0 && errno == EINTR)
+		while (wait4(info.si_pid, NULL, 0, &usage) < 0 && errno == EINTR)
 			;
+		if (is_command)
+			watch->rss_max = (uint64_t)usage.ru_maxrss * 1024;
 	}
 }
 
@@ -271,6 +279,8 @@ static void take_signal(struct mr_watch *watch, const struct signalfd_siginfo *i
 		reap(watch);
 		return;
 	case SIGUSR1:
+		if (watch->heap)
+			mr_heap_recorder_snapshot(watch->heap);
 		if (recording(watch))
 			check(watch, mr_sampler_snapshot(watch->sampler, &err), &err);
 		return;
@@ -321,6 +331,7 @@ int mr_watch_begin(struct mr_watch *watch, struct mr_error *err)
 	MR_FAIL_IF(!add_to_epoll(watch, watch->signal_fd, 0) || !add_to_epoll(watch, watch->timer_fd, 0) ||
 	                   !add_to_epoll(watch, mr_sampler_ends_fd(watch->sampler), 0) ||
 	                   (watch->channels && !add_to_epoll(watch, mr_channels_fd(watch->channels), 0)) ||
+	                   (watch->heap && !add_to_epoll(watch, mr_heap_recorder_fd(watch->heap), 0)) ||
 	                   (watch->events_fd >= 0 && !add_to_epoll(watch, watch->events_fd, EPOLLONESHOT)),
 	           err, MR_ERR_READ, "cannot watch a process: %s", strerror(errno));
 	MR_TRY(mr_process_tree_new(&watch->tree, &listener, watch->start_ticks, err));
@@ -411,6 +422,15 @@ static void do_what_is_due(struct mr_watch *watch)
 		run_channels(watch);
 }
 
+static void take_heap_channels(struct mr_watch *watch)
+{
+	uint64_t start_ticks;
+	uint32_t pid;
+
+	while (mr_heap_recorder_found(watch->heap, &pid, &start_ticks))
+		mr_watch_channel_found(watch, pid, start_ticks);
+}
+
 static void handle(struct mr_watch *watch, int fd)
 {
 	struct mr_error err = { 0 };
@@ -425,6 +445,8 @@ static void handle(struct mr_watch *watch, int fd)
 		(void)epoll_ctl(watch->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
 	else if (watch->channels && fd == mr_channels_fd(watch->channels))
 		run_channels(watch);
+	else if (watch->heap && fd == mr_heap_recorder_fd(watch->heap))
+		take_heap_channels(watch);
 }
 
 /* A last look at everything, for what came at the very end. */
@@ -442,21 +464,27 @@ static void take_the_rest(struct mr_watch *watch)
 		check(watch, mr_sampler_look_for_ends(watch->sampler, &err), &err);
 	if (watch->channels)
 		run_channels(watch);
+	if (watch->heap)
+		take_heap_channels(watch);
 }
 
 void mr_watch_run(struct mr_watch *watch)
 {
 	watch->charged_cpu_ns = mr_sampler_thread_cpu_ns();
+	(void)pthread_mutex_lock(&watch->log_lock);
 	while (!watch->ended) {
 		struct epoll_event events[8];
 
 		do_what_is_due(watch);
 		charge(watch);
 		set_timer(watch);
+		(void)pthread_mutex_unlock(&watch->log_lock);
 		const int count = epoll_wait(watch->epoll_fd, events, (int)MR_ARRAY_LEN(events), -1);
 
+		(void)pthread_mutex_lock(&watch->log_lock);
 		for (int i = 0; i < count; i++)
 			handle(watch, events[i].data.fd);
 	}
 	take_the_rest(watch);
+	(void)pthread_mutex_unlock(&watch->log_lock);
 }

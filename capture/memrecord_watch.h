@@ -7,9 +7,11 @@
 #ifndef MR_MEMRECORD_WATCH_H
 #define MR_MEMRECORD_WATCH_H
 
+#include <pthread.h>
 #include <signal.h>
 #include <sys/types.h>
 
+#include "heap_recorder.h"
 #include "memrecord_channel.h"
 #include "memrecord_ghosts.h"
 #include "process_tree.h"
@@ -24,7 +26,9 @@ struct mr_watch {
 	struct mr_log_writer *writer;
 	struct mr_sampler *sampler;
 	struct mr_process_tree *tree;
-	struct mr_channels *channels; /* NULL: none */
+	struct mr_channels *channels;  /* NULL: none */
+	struct mr_heap_recorder *heap; /* NULL: heaps are not recorded */
+	pthread_mutex_t log_lock;      /* of WRITER: held but while the loop sleeps */
 	int signal_fd;
 	int events_fd; /* -1: none to be had */
 	int timer_fd;
@@ -37,6 +41,7 @@ struct mr_watch {
 	uint64_t channels_cpu_ns; /* processor time that went into channels */
 	uint64_t charged_cpu_ns;  /* and into the rest, as far as the sampler knows of it */
 
+	uint64_t rss_max; /* the most that the command, or a process that it waited for, ever held */
 	bool ended;
 	struct mr_process_end end; /* of the command, once ended; state 0: told to stop */
 	struct mr_error failure;   /* of the log; nothing is recorded after it */
@@ -45,8 +50,8 @@ struct mr_watch {
 /* The signals that memrecord takes from a signalfd; to be blocked before. */
 void mr_watch_signals(sigset_t *signals);
 
-/* Makes descriptors and the tree; pid, child, start_ticks, writer, sampler and
- * channels (or NULL) are set and stay the caller's.  mr_watch_release() in any case. */
+/* Makes descriptors and the tree; pid, child, start_ticks, writer, sampler, channels
+ * and heap (or NULL) are set and stay the caller's, as does the lock.  mr_watch_release() in any case. */
 int mr_watch_begin(struct mr_watch *watch, struct mr_error *err) MR_MUST_CHECK;
 /* Returns when the command has ended, or memrecord was told to stop. */
 void mr_watch_run(struct mr_watch *watch);

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See heap_blocks.h.
+ */
+#include "heap_blocks.h"
+
+#include <sys/mman.h>
+
+#define BYTES_FIRST 65536u /* of address space: pages that are not touched are not there */
+#define HUGE_BYTES (4u << 20)
+
+void mr_heap_blocks_init(struct mr_heap_blocks *blocks, bool keep_sequences)
+{
+	*blocks = (struct mr_heap_blocks){ .keep_sequences = keep_sequences };
+}
+
+void mr_heap_blocks_release(struct mr_heap_blocks *blocks)
+{
+	if (blocks->items)
+		(void)munmap(blocks->items, blocks->items_bytes);
+	if (blocks->sequences)
+		(void)munmap(blocks->sequences, blocks->sequences_bytes);
+	if (blocks->heads)
+		(void)munmap(blocks->heads, blocks->heads_bytes);
+	mr_heap_blocks_init(blocks, blocks->keep_sequences);
+}
+
+uint64_t mr_heap_blocks_memory(const struct mr_heap_blocks *blocks)
+{
+	const uint64_t item_bytes =
+		sizeof(*blocks->items) + (blocks->keep_sequences ? sizeof(*blocks->sequences) : 0);
+
+	return blocks->used * item_bytes + blocks->chains * (uint64_t)sizeof(*blocks->heads);
+}
+
+/* Makes the mapping at *MEMORY hold WANTED bytes, zeros where it is new. */
+static bool grow(void *memory, size_t *bytes, size_t wanted)
+{
+	void **const at = memory;
+	size_t size = *bytes ? *bytes : BYTES_FIRST;
+	void *mapped;
+
+	if (MR_LIKELY(wanted <= *bytes))
+		return true;
+	while (size < wanted)
+		size *= 2;
+	if (*at)
+		mapped = mremap(*at, *bytes, size, MREMAP_MAYMOVE);
+	else
+		mapped = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+		              -1, 0);
+	if (mapped == MAP_FAILED)
+		return false;
+	if (size >= HUGE_BYTES)
+		mr_memory_wish_huge_pages(mapped, size);
+	*at = mapped;
+	*bytes = size;
+	return true;
+}
+
+/* One chain more: some blocks of an older one belong to it. */
+static bool add_chain(struct mr_heap_blocks *blocks)
+{
+	if (!grow(&blocks->heads, &blocks->heads_bytes,
+	          ((size_t)blocks->chains + 1) * sizeof(*blocks->heads)))
+		return false;
+	if (blocks->chains == blocks->mask + 1 || blocks->chains == 0)
+		blocks->mask = blocks->mask * 2 + 1;
+	const uint32_t added = blocks->chains++;
+
+	if (added == 0)
+		return true;
+	uint32_t *kept = &blocks->heads[added & (blocks->mask >> 1)];
+	uint32_t *moved = &blocks->heads[added];
+	uint32_t at = *kept;
+
+	while (at) {
+		struct mr_heap_block *const block = &blocks->items[at - 1];
+		const uint32_t hash = mr_heap_blocks_hash(mr_heap_block_address(block));
+		uint32_t **const tail = (hash & blocks->mask) == added ? &moved : &kept;
+
+		**tail = at;
+		*tail = &block->next;
+		at = block->next;
+	}
+	*kept = 0;
+	*moved = 0;
+	return true;
+}
+
+struct mr_heap_block *mr_heap_blocks_find(const struct mr_heap_blocks *blocks, uint64_t address,
+                                          uint32_t hash)
+{
+	uint32_t at = blocks->heads ? blocks->heads[mr_heap_blocks_chain(blocks, hash)] : 0;
+
+	while (at) {
+		struct mr_heap_block *const block = &blocks->items[at - 1];
+
+		if (mr_heap_block_address(block) == address)
+			return block;
+		at = block->next;
+	}
+	return NULL;
+}
+
+static bool take_item(struct mr_heap_blocks *blocks, uint32_t *index)
+{
+	if (blocks->free_first) {
+		*index = blocks->free_first - 1;
+		blocks->free_first = blocks->items[*index].next;
+		return true;
+	}
+	if (blocks->used == UINT32_MAX - 1 ||
+	    !grow(&blocks->items, &blocks->items_bytes,
+	          ((size_t)blocks->used + 1) * sizeof(*blocks->items)) ||
+	    (blocks->keep_sequences && !grow(&blocks->sequences, &blocks->sequences_bytes,
+	                                     ((size_t)blocks->used + 1) * sizeof(*blocks->sequences))))
+		return false;
+	*index = blocks->used++;
+	return true;
+}
+
+bool mr_heap_blocks_insert(struct mr_heap_blocks *blocks, const struct mr_heap_block *block, uint32_t hash,
+                           uint64_t sequence)
+{
+	uint32_t index;
+
+	if ((blocks->count >= blocks->chains && !add_chain(blocks)) || !take_item(blocks, &index))
+		return false;
+	uint32_t *const head = &blocks->heads[mr_heap_blocks_chain(blocks, hash)];
+
+	blocks->items[index] = *block;
+	blocks->items[index].next = *head;
+	if (blocks->sequences)
+		blocks->sequences[index] = sequence;
+	*head = index + 1;
+	blocks->count++;
+	return true;
+}
+
+bool mr_heap_blocks_remove(struct mr_heap_blocks *blocks, uint64_t address, uint32_t hash,
+                           struct mr_heap_block *gone, uint64_t *sequence)
+{
+	uint32_t *link = blocks->heads ? &blocks->heads[mr_heap_blocks_chain(blocks, hash)] : NULL;
+
+	while (link && *link) {
+		const uint32_t at = *link;
+		struct mr_heap_block *const block = &blocks->items[at - 1];
+
+		if (mr_heap_block_address(block) != address) {
+			link = &block->next;
+			continue;
+		}
+		*gone = *block;
+		*sequence = blocks->sequences ? blocks->sequences[at - 1] : 0;
+		*link = block->next;
+		block->next = blocks->free_first;
+		blocks->free_first = at;
+		blocks->count--;
+		return true;
+	}
+	return false;
+}

@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See heap_profile.h.
+ */
+#include "heap_profile.h"
+
+int mr_heap_profile_init(struct mr_heap_profile *profile, bool keep_sequences, struct mr_error *err)
+{
+	*profile = (struct mr_heap_profile){ .epoch = 1, .tick_multiplier = UINT64_C(1) << 32 };
+	mr_heap_blocks_init(&profile->blocks, keep_sequences);
+	MR_FAIL_IF(mr_grow(&profile->threads, &profile->thread_capacity, 1, sizeof(*profile->threads)) < 0,
+	           err, MR_ERR_NOMEM, "out of memory for the heap of a process");
+	profile->threads[profile->thread_count++] = (struct mr_heap_thread_figures){ 0 };
+	return MR_OK;
+}
+
+void mr_heap_profile_release(struct mr_heap_profile *profile)
+{
+	for (size_t i = 0; i < profile->site_count; i++) {
+		mr_free(profile->sites[i].sizes.buckets);
+		mr_free(profile->sites[i].lifetimes.buckets);
+	}
+	mr_free(profile->sites);
+	mr_free(profile->threads);
+	mr_heap_blocks_release(&profile->blocks);
+	*profile = (struct mr_heap_profile){ 0 };
+}
+
+uint64_t mr_heap_profile_memory(const struct mr_heap_profile *profile)
+{
+	/* A site's histograms take about as much again. */
+	return mr_heap_blocks_memory(&profile->blocks) +
+	       profile->site_capacity * 2 * sizeof(*profile->sites) +
+	       profile->thread_capacity * sizeof(*profile->threads);
+}
+
+uint32_t mr_heap_profile_add_site(struct mr_heap_profile *profile, uint32_t stack)
+{
+	if (profile->site_count == UINT32_MAX ||
+	    mr_grow(&profile->sites, &profile->site_capacity, profile->site_count + 1,
+	            sizeof(*profile->sites)) < 0) {
+		profile->failed = true;
+		return UINT32_MAX;
+	}
+	profile->sites[profile->site_count] = (struct mr_heap_site){ .stack = stack };
+	return (uint32_t)profile->site_count++;
+}
+
+uint32_t mr_heap_profile_add_thread(struct mr_heap_profile *profile, uint32_t tid)
+{
+	if (profile->thread_count > MR_HEAP_BLOCK_THREAD_MAX ||
+	    mr_grow(&profile->threads, &profile->thread_capacity, profile->thread_count + 1,
+	            sizeof(*profile->threads)) < 0)
+		return 0;
+	profile->threads[profile->thread_count] = (struct mr_heap_thread_figures){ .tid = tid };
+	return (uint32_t)profile->thread_count++;
+}
+
+/* ---- Histograms ------------------------------------------------------------------ */
+
+/* Makes room for one bucket more, at place AT of COUNT. */
+static bool insert_bucket(struct mr_heap_histogram *histogram, unsigned at, unsigned count)
+{
+	struct mr_heap_bucket *buckets = histogram->buckets;
+
+	if ((count & (count - 1)) == 0) { /* full: its capacity is a power of two, or 0 */
+		buckets = mr_realloc(buckets, (count ? 2 * count : 1) * sizeof(*buckets));
+		if (!buckets)
+			return false;
+		histogram->buckets = buckets;
+	}
+	memmove(buckets + at + 1, buckets + at, (count - at) * sizeof(*buckets));
+	buckets[at] = (struct mr_heap_bucket){ 0 };
+	return true;
+}
+
+static void count_in(struct mr_heap_profile *profile, struct mr_heap_histogram *histogram, unsigned bucket,
+                     uint64_t size_bytes)
+{
+	const uint64_t bit = UINT64_C(1) << (bucket < 63 ? bucket : 63);
+	const unsigned at = (unsigned)__builtin_popcountll(histogram->used & (bit - 1));
+
+	if (MR_UNLIKELY(!(histogram->used & bit))) {
+		if (!insert_bucket(histogram, at, (unsigned)__builtin_popcountll(histogram->used))) {
+			profile->failed = true;
+			return;
+		}
+		histogram->used |= bit;
+	}
+	histogram->buckets[at].count++;
+	histogram->buckets[at].total_bytes += size_bytes;
+}
+
+static uint64_t duration_ns(const struct mr_heap_profile *profile, uint64_t ticks)
+{
+	return (uint64_t)((unsigned __int128)ticks * profile->tick_multiplier >> 32);
+}
+
+/* ---- Blocks ------------------------------------------------------------------------ */
+
+/* To be called before a site's live figures change. */
+static inline void touch(struct mr_heap_profile *profile, struct mr_heap_site *site)
+{
+	if (site->epoch != profile->epoch) {
+		site->epoch = profile->epoch;
+		site->marked_bytes = site->figures.live_bytes;
+		site->marked_count = site->figures.live_count;
+	}
+	site->changed = true;
+}
+
+void mr_heap_profile_peak_of(const struct mr_heap_profile *profile, const struct mr_heap_site *site,
+                             uint64_t *bytes, uint64_t *count)
+{
+	const bool marked = site->epoch == profile->epoch;
+
+	*bytes = marked ? site->marked_bytes : site->figures.live_bytes;
+	*count = marked ? site->marked_count : site->figures.live_count;
+}
+
+/* BLOCK is there (again): adds it to what is live, and looks for a new high-water mark. */
+static void come(struct mr_heap_profile *profile, const struct mr_heap_block *block, uint64_t ticks)
+{
+	struct mr_heap_site *const site = &profile->sites[block->site];
+	struct mr_heap_thread_figures *const thread = &profile->threads[mr_heap_block_thread(block)];
+	struct mr_heap_totals *const totals = &profile->totals;
+
+	touch(profile, site);
+	site->figures.live_bytes += block->size;
+	site->figures.live_count++;
+	thread->live_bytes += block->size;
+	thread->live_count++;
+	totals->figures.live_bytes += block->size;
+	totals->figures.live_count++;
+	if (totals->figures.live_bytes > totals->live_max_bytes)
+		totals->live_max_bytes = totals->figures.live_bytes;
+	if (totals->figures.live_count > totals->blocks_max)
+		totals->blocks_max = totals->figures.live_count;
+	if (totals->figures.live_bytes > totals->peak_bytes) {
+		totals->peak_bytes = totals->figures.live_bytes;
+		totals->peak_count = totals->figures.live_count;
+		totals->peak_ticks = ticks;
+		profile->epoch++;
+	}
+}
+
+static void leave(struct mr_heap_profile *profile, const struct mr_heap_block *block)
+{
+	struct mr_heap_site *const site = &profile->sites[block->site];
+	struct mr_heap_thread_figures *const thread = &profile->threads[mr_heap_block_thread(block)];
+
+	touch(profile, site);
+	site->figures.live_bytes -= block->size;
+	site->figures.live_count--;
+	thread->live_bytes -= block->size;
+	thread->live_count--;
+	profile->totals.figures.live_bytes -= block->size;
+	profile->totals.figures.live_count--;
+}
+
+/* BLOCK has left for good: counts its end. */
+static void count_end(struct mr_heap_profile *profile, const struct mr_heap_block *block, uint64_t ticks)
+{
+	struct mr_heap_site *const site = &profile->sites[block->site];
+	struct mr_heap_thread_figures *const thread = &profile->threads[mr_heap_block_thread(block)];
+	const uint64_t lifetime_ns = ticks > block->ticks ? duration_ns(profile, ticks - block->ticks) : 0;
+	const unsigned bucket = mr_heap_bucket_of(lifetime_ns);
+
+	site->figures.lifetime_ns += lifetime_ns;
+	profile->totals.figures.lifetime_ns += lifetime_ns;
+	profile->totals.frees++;
+	if (thread->last_address != 0 && thread->last_address == mr_heap_block_address(block)) {
+		thread->last_address = 0;
+		thread->temporary++;
+		site->figures.temporary++;
+		profile->totals.figures.temporary++;
+	}
+	profile->lifetimes[bucket].count++;
+	profile->lifetimes[bucket].total_bytes += block->size;
+	count_in(profile, &site->lifetimes, bucket, block->size);
+}
+
+static void seen(struct mr_heap_thread_figures *thread, uint64_t ticks)
+{
+	if (thread->ticks_first == 0)
+		thread->ticks_first = ticks;
+	thread->ticks_last = ticks;
+}
+
+/* An address that is live already: what freed it was not recorded. */
+static void make_way(struct mr_heap_profile *profile, uint64_t address, uint32_t hash, uint64_t ticks)
+{
+	struct mr_heap_block gone;
+	uint64_t sequence;
+
+	if (MR_LIKELY(!mr_heap_blocks_find(&profile->blocks, address, hash)))
+		return;
+	if (mr_heap_blocks_remove(&profile->blocks, address, hash, &gone, &sequence)) {
+		leave(profile, &gone);
+		count_end(profile, &gone, ticks);
+	}
+}
+
+static void put_block(struct mr_heap_profile *profile, const struct mr_heap_block *block, uint32_t hash,
+                      uint64_t sequence, uint64_t ticks)
+{
+	make_way(profile, mr_heap_block_address(block), hash, ticks);
+	if (!mr_heap_blocks_insert(&profile->blocks, block, hash, sequence)) {
+		profile->failed = true;
+		return;
+	}
+	come(profile, block, ticks);
+}
+
+static void count_alloc(struct mr_heap_profile *profile, uint32_t thread_index, uint32_t site_index,
+                        uint64_t size_bytes, uint64_t ticks)
+{
+	struct mr_heap_thread_figures *const thread = &profile->threads[thread_index];
+	struct mr_heap_site *const site = &profile->sites[site_index];
+	struct mr_heap_totals *const totals = &profile->totals;
+	const unsigned bucket = mr_heap_bucket_of(size_bytes);
+
+	seen(thread, ticks);
+	totals->figures.count++;
+	totals->figures.total_bytes += size_bytes;
+	thread->count++;
+	thread->total_bytes += size_bytes;
+	site->figures.count++;
+	site->figures.total_bytes += size_bytes;
+	profile->sizes[bucket].count++;
+	profile->sizes[bucket].total_bytes += size_bytes;
+	count_in(profile, &site->sizes, bucket, size_bytes);
+}
+
+void mr_heap_profile_alloc(struct mr_heap_profile *profile, uint32_t thread, uint32_t site, uint64_t address,
+                           uint32_t hash, uint64_t size_bytes, uint64_t ticks)
+{
+	const struct mr_heap_block block = {
+		.place = address | (uint64_t)thread << MR_HEAP_BLOCK_ADDRESS_BITS,
+		.ticks = ticks,
+		.size = size_bytes,
+		.site = site,
+	};
+
+	count_alloc(profile, thread, site, size_bytes, ticks);
+	put_block(profile, &block, hash, profile->totals.figures.count, ticks);
+	profile->threads[thread].last_address = address;
+}
+
+static uint64_t distance(const struct mr_heap_profile *profile, uint64_t sequence)
+{
+	return sequence ? profile->totals.figures.count - sequence + 1 : 0;
+}
+
+uint64_t mr_heap_profile_free(struct mr_heap_profile *profile, uint32_t thread, uint64_t address,
+                              uint32_t hash, uint64_t ticks)
+{
+	struct mr_heap_block gone;
+	uint64_t sequence;
+
+	seen(&profile->threads[thread], ticks);
+	profile->threads[thread].frees++;
+	if (!mr_heap_blocks_remove(&profile->blocks, address, hash, &gone, &sequence)) {
+		profile->totals.unknown_frees++;
+		return 0;
+	}
+	leave(profile, &gone);
+	count_end(profile, &gone, ticks);
+	return distance(profile, sequence);
+}
+
+/* ---- realloc ------------------------------------------------------------------------ */
+
+void mr_heap_profile_settle(struct mr_heap_profile *profile, uint32_t thread_index, uint64_t ticks)
+{
+	struct mr_heap_thread_figures *const thread = &profile->threads[thread_index];
+
+	if (!thread->moving)
+		return;
+	thread->moving = false;
+	if (thread->moving_known)
+		count_end(profile, &thread->moving_block, ticks);
+	else
+		profile->totals.unknown_frees++;
+	thread->frees++;
+}
+
+void mr_heap_profile_realloc_begin(struct mr_heap_profile *profile, uint32_t thread_index, uint64_t address,
+                                   uint32_t hash, uint64_t ticks)
+{
+	struct mr_heap_thread_figures *const thread = &profile->threads[thread_index];
+
+	mr_heap_profile_settle(profile, thread_index, ticks);
+	seen(thread, ticks);
+	thread->moving = true;
+	thread->moving_known = mr_heap_blocks_remove(&profile->blocks, address, hash, &thread->moving_block,
+	                                             &thread->moving_sequence);
+	if (thread->moving_known)
+		leave(profile, &thread->moving_block);
+}
+
+/* The call failed: the block that was taken out is back, as if nothing had been. */
+static void put_back(struct mr_heap_profile *profile, struct mr_heap_thread_figures *thread, uint64_t ticks)
+{
+	thread->moving = false;
+	if (thread->moving_known)
+		put_block(profile, &thread->moving_block,
+		          mr_heap_blocks_hash(mr_heap_block_address(&thread->moving_block)),
+		          thread->moving_sequence, ticks);
+}
+
+uint64_t mr_heap_profile_realloc_end(struct mr_heap_profile *profile, uint32_t thread_index,
+                                     uint32_t site_index, uint64_t address, uint32_t hash,
+                                     uint64_t size_bytes, uint64_t ticks)
+{
+	struct mr_heap_thread_figures *const thread = &profile->threads[thread_index];
+	const bool known = thread->moving && thread->moving_known;
+	const bool was_there = thread->moving;
+	const uint64_t size_before = known ? thread->moving_block.size : size_bytes;
+	const uint64_t back = known ? distance(profile, thread->moving_sequence) : 0;
+
+	if (address == 0 && size_bytes != 0) {
+		if (thread->moving)
+			put_back(profile, thread, ticks);
+		return 0;
+	}
+	mr_heap_profile_settle(profile, thread_index, ticks);
+	if (address == 0)
+		return back;
+	if (was_there) {
+		const uint64_t grown = size_bytes > size_before ? size_bytes - size_before : 0;
+
+		profile->sites[site_index].figures.reallocs++;
+		profile->sites[site_index].figures.grown_bytes += grown;
+		profile->totals.figures.reallocs++;
+		profile->totals.figures.grown_bytes += grown;
+	}
+	mr_heap_profile_alloc(profile, thread_index, site_index, address, hash, size_bytes, ticks);
+	return back;
+}
+
+/* ---- Mappings ---------------------------------------------------------------------------- */
+
+void mr_heap_profile_map(struct mr_heap_profile *profile, uint32_t thread, uint32_t site, uint64_t size_bytes,
+                         uint64_t ticks)
+{
+	const struct mr_heap_block block = {
+		.place = (uint64_t)thread << MR_HEAP_BLOCK_ADDRESS_BITS,
+		.ticks = ticks,
+		.size = size_bytes,
+		.site = site,
+	};
+
+	count_alloc(profile, thread, site, size_bytes, ticks);
+	come(profile, &block, ticks);
+}
+
+void mr_heap_profile_unmap(struct mr_heap_profile *profile, const struct mr_heap_block *part, bool all,
+                           uint64_t ticks)
+{
+	leave(profile, part);
+	if (all) {
+		count_end(profile, part, ticks);
+		return;
+	}
+	/* The rest of it is there. */
+	profile->sites[part->site].figures.live_count++;
+	profile->threads[mr_heap_block_thread(part)].live_count++;
+	profile->totals.figures.live_count++;
+}

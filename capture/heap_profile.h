@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What the heap of one image of a process comes to: takes allocations and frees
+ * in the order of time and keeps, for each call stack, what is live, what was live
+ * at the high-water mark of all, totals, and histograms; and the same by thread.
+ * Knows nothing of rings or logs.  Private to memrecord; one thread.
+ *
+ * The peak is exact, and costs nothing while it is far: `epoch` counts high-water
+ * marks; a site that is changed for the first time after one first keeps a copy of
+ * what it held, which is what it held at that mark.
+ */
+#ifndef MR_HEAP_PROFILE_H
+#define MR_HEAP_PROFILE_H
+
+#include "heap_blocks.h"
+#include "log_format.h"
+
+#define MR_HEAP_BUCKETS 65 /* 0, and a power of two each */
+
+struct mr_heap_bucket {
+	uint64_t count;
+	uint64_t total_bytes;
+};
+
+/* A histogram that holds only the buckets that are used, in their order. */
+struct mr_heap_histogram {
+	uint64_t used; /* a bit a bucket; 63 and 64 share one */
+	struct mr_heap_bucket *buckets;
+};
+
+struct mr_heap_figures {
+	uint64_t live_bytes;
+	uint64_t live_count;
+	uint64_t total_bytes;
+	uint64_t count;
+	uint64_t temporary;
+	uint64_t reallocs;
+	uint64_t grown_bytes;
+	uint64_t lifetime_ns; /* of those that are gone */
+};
+
+struct mr_heap_site {
+	struct mr_heap_figures figures;
+	uint64_t epoch; /* the high-water mark that `marked` is of; any other: it holds what it held then */
+	uint64_t marked_bytes;
+	uint64_t marked_count;
+	struct mr_heap_histogram sizes;
+	struct mr_heap_histogram lifetimes;
+	uint32_t stack; /* as the program numbers them */
+	bool changed;   /* the log does not have it as it is; the log's to clear */
+	/* The log's: */
+	uint32_t log_stack;    /* as the log numbers it; 0: not known yet */
+	uint32_t twin;         /* index + 1 of the next site of the same stack; 0: none */
+	uint64_t written_peak; /* bytes and blocks at the peak, as the log has them */
+	uint64_t written_peak_count;
+};
+
+struct mr_heap_thread_figures {
+	uint32_t tid;
+	uint64_t total_bytes;
+	uint64_t count;
+	uint64_t frees;
+	uint64_t temporary;
+	uint64_t live_bytes;
+	uint64_t live_count;
+	uint64_t ticks_first;
+	uint64_t ticks_last;
+	uint64_t last_address; /* of its last allocation, while that is live; 0: none */
+	/* The block that a realloc under way has taken out. */
+	bool moving; /* between REALLOC_BEGIN and REALLOC_END */
+	bool moving_known;
+	uint64_t moving_sequence;
+	struct mr_heap_block moving_block;
+};
+
+/* Gone since the profile began, or there. */
+struct mr_heap_totals {
+	struct mr_heap_figures figures;
+	uint64_t frees; /* blocks that are gone, those that realloc took included */
+	uint64_t unknown_frees;
+	uint64_t peak_bytes;
+	uint64_t peak_count;
+	uint64_t peak_ticks;
+	uint64_t live_max_bytes; /* since it was last set to what is live */
+	uint64_t blocks_max;     /* most live blocks at a time */
+};
+
+struct mr_heap_profile {
+	struct mr_heap_blocks blocks;
+	struct mr_heap_totals totals;
+	uint64_t epoch;
+	uint64_t tick_multiplier; /* ns a tick, times 2^32 */
+	struct mr_heap_site *sites;
+	size_t site_count;
+	size_t site_capacity;
+	struct mr_heap_thread_figures *threads; /* the first is for those that have no place of their own */
+	size_t thread_count;
+	size_t thread_capacity;
+	struct mr_heap_bucket sizes[MR_HEAP_BUCKETS];
+	struct mr_heap_bucket lifetimes[MR_HEAP_BUCKETS];
+	bool failed; /* there was no memory; figures are no longer right */
+};
+
+int mr_heap_profile_init(struct mr_heap_profile *profile, bool keep_sequences, struct mr_error *err)
+	MR_MUST_CHECK;
+void mr_heap_profile_release(struct mr_heap_profile *profile);
+uint64_t mr_heap_profile_memory(const struct mr_heap_profile *profile); /* bytes */
+
+/* A new site for STACK: its index; UINT32_MAX when there is no memory. */
+uint32_t mr_heap_profile_add_site(struct mr_heap_profile *profile, uint32_t stack);
+/* A new thread: its index, or 0 when it has to share. */
+uint32_t mr_heap_profile_add_thread(struct mr_heap_profile *profile, uint32_t tid);
+
+/* Thread THREAD got a block from SITE; both exist.  HASH: mr_heap_blocks_hash(ADDRESS). */
+void mr_heap_profile_alloc(struct mr_heap_profile *profile, uint32_t thread, uint32_t site, uint64_t address,
+                           uint32_t hash, uint64_t size_bytes, uint64_t ticks);
+/* Gives how many allocations ago the block was made (1: the last one); 0: not known. */
+uint64_t mr_heap_profile_free(struct mr_heap_profile *profile, uint32_t thread, uint64_t address,
+                              uint32_t hash, uint64_t ticks);
+/* realloc: the old block, then the new one. */
+void mr_heap_profile_realloc_begin(struct mr_heap_profile *profile, uint32_t thread, uint64_t address,
+                                   uint32_t hash, uint64_t ticks);
+/* ADDRESS 0: with SIZE_BYTES 0 the block was freed, otherwise it lives on.  Gives what free() gives, of
+ * the old block; 0 when nothing ended. */
+uint64_t mr_heap_profile_realloc_end(struct mr_heap_profile *profile, uint32_t thread, uint32_t site,
+                                     uint64_t address, uint32_t hash, uint64_t size_bytes, uint64_t ticks);
+/* A thread will append no more: a realloc that it never came back from took its block. */
+void mr_heap_profile_settle(struct mr_heap_profile *profile, uint32_t thread, uint64_t ticks);
+
+/* A mapping: a block that is found by other means. */
+void mr_heap_profile_map(struct mr_heap_profile *profile, uint32_t thread, uint32_t site, uint64_t size_bytes,
+                         uint64_t ticks);
+/* PART of one, with the thread and the ticks of its mapping, is there no more; ALL: nothing is left of it. */
+void mr_heap_profile_unmap(struct mr_heap_profile *profile, const struct mr_heap_block *part, bool all,
+                           uint64_t ticks);
+
+/* What SITE held at the high-water mark of all. */
+void mr_heap_profile_peak_of(const struct mr_heap_profile *profile, const struct mr_heap_site *site,
+                             uint64_t *bytes, uint64_t *count);
+
+static inline unsigned mr_heap_bucket_of(uint64_t value)
+{
+	return value ? 64u - (unsigned)__builtin_clzll(value) : 0;
+}
+
+/* The bucket of bit BIT of a histogram's `used`, and where it lies. */
+static inline const struct mr_heap_bucket *mr_heap_histogram_at(const struct mr_heap_histogram *histogram,
+                                                                unsigned bit)
+{
+	return &histogram->buckets[__builtin_popcountll(histogram->used & ((UINT64_C(1) << bit) - 1))];
+}
+
+#endif
