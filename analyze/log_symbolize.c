@@ -5,15 +5,12 @@
  */
 #include "log_symbolize.h"
 
-#include <search.h>
 #include <stdlib.h>
 
 #include "log_repair_rewrite.h"
 #include "model_private.h"
-#include "symbolizer.h"
+#include "symbolizer_places.h"
 
-#define ROWS_PER_BLOCK 4096u /* symbols; then a frame is written */
-#define NAME_MAX_LEN 4096u
 /* Between the ids of strings that are known and new ones, where ids may have
  * been lost: rows that speak of those must not find another string. */
 #define LOST_IDS_MAX (UINT64_C(1) << 24)
@@ -23,29 +20,19 @@ struct place {
 	const struct mr_code *code;
 	const struct mr_module *module;
 	struct mr_stream_state *stream;
+	uint32_t number; /* as the symbolizer calls it */
 };
 
-struct name { /* a string that a stream was given */
-	uint64_t id;
-	char text[];
-};
-
-/* The new rows of one stream that are not written yet. */
 struct symbolize {
 	struct mr_model *model;
 	struct mr_rewrite rewrite;
 	struct mr_symbolize_report *report;
 	struct mr_notes notes;
-	struct place *places; /* by stream, then module */
+	struct place *places; /* by stream */
 	size_t place_count;
-	const struct place *place; /* at hand */
-	bool named;
-	bool positioned;
-	void *names; /* of the stream, a tree of struct name */
-	struct mr_buffer strings;
-	MR_LIST(uint64_t) string_ids;
-	MR_LIST(uint64_t) string_lens;
-	MR_LIST(uint64_t) rows[MR_SYMBOLS_LINE + 1]; /* by column */
+	struct mr_places *known;
+	struct mr_stream_state *stream; /* at hand */
+	struct mr_buffer blocks;        /* of it, that are not written yet */
 };
 
 static int no_memory(struct mr_error *err)
@@ -61,105 +48,6 @@ void mr_symbolize_report_release(struct mr_symbolize_report *report)
 	*report = (struct mr_symbolize_report){ 0 };
 }
 
-/* ---- Rows ---------------------------------------------------------------------- */
-
-#define PUSH(list, value) \
-	(MR_LIST_RESERVE(list, 1) < 0 ? MR_ERR_NOMEM : ((list)->items[(list)->count++] = (value), 0))
-
-static int compare_names(const void *left, const void *right)
-{
-	const struct name *const a = left;
-	const struct name *const b = right;
-
-	return strcmp(a->text, b->text);
-}
-
-/* The id of TEXT in the stream at hand, new when it is. */
-static int string_id(struct symbolize *symbolize, const char *text, uint64_t *id, struct mr_error *err)
-{
-	const size_t len = strnlen(text, NAME_MAX_LEN);
-	struct name *const name = mr_alloc(sizeof(*name) + len + 1);
-
-	*id = 0;
-	if (name == NULL)
-		return no_memory(err);
-	memcpy(name->text, text, len);
-	if (len == 0) {
-		mr_free(name);
-		return 0;
-	}
-
-	struct name *const *const found = tsearch(name, &symbolize->names, compare_names);
-	if (found == NULL || *found != name) {
-		*id = found != NULL ? (*found)->id : 0;
-		mr_free(name);
-		return found != NULL ? 0 : no_memory(err);
-	}
-	name->id = ++symbolize->place->stream->string_id_max;
-	mr_buffer_append(&symbolize->strings, text, len);
-	if (symbolize->strings.failed || PUSH(&symbolize->string_ids, name->id) < 0 ||
-	    PUSH(&symbolize->string_lens, len) < 0)
-		return no_memory(err);
-	*id = name->id;
-	return 0;
-}
-
-static int add_symbol(void *context, uint32_t depth, const struct mr_named *named, struct mr_error *err)
-{
-	struct symbolize *const symbolize = context;
-	uint64_t function, file;
-
-	MR_TRY(string_id(symbolize, named->function, &function, err));
-	MR_TRY(string_id(symbolize, named->file, &file, err));
-	const uint64_t values[] = {
-		[MR_SYMBOLS_CODE] = symbolize->place->code->id,
-		[MR_SYMBOLS_DEPTH] = depth,
-		[MR_SYMBOLS_FUNCTION] = function,
-		[MR_SYMBOLS_FILE] = file,
-		[MR_SYMBOLS_LINE] = named->line,
-	};
-	for (unsigned id = MR_SYMBOLS_CODE; id <= MR_SYMBOLS_LINE; id++)
-		if (PUSH(&symbolize->rows[id], values[id]) < 0)
-			return no_memory(err);
-	symbolize->named |= function != 0;
-	symbolize->positioned |= file != 0 && named->line != 0;
-	return 0;
-}
-
-/* Writes the rows that have come together as a frame. */
-static int flush_rows(struct symbolize *symbolize, struct mr_error *err)
-{
-	const size_t rows = symbolize->rows[MR_SYMBOLS_CODE].count;
-	struct mr_buffer blocks = { 0 };
-	struct mr_block_writer block;
-
-	if (rows == 0)
-		return 0;
-	if (symbolize->string_ids.count > 0) {
-		mr_block_begin(&block, &blocks, MR_KIND_STRINGS, (uint32_t)symbolize->string_ids.count);
-		mr_block_column(&block, MR_STRINGS_ID, symbolize->string_ids.items);
-		mr_block_column(&block, MR_STRINGS_LENGTH, symbolize->string_lens.items);
-		mr_block_bytes(&block, MR_STRINGS_BYTES, symbolize->strings.data, symbolize->strings.len);
-		mr_block_end(&block);
-	}
-	mr_block_begin(&block, &blocks, MR_KIND_SYMBOLS, (uint32_t)rows);
-	for (unsigned id = MR_SYMBOLS_CODE; id <= MR_SYMBOLS_LINE; id++)
-		mr_block_column(&block, id, symbolize->rows[id].items);
-	mr_block_end(&block);
-
-	int code = mr_buffer_status(&blocks, err);
-	if (code == 0)
-		code = mr_rewrite_blocks(
-			&symbolize->rewrite, symbolize->place->stream->id, blocks.data, blocks.len,
-			UINT64_C(1) << MR_KIND_STRINGS | UINT64_C(1) << MR_KIND_SYMBOLS, err);
-	mr_buffer_release(&blocks);
-	mr_buffer_clear(&symbolize->strings);
-	symbolize->string_ids.count = symbolize->string_lens.count = 0;
-	for (unsigned id = MR_SYMBOLS_CODE; id <= MR_SYMBOLS_LINE; id++)
-		symbolize->rows[id].count = 0;
-	return code;
-}
-
 /* ---- Places ---------------------------------------------------------------------- */
 
 static int compare_places(const void *left, const void *right)
@@ -172,8 +60,6 @@ static int compare_places(const void *left, const void *right)
 			return a->stream->segment < b->stream->segment ? -1 : 1;
 		return a->stream->id < b->stream->id ? -1 : 1;
 	}
-	if (a->module != b->module)
-		return a->module < b->module ? -1 : 1;
 	return a->code->id < b->code->id ? -1 : a->code->id > b->code->id;
 }
 
@@ -207,7 +93,7 @@ static int find_places(struct symbolize *symbolize, struct mr_error *err)
 
 			if (lacks_position(run, code))
 				symbolize->places[symbolize->place_count++] =
-					(struct place){ code, &run->modules[code->module], stream };
+					(struct place){ code, &run->modules[code->module], stream, 0 };
 		}
 	}
 	qsort(symbolize->places, symbolize->place_count, sizeof(*symbolize->places), compare_places);
@@ -215,51 +101,88 @@ static int find_places(struct symbolize *symbolize, struct mr_error *err)
 	return 0;
 }
 
-/* Names the places [FIRST, END), which are of one module. */
-static int name_module(struct symbolize *symbolize, size_t first, size_t end, struct mr_error *err)
+/* Looks all places up, and says of which modules not all is known. */
+static int look_up(struct symbolize *symbolize, struct mr_error *err)
 {
-	const struct mr_module *const module = symbolize->places[first].module;
-	const char *const path = mr_model_string(symbolize->model, module->path);
-	struct mr_symbolizer *symbolizer = NULL;
-	struct mr_error why = { 0 };
-	int code;
+	struct mr_model *const model = symbolize->model;
 
-	symbolize->report->modules++;
-	code = mr_symbolizer_open(&symbolizer, path, mr_model_string(symbolize->model, module->build_id), -1,
-	                          &why);
-	if (code == MR_ERR_READ)
-		return mr_notes_add(&symbolize->notes, err, "%s", why.message);
-	if (code < 0)
-		return mr_fail(err, code, "%s", why.message);
-	if (!mr_symbolizer_has_lines(symbolizer))
-		code = mr_notes_add(
-			&symbolize->notes, err,
-			"%s: has no debugging information here: functions are named, lines are not", path);
-	for (size_t i = first; i < end && code >= 0; i++) {
-		const size_t rows_before = symbolize->rows[MR_SYMBOLS_CODE].count;
+	for (size_t i = 0; i < symbolize->place_count; i++) {
+		struct place *const place = &symbolize->places[i];
+		uint32_t module = 0;
 
-		symbolize->place = &symbolize->places[i];
-		symbolize->named = symbolize->positioned = false;
-		code = mr_symbolizer_name(symbolizer, symbolize->place->code->offset, add_symbol, symbolize,
-		                          err);
-		/* A name is no news where there was one. */
-		if (!symbolize->positioned && symbolize->place->code->symbol_count > 0)
-			for (unsigned id = MR_SYMBOLS_CODE; id <= MR_SYMBOLS_LINE; id++)
-				symbolize->rows[id].count = rows_before;
-		symbolize->report->codes_named += symbolize->named;
-		symbolize->report->codes_positioned += symbolize->positioned;
-		if (code >= 0 && symbolize->rows[MR_SYMBOLS_CODE].count >= ROWS_PER_BLOCK)
-			code = flush_rows(symbolize, err);
+		MR_TRY(mr_places_module(symbolize->known, mr_model_string(model, place->module->path),
+		                        mr_model_string(model, place->module->build_id), &module, err));
+		MR_TRY(mr_places_add(symbolize->known, module, place->code->offset, &place->number, err));
 	}
-	mr_symbolizer_close(symbolizer);
-	return code < 0 ? code : 0;
+	MR_TRY(mr_places_look_up(symbolize->known, err));
+	for (size_t i = 0; i < mr_places_module_count(symbolize->known); i++) {
+		const char *path;
+		const char *why;
+
+		const enum mr_places_known known =
+			mr_places_module_known(symbolize->known, (uint32_t)i, &path, &why);
+		if (known == MR_PLACES_MISSING)
+			MR_TRY(mr_notes_add(&symbolize->notes, err, "%s", why));
+		else if (known == MR_PLACES_NAMED)
+			MR_TRY(mr_notes_add(
+				&symbolize->notes, err,
+				"%s: has no debugging information here: functions are named, lines are not",
+				path));
+	}
+	symbolize->report->modules = mr_places_module_count(symbolize->known);
+	return 0;
 }
 
-static void forget_names(struct symbolize *symbolize)
+/* A frame is begun with strings, and ended with the symbols that use them. */
+static int put_block(void *context, enum mr_kind kind, const void *block, size_t len, struct mr_error *err)
 {
-	if (symbolize->names != NULL)
-		tdestroy(symbolize->names, mr_free);
-	symbolize->names = NULL;
+	struct symbolize *const symbolize = context;
+
+	mr_buffer_append(&symbolize->blocks, block, len);
+	MR_TRY(mr_buffer_status(&symbolize->blocks, err));
+	if (kind != MR_KIND_SYMBOLS)
+		return 0;
+	const int code = mr_rewrite_blocks(
+		&symbolize->rewrite, symbolize->stream->id, symbolize->blocks.data, symbolize->blocks.len,
+		UINT64_C(1) << MR_KIND_STRINGS | UINT64_C(1) << MR_KIND_SYMBOLS, err);
+	mr_buffer_clear(&symbolize->blocks);
+	return code;
+}
+
+static int compare_codes(const void *left, const void *right)
+{
+	const struct mr_places_code *const a = left;
+	const struct mr_places_code *const b = right;
+
+	return a->code < b->code ? -1 : a->code > b->code;
+}
+
+/* Names and writes COUNT places, which are of one stream. */
+static int name_stream(struct symbolize *symbolize, const struct place *places, size_t count,
+                       struct mr_error *err)
+{
+	struct mr_places_code *const codes = mr_alloc((count + 1) * sizeof(*codes));
+	uint64_t string_id_next = places[0].stream->string_id_max + 1;
+	size_t code_count = 0;
+
+	if (codes == NULL)
+		return no_memory(err);
+	for (size_t i = 0; i < count; i++) {
+		const enum mr_places_known known = mr_places_known(symbolize->known, places[i].number);
+
+		symbolize->report->codes_named += known >= MR_PLACES_NAMED;
+		symbolize->report->codes_positioned += known == MR_PLACES_LINED;
+		/* A name is no news where there was one. */
+		if (known == MR_PLACES_LINED || places[i].code->symbol_count == 0)
+			codes[code_count++] = (struct mr_places_code){ places[i].code->id, places[i].number };
+	}
+	qsort(codes, code_count, sizeof(*codes), compare_codes);
+	symbolize->stream = places[0].stream;
+	const int code = mr_places_write(symbolize->known, codes, code_count, &string_id_next, put_block,
+	                                 symbolize, err);
+	symbolize->stream->string_id_max = string_id_next - 1;
+	mr_free(codes);
+	return code;
 }
 
 /* Names and writes the places of one segment, which begin at *NEXT. */
@@ -270,24 +193,14 @@ static int name_segment(struct symbolize *symbolize, uint32_t segment, bool has_
 
 	while (*next < symbolize->place_count && places[*next].stream->segment == segment) {
 		struct mr_stream_state *const stream = places[*next].stream;
-		int code = 0;
+		size_t end = *next + 1;
 
+		while (end < symbolize->place_count && places[end].stream == stream)
+			end++;
 		if (has_losses && stream->string_id_max < UINT32_MAX / 2)
 			stream->string_id_max += LOST_IDS_MAX;
-		while (code == 0 && *next < symbolize->place_count && places[*next].stream == stream) {
-			size_t end = *next + 1;
-
-			while (end < symbolize->place_count && places[end].stream == stream &&
-			       places[end].module == places[*next].module)
-				end++;
-			code = name_module(symbolize, *next, end, err);
-			*next = end;
-		}
-		if (code == 0)
-			code = flush_rows(symbolize, err);
-		forget_names(symbolize);
-		if (code < 0)
-			return code;
+		MR_TRY(name_stream(symbolize, places + *next, end - *next, err));
+		*next = end;
 	}
 	return 0;
 }
@@ -328,12 +241,8 @@ static int write_log(struct symbolize *symbolize, const char *out_path, struct m
 static void release(struct symbolize *symbolize)
 {
 	mr_rewrite_release(&symbolize->rewrite);
-	forget_names(symbolize);
-	mr_buffer_release(&symbolize->strings);
-	mr_free(symbolize->string_ids.items);
-	mr_free(symbolize->string_lens.items);
-	for (unsigned id = 0; id <= MR_SYMBOLS_LINE; id++)
-		mr_free(symbolize->rows[id].items);
+	mr_buffer_release(&symbolize->blocks);
+	mr_places_free(symbolize->known);
 	mr_free(symbolize->places);
 	mr_model_close(symbolize->model);
 }
@@ -354,6 +263,10 @@ int mr_log_symbolize(const char *path, const char *out_path, struct mr_symbolize
 		               symbolize.model->warnings[0]);
 	else
 		code = find_places(&symbolize, err);
+	if (code == 0)
+		code = mr_places_new(&symbolize.known, err);
+	if (code == 0)
+		code = look_up(&symbolize, err);
 	for (size_t i = 0; code == 0 && i < symbolize.model->warning_count; i++)
 		code = mr_notes_add(&symbolize.notes, err, "%s", symbolize.model->warnings[i]);
 	if (code == 0 && (symbolize.place_count > 0 || out_path != NULL))

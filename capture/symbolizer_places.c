@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Places are kept once each, in a hash table by module and offset, with the frames
+ * that they were resolved to; texts are kept once each too.
+ */
+#include "symbolizer_places.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "symbolizer.h"
+#include "symbolizer_texts.h"
+
+#define ROWS_PER_BLOCK 4096u
+#define STRINGS_PER_BLOCK (256u << 10) /* bytes */
+
+struct module {
+	char *path;
+	char *build_id; /* behind the path */
+	char *why;      /* it is missing; or NULL */
+	int fd;         /* -1: the file at the path */
+	enum mr_places_known known;
+};
+
+struct place {
+	uint64_t offset;
+	uint32_t module;
+	uint32_t next;        /* in its chain of the table */
+	uint32_t frame_first; /* in `frames` */
+	uint32_t frame_count;
+	enum mr_places_known known;
+};
+
+struct frame { /* numbers of texts */
+	uint32_t function;
+	uint32_t file;
+	uint32_t line;
+};
+
+struct mr_places {
+	struct module *modules;
+	size_t module_count, module_capacity;
+	struct place *places;
+	size_t place_count, place_capacity;
+	size_t place_looked_up; /* the first ones, that have been */
+	struct mr_symbolizer_chains chains;
+	struct frame *frames;
+	size_t frame_count, frame_capacity;
+	struct mr_symbolizer_texts texts;
+	enum mr_places_known known; /* of the place at hand */
+};
+
+static int no_memory(struct mr_error *err)
+{
+	return mr_fail(err, MR_ERR_NOMEM, "out of memory for the names of places");
+}
+
+int mr_places_new(struct mr_places **places, struct mr_error *err)
+{
+	struct mr_places *const made = mr_alloc(sizeof(*made));
+
+	if (made == NULL)
+		return no_memory(err);
+	*places = made;
+	return 0;
+}
+
+void mr_places_free(struct mr_places *places)
+{
+	if (places == NULL)
+		return;
+	for (size_t i = 0; i < places->module_count; i++) {
+		if (places->modules[i].fd >= 0)
+			close(places->modules[i].fd);
+		mr_free(places->modules[i].path);
+		mr_free(places->modules[i].why);
+	}
+	mr_free(places->modules);
+	mr_free(places->places);
+	mr_symbolizer_chains_release(&places->chains);
+	mr_free(places->frames);
+	mr_symbolizer_texts_release(&places->texts);
+	mr_free(places);
+}
+
+/* ---- What is to be named -------------------------------------------------------------- */
+
+int mr_places_module(struct mr_places *places, const char *path, const char *build_id, uint32_t *module,
+                     struct mr_error *err)
+{
+	const size_t path_size = strlen(path) + 1;
+	const size_t build_id_size = strlen(build_id) + 1;
+
+	/* There are hundreds at most, and neighbours ask for the same ones. */
+	for (size_t i = places->module_count; i-- > 0;) {
+		if (strcmp(places->modules[i].build_id, build_id) == 0 &&
+		    strcmp(places->modules[i].path, path) == 0) {
+			*module = (uint32_t)i;
+			return 0;
+		}
+	}
+	if (mr_grow(&places->modules, &places->module_capacity, places->module_count + 1,
+	            sizeof(*places->modules)) < 0)
+		return no_memory(err);
+	char *const texts = mr_alloc(path_size + build_id_size);
+	if (texts == NULL)
+		return no_memory(err);
+	memcpy(texts, path, path_size);
+	memcpy(texts + path_size, build_id, build_id_size);
+	places->modules[places->module_count] =
+		(struct module){ .path = texts, .build_id = texts + path_size, .fd = -1 };
+	*module = (uint32_t)places->module_count++;
+	return 0;
+}
+
+void mr_places_module_file(struct mr_places *places, uint32_t module, int fd)
+{
+	if (places->modules[module].fd >= 0)
+		close(places->modules[module].fd);
+	places->modules[module].fd = fd;
+}
+
+static uint64_t hash_place(uint32_t module, uint64_t offset)
+{
+	return mr_symbolizer_chains_mix(mr_symbolizer_chains_mix(offset) + module);
+}
+
+int mr_places_add(struct mr_places *places, uint32_t module, uint64_t offset, uint32_t *place,
+                  struct mr_error *err)
+{
+	const uint64_t hash = hash_place(module, offset);
+
+	MR_FAIL_IF(module >= places->module_count, err, MR_ERR_ARG, "a place of no module is to be named");
+	const int grown = mr_symbolizer_chains_grow(&places->chains, places->place_count);
+	if (grown < 0)
+		return no_memory(err);
+	for (size_t i = 0; grown == 1 && i < places->place_count; i++)
+		mr_symbolizer_chains_put(&places->chains,
+		                         hash_place(places->places[i].module, places->places[i].offset),
+		                         (uint32_t)i, &places->places[i].next);
+	for (uint32_t i = mr_symbolizer_chains_first(&places->chains, hash); i != MR_SYMBOLIZER_CHAIN_END;
+	     i = places->places[i].next) {
+		if (places->places[i].offset == offset && places->places[i].module == module) {
+			*place = i;
+			return 0;
+		}
+	}
+	if (mr_grow(&places->places, &places->place_capacity, places->place_count + 1,
+	            sizeof(*places->places)) < 0)
+		return no_memory(err);
+	*place = (uint32_t)places->place_count++;
+	places->places[*place] = (struct place){ .offset = offset, .module = module };
+	mr_symbolizer_chains_put(&places->chains, hash, *place, &places->places[*place].next);
+	return 0;
+}
+
+/* ---- Looking up ------------------------------------------------------------------------ */
+
+static int add_frame(void *context, uint32_t depth, const struct mr_named *named, struct mr_error *err)
+{
+	struct mr_places *const places = context;
+	struct frame frame = { .line = named->line };
+
+	if (mr_symbolizer_texts_number(&places->texts, named->function, &frame.function) < 0 ||
+	    mr_symbolizer_texts_number(&places->texts, named->file, &frame.file) < 0 ||
+	    mr_grow(&places->frames, &places->frame_capacity, places->frame_count + 1,
+	            sizeof(*places->frames)) < 0)
+		return no_memory(err);
+	places->frames[places->frame_count++] = frame;
+	if (frame.file != 0 && frame.line != 0)
+		places->known = MR_PLACES_LINED;
+	else if (depth == 0 && frame.function != 0)
+		places->known = MR_PLACES_NAMED;
+	return 0;
+}
+
+/* Opens the module; NULL with 0: it is missing. */
+static int open_module(struct module *module, struct mr_symbolizer **symbolizer, struct mr_error *err)
+{
+	struct mr_error why = { 0 };
+
+	const int code = mr_symbolizer_open(symbolizer, module->path, module->build_id, module->fd, &why);
+	MR_FAIL_IF(code < 0 && code != MR_ERR_READ, err, code, "%s", why.message);
+	if (code < 0) {
+		const size_t size = strlen(why.message) + 1;
+
+		mr_free(module->why);
+		module->why = mr_alloc(size);
+		if (module->why == NULL)
+			return no_memory(err);
+		memcpy(module->why, why.message, size);
+		module->known = MR_PLACES_MISSING;
+		return 0;
+	}
+	module->known = mr_symbolizer_has_lines(*symbolizer) ? MR_PLACES_LINED : MR_PLACES_NAMED;
+	return 0;
+}
+
+/* Looks up COUNT places, which are of one module and in the order of addresses. */
+static int look_up_module(struct mr_places *places, const uint32_t *numbers, size_t count,
+                          struct mr_error *err)
+{
+	struct mr_symbolizer *symbolizer = NULL;
+
+	int code = open_module(&places->modules[places->places[numbers[0]].module], &symbolizer, err);
+	for (size_t i = 0; i < count && code >= 0; i++) {
+		struct place *const place = &places->places[numbers[i]];
+
+		places->known = MR_PLACES_MISSING;
+		place->frame_first = (uint32_t)places->frame_count;
+		if (symbolizer != NULL)
+			code = mr_symbolizer_name(symbolizer, place->offset, add_frame, places, err);
+		place->frame_count = (uint32_t)places->frame_count - place->frame_first;
+		place->known = places->known;
+	}
+	mr_symbolizer_close(symbolizer);
+	return code < 0 ? code : 0;
+}
+
+static int compare_places(const void *left, const void *right, void *context)
+{
+	const struct mr_places *const places = context;
+	const struct place *const a = &places->places[*(const uint32_t *)left];
+	const struct place *const b = &places->places[*(const uint32_t *)right];
+
+	if (a->module != b->module)
+		return a->module < b->module ? -1 : 1;
+	return a->offset < b->offset ? -1 : a->offset > b->offset;
+}
+
+int mr_places_look_up(struct mr_places *places, struct mr_error *err)
+{
+	const size_t count = places->place_count - places->place_looked_up;
+	int code = 0;
+
+	if (count == 0)
+		return 0;
+	uint32_t *const order = mr_alloc(count * sizeof(*order));
+	if (order == NULL)
+		return no_memory(err);
+	for (size_t i = 0; i < count; i++)
+		order[i] = (uint32_t)(places->place_looked_up + i);
+	qsort_r(order, count, sizeof(*order), compare_places, places);
+	for (size_t i = 0, end; i < count && code == 0; i = end) {
+		for (end = i + 1;
+		     end < count && places->places[order[end]].module == places->places[order[i]].module;)
+			end++;
+		code = look_up_module(places, order + i, end - i, err);
+	}
+	mr_free(order);
+	places->place_looked_up = places->place_count;
+	return code;
+}
+
+size_t mr_places_module_count(const struct mr_places *places)
+{
+	return places->module_count;
+}
+
+enum mr_places_known mr_places_module_known(const struct mr_places *places, uint32_t module,
+                                            const char **path, const char **why)
+{
+	*path = places->modules[module].path;
+	*why = places->modules[module].why;
+	return places->modules[module].known;
+}
+
+size_t mr_places_count(const struct mr_places *places)
+{
+	return places->place_count;
+}
+
+enum mr_places_known mr_places_known(const struct mr_places *places, uint32_t place)
+{
+	return places->places[place].known;
+}
+
+/* ---- Rows ------------------------------------------------------------------------------- */
+
+/* Rows of a stream that are not handed over yet. */
+struct rows {
+	struct mr_places *places;
+	uint64_t *string_id_next;
+	uint64_t *ids; /* by text: its id in the stream, 0: none yet */
+	uint64_t columns[MR_SYMBOLS_LINE + 1][ROWS_PER_BLOCK];
+	size_t count;
+	uint64_t string_ids[ROWS_PER_BLOCK * 2]; /* two texts a row */
+	uint64_t string_lens[ROWS_PER_BLOCK * 2];
+	size_t string_count;
+	struct mr_buffer strings;
+	struct mr_buffer block;
+	mr_places_put *put;
+	void *context;
+};
+
+static int put_block(struct rows *rows, enum mr_kind kind, struct mr_block_writer *block,
+                     struct mr_error *err)
+{
+	mr_block_end(block);
+	MR_TRY(mr_buffer_status(&rows->block, err));
+	const int code = rows->put(rows->context, kind, rows->block.data, rows->block.len, err);
+	mr_buffer_clear(&rows->block);
+	return code;
+}
+
+static int put_rows(struct rows *rows, struct mr_error *err)
+{
+	struct mr_block_writer block;
+
+	if (rows->count == 0)
+		return 0;
+	MR_TRY(mr_buffer_status(&rows->strings, err));
+	if (rows->string_count > 0) {
+		mr_block_begin(&block, &rows->block, MR_KIND_STRINGS, (uint32_t)rows->string_count);
+		mr_block_column(&block, MR_STRINGS_ID, rows->string_ids);
+		mr_block_column(&block, MR_STRINGS_LENGTH, rows->string_lens);
+		mr_block_bytes(&block, MR_STRINGS_BYTES, rows->strings.data, rows->strings.len);
+		MR_TRY(put_block(rows, MR_KIND_STRINGS, &block, err));
+	}
+	mr_block_begin(&block, &rows->block, MR_KIND_SYMBOLS, (uint32_t)rows->count);
+	for (unsigned id = MR_SYMBOLS_CODE; id <= MR_SYMBOLS_LINE; id++)
+		mr_block_column(&block, id, rows->columns[id]);
+	MR_TRY(put_block(rows, MR_KIND_SYMBOLS, &block, err));
+	rows->count = rows->string_count = 0;
+	mr_buffer_clear(&rows->strings);
+	return 0;
+}
+
+/* The id of a text in the stream. */
+static uint64_t string_id(struct rows *rows, uint32_t text)
+{
+	if (text != 0 && rows->ids[text] == 0) {
+		const uint32_t len = mr_symbolizer_texts_len(&rows->places->texts, text);
+
+		rows->ids[text] = (*rows->string_id_next)++;
+		rows->string_ids[rows->string_count] = rows->ids[text];
+		rows->string_lens[rows->string_count++] = len;
+		mr_buffer_append(&rows->strings, mr_symbolizer_texts_get(&rows->places->texts, text), len);
+	}
+	return rows->ids[text];
+}
+
+static int add_row(struct rows *rows, uint64_t code, uint32_t depth, const struct frame *frame,
+                   struct mr_error *err)
+{
+	const size_t row = rows->count++;
+
+	rows->columns[MR_SYMBOLS_CODE][row] = code;
+	rows->columns[MR_SYMBOLS_DEPTH][row] = depth;
+	rows->columns[MR_SYMBOLS_FUNCTION][row] = string_id(rows, frame->function);
+	rows->columns[MR_SYMBOLS_FILE][row] = string_id(rows, frame->file);
+	rows->columns[MR_SYMBOLS_LINE][row] = frame->line;
+	if (rows->count == ROWS_PER_BLOCK || rows->strings.len >= STRINGS_PER_BLOCK)
+		return put_rows(rows, err);
+	return 0;
+}
+
+int mr_places_write(struct mr_places *places, const struct mr_places_code *codes, size_t count,
+                    uint64_t *string_id_next, mr_places_put *put, void *context, struct mr_error *err)
+{
+	struct rows *const rows = mr_alloc(sizeof(*rows));
+	uint64_t *const ids = mr_alloc((places->texts.count + 1) * sizeof(*ids));
+	int code = rows != NULL && ids != NULL ? 0 : no_memory(err);
+
+	if (code == 0) {
+		rows->places = places;
+		rows->string_id_next = string_id_next;
+		rows->ids = ids;
+		rows->put = put;
+		rows->context = context;
+	}
+	for (size_t i = 0; i < count && code == 0; i++) {
+		const struct place *const place = &places->places[codes[i].place];
+
+		for (uint32_t depth = 0; depth < place->frame_count && code == 0; depth++)
+			code = add_row(rows, codes[i].code, depth,
+			               &places->frames[place->frame_first + depth], err);
+	}
+	if (code == 0)
+		code = put_rows(rows, err);
+	if (rows != NULL) {
+		mr_buffer_release(&rows->strings);
+		mr_buffer_release(&rows->block);
+	}
+	mr_free(rows);
+	mr_free(ids);
+	return code;
+}
