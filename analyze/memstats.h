@@ -249,6 +249,14 @@ int memstats_referents_new(const struct memstats_table *classes, size_t row,
                            struct memstats_referent **referents, size_t *count, struct memstats_error *error);
 void memstats_referents_free(struct memstats_referent *referents); /* NULL is fine */
 
+/* ---- Sites over time ----------------------------------------------------- */
+
+/* What the call stacks of a `sites` table held at heap snapshot SNAPSHOT of RUN, as the table `heap`
+ * numbers both: LIVE_BYTES has an entry for each row that is shown, and those of other runs stay as they
+ * are.  MEMSTATS_ERR_ARG when there is no such snapshot. */
+int memstats_sites_live(const struct memstats_table *sites, uint64_t run, uint64_t snapshot,
+                        uint64_t *live_bytes, struct memstats_error *error);
+
 #pragma GCC visibility pop
 
 #ifdef __cplusplus

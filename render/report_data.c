@@ -332,7 +332,8 @@ int mr_report_data_init(struct mr_report_data *data, struct memstats_log *log, s
 	MR_TRY(read_marks(data, err));
 	MR_TRY(mr_report_classes_read(data, err));
 	MR_TRY(mr_report_heap_read(data, err));
-	return rank_runs(data, err);
+	MR_TRY(rank_runs(data, err));
+	return mr_report_heap_states_read(data, err);
 }
 
 static void release_run(struct mr_report_run *run)

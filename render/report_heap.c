@@ -404,6 +404,8 @@ void mr_report_heap_free(struct mr_report_heap *heap)
 	mr_free(heap->sites);
 	mr_free(heap->places);
 	mr_free(heap->moments);
+	for (size_t i = 0; i < heap->state_count; i++)
+		mr_free(heap->states[i].live);
 	mr_free(heap->account.times);
 	mr_free(heap->account.rss);
 	mr_free(heap->account.live);

@@ -51,6 +51,14 @@ struct mr_heap_moment {
 	const char *description;
 };
 
+/* What each site held at a snapshot. */
+struct mr_heap_state {
+	uint64_t time_ns;
+	uint64_t *live; /* by site */
+};
+
+#define MR_HEAP_STATES_MAX 16
+
 /* What the resident memory is made of, from the bottom of the chart to its top. */
 enum mr_account_part {
 	MR_ACCOUNT_PART_LIVE, /* what of the live blocks is resident */
@@ -100,7 +108,9 @@ struct mr_report_heap {
 	size_t place_count, place_capacity;
 	struct mr_heap_moment *moments; /* samples and snapshots by time */
 	size_t moment_count, moment_capacity;
-	size_t snapshot_count; /* of them */
+	size_t snapshot_count;                           /* of them */
+	struct mr_heap_state states[MR_HEAP_STATES_MAX]; /* at all snapshots, or an even choice of them */
+	size_t state_count;
 	struct mr_heap_account account;
 	struct mr_heap_thread *threads;
 	size_t thread_count, thread_capacity;
@@ -127,6 +137,8 @@ struct mr_heap_tables {
 
 /* Reads the heaps of all runs that have one: run->heap of the others stays NULL. */
 int mr_report_heap_read(struct mr_report_data *data, struct mr_error *err) MR_MUST_CHECK;
+/* Reads what sites held at snapshots, and which places grew, once runs are ranked (report_heap_states.c). */
+int mr_report_heap_states_read(struct mr_report_data *data, struct mr_error *err) MR_MUST_CHECK;
 /* Reads the tree of calls into them (report_heap_tree.c). */
 int mr_report_heap_tree_read(struct mr_report_data *data, struct mr_error *err) MR_MUST_CHECK;
 void mr_report_heap_free(struct mr_report_heap *heap); /* NULL is fine */

@@ -17,6 +17,9 @@ const char *mr_section_end_words(const struct mr_report_run *run);
  * and "stack_rest". */
 void mr_section_stack(struct mr_scope *scope, const struct memstats_table *sites, size_t row,
                       size_t frames_max);
+/* "curve" of what SITE held at snapshots, where that is known. */
+void mr_section_site_curve(struct mr_scope *scope, const struct mr_report_run *run,
+                           const struct mr_heap_site *site);
 /* "function" and "position" of TEXT, which is "function (file.c:12)". */
 void mr_section_frame(struct mr_scope *scope, const char *text, size_t len);
 

@@ -72,6 +72,28 @@ void mr_section_stack(struct mr_scope *scope, const struct memstats_table *sites
 
 /* ---- Sites ------------------------------------------------------------------------ */
 
+void mr_section_site_curve(struct mr_scope *scope, const struct mr_report_run *run,
+                           const struct mr_heap_site *site)
+{
+	const struct mr_report_heap *heap = run->heap;
+	const size_t index = (size_t)(site - heap->sites);
+	struct mr_chart *chart = mr_section_chart(scope, MR_CHART_CURVE, MR_CHART_HALF);
+	struct mr_points *line = mr_page_alloc(mr_scope_page(scope), sizeof(*line));
+	double *x = mr_section_numbers(scope, heap->state_count),
+	       *y = mr_section_numbers(scope, heap->state_count);
+	if (heap->state_count < 3 || !chart || !line || !x || !y)
+		return;
+	for (size_t i = 0; i < heap->state_count; i++) {
+		x[i] = (double)heap->states[i].time_ns;
+		y[i] = (double)heap->states[i].live[index];
+	}
+	*line = (struct mr_points){ "held", MR_PAINT_SERIES_1, heap->state_count, x, y, false };
+	chart->title = "Held over time";
+	chart->description = "Live bytes at heap snapshots.";
+	chart->of.curve = (struct mr_curve){ (double)run->duration_ns, MR_UNIT_BYTES, true, 1, line };
+	mr_scope_chart(scope, "curve", chart);
+}
+
 static void set_cost(struct mr_scope *item, const char *name, enum mr_flame_cost cost, uint64_t value)
 {
 	if (tabs[cost].is_bytes)
@@ -110,6 +132,8 @@ static void add_site(const struct mr_view *view, struct mr_scope *tab, enum mr_f
 		mr_scope_duration(item, "lifetime", lifetime);
 	mr_section_stack(item, table, site->row, FRAMES_MAX);
 	mr_scope_none(item, "curve");
+	if (cost == MR_COST_PEAK || cost == MR_COST_LEAKED)
+		mr_section_site_curve(item, view->run, site);
 }
 
 /* The COUNT sites that cost most, largest first, in LARGEST, which has room for LIMIT; gives how many. */
