@@ -27,13 +27,14 @@ MR_EXPORT void free(void *block)
 	mr_real.free(block);
 }
 
+/* An old name of free(), which newer C libraries keep for old programs alone: it is not looked up. */
 MR_EXPORT void cfree(void *block);
 MR_EXPORT void cfree(void *block)
 {
 	if (block == NULL || mr_boot_owns(block))
 		return;
 	mr_append(MR_HEAP_RECORD_FREE, block, 0, 0, MR_FRAME);
-	mr_real.cfree(block);
+	mr_real.free(block);
 }
 
 MR_EXPORT void *calloc(size_t count, size_t size)

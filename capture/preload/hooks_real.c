@@ -130,11 +130,6 @@ static void *boot_pvalloc(size_t size)
 	return boot_memalign(4096, (size + 4095) & ~(size_t)4095);
 }
 
-static void boot_cfree(void *block)
-{
-	(void)block;
-}
-
 static size_t boot_malloc_usable_size(void *block)
 {
 	return block != NULL && mr_boot_owns(block) ? mr_boot_size(block) : 0;

@@ -56,7 +56,6 @@
 	X(memalign, void *, (size_t alignment, size_t size), (alignment, size))                          \
 	X(valloc, void *, (size_t size), (size))                                                         \
 	X(pvalloc, void *, (size_t size), (size))                                                        \
-	X(cfree, void, (void *block), (block))                                                           \
 	X(malloc_usable_size, size_t, (void *block), (block))                                            \
 	X(mmap, void *, (void *address, size_t length, int protection, int flags, int fd, off_t offset), \
 	  (address, length, protection, flags, fd, offset))                                              \
