@@ -7,6 +7,7 @@
 #include "module.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/auxv.h>
 #include <sys/syscall.h>
@@ -104,6 +105,14 @@ static size_t path_put(char *out, const struct mr_image *image)
 	const char *const path = path_of(image);
 	size_t len = 0;
 
+	if (path[0] == '\0') { /* the program, which may be gone when somebody else asks for its name */
+		const int errno_before = errno;
+		const long link_len =
+			syscall(SYS_readlinkat, AT_FDCWD, "/proc/self/exe", out, (size_t)MR_HEAP_TEXT_MAX);
+
+		errno = errno_before;
+		return link_len > 0 ? (size_t)link_len : 0;
+	}
 	if (path[0] != '/' && strchr(path, '/') != NULL) {
 		const long folder_len = syscall(SYS_getcwd, out, (size_t)MR_HEAP_TEXT_MAX - 1);
 
