@@ -93,6 +93,7 @@ static int walk_blocks(struct mr_loading *loading, const struct mr_frame_walk *w
 	size_t offset = 0;
 
 	loading->stream = NULL;
+	loading->frame = content->frame;
 	while (offset < content->len) {
 		struct mr_block block;
 		uint64_t stream;

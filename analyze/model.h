@@ -500,6 +500,44 @@ void mr_heap_sites_release(struct mr_heap_sites *sites);
 int mr_model_heap_histogram(struct mr_model *model, size_t run, struct mr_heap_bucket **buckets,
                             size_t *count, struct mr_error *err) MR_MUST_CHECK;
 
+/* Columns of single allocations. */
+enum mr_allocation_column {
+	MR_ALLOCATION_BIRTH = 1,
+	MR_ALLOCATION_DEATH = 2,
+	MR_ALLOCATION_SIZE = 4,
+	MR_ALLOCATION_ADDRESS = 8,
+	MR_ALLOCATION_STACK = 16,
+	MR_ALLOCATION_THREAD = 32,
+};
+
+/* Single allocations of an image, where these were kept, in the order in which they were made. */
+struct mr_allocations {
+	uint32_t run;
+	uint32_t image; /* index in its heap_images */
+	size_t count;
+	const uint32_t *chosen; /* which these are of all, rising; NULL: all */
+	size_t chosen_count;
+	/* Columns; NULL where one was not asked for. */
+	uint64_t *birth_ns;
+	uint64_t *death_ns; /* MR_NONE: not known to be gone */
+	uint64_t *size_bytes;
+	uint64_t *address;
+	uint32_t *stack;  /* index in the run's stacks, 0: not known */
+	uint32_t *thread; /* index in the run's threads, 0: not known */
+};
+
+struct mr_allocations_choice {
+	const uint32_t *ordinals; /* rising, of all of the image, from 0; borrowed */
+	size_t count;
+};
+
+/* COLUMNS (enum mr_allocation_column) of the allocations of all images of all runs, in that order, in one
+ * pass; of those in CHOICE, an entry an image (NULL: of all).  Freed with mr_allocations_free(). */
+int mr_model_allocations(struct mr_model *model, unsigned columns, const struct mr_allocations_choice *choice,
+                         struct mr_allocations **images, size_t *image_count, struct mr_error *err)
+	MR_MUST_CHECK;
+void mr_allocations_free(struct mr_allocations *images, size_t image_count); /* NULL is fine */
+
 /* Counts what does not fit in the blocks that these read, in the segments' figures, as opening and loading
  * do for all others.  The whole recording is read once. */
 int mr_model_check_heap(struct mr_model *model, struct mr_error *err) MR_MUST_CHECK;

@@ -221,6 +221,7 @@ struct mr_loading {
 	struct mr_log *log;
 	struct mr_budget *budget;
 	struct mr_stream_state *stream;
+	const struct mr_frame *frame;
 };
 
 /* Reads the rows of one block.  MR_ERR_FORMAT: the block is damaged; MR_ERR_LIMIT:

@@ -17,25 +17,26 @@
 #include "memstats.h"
 
 /* Every table, in the order in which `memstats tables` lists them. */
-#define MR_TABLES(X) \
-	X(summary)   \
-	X(runs)      \
-	X(snapshots) \
-	X(classes)   \
-	X(objects)   \
-	X(sizes)     \
-	X(referents) \
-	X(diff)      \
-	X(samples)   \
-	X(marks)     \
-	X(sites)     \
-	X(heap)      \
-	X(tree)      \
-	X(functions) \
-	X(modules)   \
-	X(threads)   \
-	X(account)   \
-	X(histogram) \
+#define MR_TABLES(X)   \
+	X(summary)     \
+	X(runs)        \
+	X(snapshots)   \
+	X(classes)     \
+	X(objects)     \
+	X(sizes)       \
+	X(referents)   \
+	X(diff)        \
+	X(samples)     \
+	X(marks)       \
+	X(sites)       \
+	X(heap)        \
+	X(tree)        \
+	X(functions)   \
+	X(modules)     \
+	X(threads)     \
+	X(account)     \
+	X(allocations) \
+	X(histogram)   \
 	X(health)
 
 #define MR_TABLE_COLUMNS_MAX 64            /* so that a set of columns fits in 64 bits */

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
  * Table histogram: how many objects of each class have which size, and have
- * lived for how long, in steps of powers of two.  Empty steps have no row.
+ * lived for how long, in steps of powers of two; and the same of allocations,
+ * where the heap was recorded.  Empty steps have no row.
  */
 #include "table_rows.h"
+#include "tables_heap.h"
+
+#include <stdlib.h>
 
 #define BUCKETS 65 /* 0, and one for each position of the highest bit */
 
@@ -11,21 +15,23 @@ enum { RUN, CLASS, MEASURE, SIZE_FROM, SIZE_TO, LIFETIME_FROM, LIFETIME_TO, COUN
 
 static const struct memstats_column columns[COLUMN_COUNT] = {
 	[RUN] = { "run", MEMSTATS_ID, "the run, counted from 1" },
-	[CLASS] = { "class", MEMSTATS_TEXT, "name of the class" },
+	[CLASS] = { "class", MEMSTATS_TEXT, "name of the class; empty for allocations" },
 	[MEASURE] = { "measure", MEMSTATS_TEXT,
-	              "\"size\", as last measured, or \"lifetime\", of objects that are gone" },
+	              "\"size\", as last measured, or \"lifetime\", of objects that are gone; "
+	              "\"allocation size\" and \"allocation lifetime\"" },
 	[SIZE_FROM] = { "size_from", MEMSTATS_BYTES, "smallest size that counts here" },
 	[SIZE_TO] = { "size_to", MEMSTATS_BYTES, "smaller sizes than this count here" },
 	[LIFETIME_FROM] = { "lifetime_from", MEMSTATS_DURATION, "shortest lifetime that counts here" },
 	[LIFETIME_TO] = { "lifetime_to", MEMSTATS_DURATION, "shorter lifetimes than this count here" },
-	[COUNT] = { "count", MEMSTATS_COUNT, "objects" },
-	[SIZE] = { "size", MEMSTATS_BYTES, "of all of them, as last measured" },
+	[COUNT] = { "count", MEMSTATS_COUNT, "objects, or allocations" },
+	[SIZE] = { "size", MEMSTATS_BYTES, "of all of them; of objects as last measured" },
 };
 
 struct row {
 	uint32_t run;
 	uint32_t class_index;
 	bool is_lifetime;
+	bool is_heap; /* allocations; of no class */
 	uint8_t bucket;
 	uint64_t count;
 	uint64_t size_bytes;
@@ -96,9 +102,12 @@ static int add_class(struct histogram *histogram, uint32_t run_index, uint32_t c
 			                         sizeof(*histogram->rows));
 
 			MR_FAIL_IF(code < 0, err, code, "no memory for table histogram");
-			histogram->rows[histogram->count++] =
-				(struct row){ run_index,       class_index, measure == 1,
-				              (uint8_t)bucket, from->count, from->size_bytes };
+			histogram->rows[histogram->count++] = (struct row){ .run = run_index,
+				                                            .class_index = class_index,
+				                                            .is_lifetime = measure == 1,
+				                                            .bucket = (uint8_t)bucket,
+				                                            .count = from->count,
+				                                            .size_bytes = from->size_bytes };
 		}
 	}
 	return 0;
@@ -136,6 +145,70 @@ out:
 	return code;
 }
 
+static int compare_buckets(const void *left, const void *right)
+{
+	const struct mr_heap_bucket *const a = left;
+	const struct mr_heap_bucket *const b = right;
+
+	if (a->run != b->run)
+		return a->run < b->run ? -1 : 1;
+	if (a->measure != b->measure)
+		return a->measure < b->measure ? -1 : 1;
+	return (a->bucket > b->bucket) - (a->bucket < b->bucket);
+}
+
+/* The rows of allocations of a run, from the BUCKETS at *AT on, which are ordered: those of all sites
+ * together, images added up. */
+static int add_heap(struct histogram *histogram, uint32_t run_index, const struct mr_heap_bucket *buckets,
+                    size_t count, size_t *at, struct mr_error *err)
+{
+	const size_t first = histogram->count;
+
+	for (; *at < count && buckets[*at].run == run_index; (*at)++) {
+		const struct mr_heap_bucket *from = &buckets[*at];
+		const bool is_lifetime = from->measure == MR_HEAP_MEASURE_LIFETIME;
+		struct row *last = histogram->count > first ? &histogram->rows[histogram->count - 1] : NULL;
+
+		if (from->stack != 0 || from->count == 0)
+			continue;
+		if (last && last->is_lifetime == is_lifetime && last->bucket == from->bucket) {
+			last->count = mr_sum(last->count, from->count);
+			last->size_bytes = mr_sum(last->size_bytes, from->total_bytes);
+			continue;
+		}
+		const int code = mr_grow(&histogram->rows, &histogram->capacity, histogram->count + 1,
+		                         sizeof(*histogram->rows));
+
+		MR_FAIL_IF(code < 0, err, code, "no memory for table histogram");
+		histogram->rows[histogram->count++] = (struct row){ .run = run_index,
+			                                            .is_lifetime = is_lifetime,
+			                                            .is_heap = true,
+			                                            .bucket = from->bucket,
+			                                            .count = from->count,
+			                                            .size_bytes = from->total_bytes };
+	}
+	return 0;
+}
+
+static int add_runs(struct histogram *histogram, struct mr_model *model, struct mr_error *err)
+{
+	struct mr_heap_bucket *buckets = NULL;
+	size_t count = 0;
+	size_t at = 0;
+
+	MR_TRY(mr_model_heap_histogram(model, MR_INDEX_NONE, &buckets, &count, err));
+	if (count > 1)
+		qsort(buckets, count, sizeof(*buckets), compare_buckets);
+	int code = 0;
+	for (uint32_t i = 0; code == 0 && i < model->run_count; i++) {
+		code = add_run(histogram, i, err);
+		if (code == 0)
+			code = add_heap(histogram, i, buckets, count, &at, err);
+	}
+	mr_free(buckets);
+	return code;
+}
+
 static int histogram_open(struct memstats_log *log, uint64_t needed, void **state, size_t *row_count,
                           struct mr_error *err)
 {
@@ -146,8 +219,7 @@ static int histogram_open(struct memstats_log *log, uint64_t needed, void **stat
 	*state = histogram;
 	histogram->model = log->model;
 	MR_TRY(mr_model_load(log->model, MR_LOAD_SIZES, err));
-	for (uint32_t i = 0; i < log->model->run_count; i++)
-		MR_TRY(add_run(histogram, i, err));
+	MR_TRY(add_runs(histogram, log->model, err));
 	*row_count = histogram->count;
 	return 0;
 }
@@ -163,6 +235,8 @@ static void histogram_close(void *state)
 
 static void histogram_cell(const void *state, size_t index, size_t column, struct mr_cell *cell)
 {
+	static const char *const measures[2][2] = { { "size", "lifetime" },
+		                                    { "allocation size", "allocation lifetime" } };
 	const struct histogram *histogram = state;
 	const struct row *row = &histogram->rows[index];
 
@@ -171,11 +245,13 @@ static void histogram_cell(const void *state, size_t index, size_t column, struc
 		mr_cell_number(cell, (uint64_t)row->run + 1);
 		break;
 	case CLASS:
-		mr_cell_string(cell, mr_run_class_name(histogram->model, &histogram->model->runs[row->run],
-		                                       row->class_index));
+		mr_cell_string(cell, row->is_heap ? ""
+		                                  : mr_run_class_name(histogram->model,
+		                                                      &histogram->model->runs[row->run],
+		                                                      row->class_index));
 		break;
 	case MEASURE:
-		mr_cell_string(cell, row->is_lifetime ? "lifetime" : "size");
+		mr_cell_string(cell, measures[row->is_heap][row->is_lifetime]);
 		break;
 	case SIZE_FROM:
 		mr_cell_number_or_null(cell, bucket_from(row->bucket), row->is_lifetime);
@@ -199,8 +275,9 @@ static void histogram_cell(const void *state, size_t index, size_t column, struc
 }
 
 const struct mr_table_type mr_table_histogram = {
-	.info = { "histogram", "sizes and lifetimes of the objects of each class, in powers of two", columns,
-	          COLUMN_COUNT, CLASS },
+	.info = { "histogram",
+	          "sizes and lifetimes of the objects of each class, and of allocations, in powers of two",
+	          columns, COLUMN_COUNT, CLASS },
 	.open = histogram_open,
 	.cell = histogram_cell,
 	.close = histogram_close,

@@ -267,3 +267,108 @@ Test(model_heap, tracker_and_recording_of_a_process__are_one_run)
 	load_sites(0, MR_INDEX_NONE);
 	cr_expect(eq(sz, sites.count, 3));
 }
+
+/* ---- Single allocations ------------------------------------------------------ */
+
+static struct mr_allocations *images;
+static size_t image_count;
+
+static void read_allocations(unsigned columns, const struct mr_allocations_choice *choice)
+{
+	struct mr_error err = { 0 };
+
+	cr_assert(eq(int, mr_model_allocations(model, columns, choice, &images, &image_count, &err), 0), "%s",
+	          err.message);
+}
+
+Test(model_heap, allocations__have_their_ends)
+{
+	log_builder_heap_sample(&builder);
+	open_log();
+	read_allocations(MR_ALLOCATION_DEATH | MR_ALLOCATION_SIZE | MR_ALLOCATION_STACK, NULL);
+	cr_assert(eq(sz, image_count, 1));
+	cr_assert(eq(sz, images[0].count, 7));
+	cr_expect(eq(u64, images[0].birth_ns[0], 900));
+	cr_expect(eq(u64, images[0].death_ns[0], 2100)); /* by realloc */
+	cr_expect(eq(u64, images[0].death_ns[1], 2200));
+	cr_expect(eq(u64, images[0].death_ns[4], MR_NONE));
+	cr_expect(eq(u64, images[0].size_bytes[4], 200));
+	cr_expect(eq(u64, images[0].death_ns[6], 3900));
+	cr_expect(eq(u32, images[0].stack[6], 4));
+	cr_expect(eq(ptr, images[0].address, NULL));
+	mr_allocations_free(images, image_count);
+
+	const uint32_t ordinals[] = { 1, 6 };
+	const struct mr_allocations_choice choice = { ordinals, 2 };
+	read_allocations(MR_ALLOCATION_DEATH | MR_ALLOCATION_ADDRESS, &choice);
+	cr_assert(eq(sz, images[0].count, 2));
+	cr_expect(eq(u64, images[0].death_ns[0], 2200));
+	cr_expect(eq(u64, images[0].address[1], 0x7000));
+	mr_allocations_free(images, image_count);
+}
+
+/* Three frames of events; the one in the middle is damaged, so what lies before it has no end. */
+Test(model_heap, ends__do_not_reach_over_a_loss)
+{
+	size_t ends[4];
+
+	log_builder_begin(&builder);
+	log_builder_frame(&builder, 1);
+	log_builder_stream(&builder, 42, MR_SOURCE_HEAP, 0);
+	log_builder_frame_end(&builder, 0, 0);
+	for (size_t i = 0; i < 3; i++) {
+		ends[i] = builder.bytes.len;
+		log_builder_frame(&builder, 1);
+		LOG_ROWS(&builder, MR_KIND_HEAP_EVENTS, 7, 10 * i, 0, 0, 0, 8, 0x1000, 0, 10 * i + 1, 0, 0, 0,
+		         9, 0x2000, 0, 10 * i + 2, 1, 0, 0, 0, 0, 1, 10 * i + 3, 1, 0, 0, 0, 0, 4);
+		log_builder_frame_end(&builder, 0, 0);
+	}
+	ends[3] = builder.bytes.len;
+	log_builder_end(&builder, 100, MR_END_EXIT);
+	open_log();
+	read_allocations(MR_ALLOCATION_DEATH, NULL);
+	cr_assert(eq(sz, images[0].count, 6));
+	cr_expect(eq(u64, images[0].death_ns[0], 13)); /* in the second frame */
+	mr_allocations_free(images, image_count);
+	mr_model_close(model);
+
+	builder.bytes.data[(ends[1] + ends[2]) / 2] ^= 0x55;
+	open_log();
+	read_allocations(MR_ALLOCATION_DEATH, NULL);
+	cr_assert(eq(sz, images[0].count, 4));
+	cr_expect(eq(u64, images[0].death_ns[0], MR_NONE));
+	cr_expect(eq(u64, images[0].death_ns[1], 2));
+	cr_expect(eq(u64, images[0].death_ns[2], MR_NONE));
+	cr_expect(eq(u64, images[0].death_ns[3], 22));
+	mr_allocations_free(images, image_count);
+}
+
+Test(model_heap, what_does_not_fit__is_counted_once)
+{
+	log_builder_heap_sample(&builder);
+	open_log();
+	for (int i = 0; i < 2; i++) {
+		cr_assert(eq(int, mr_model_check_heap(model, NULL), 0));
+		cr_expect(eq(u64, model->segments[0].ids_unknown, 0));
+		cr_expect(eq(u64, model->segments[0].rows_dropped, 0));
+	}
+	mr_model_close(model);
+	log_builder_release(&builder);
+	builder = (struct log_builder){ 0 };
+
+	log_builder_begin(&builder);
+	log_builder_frame(&builder, 1);
+	log_builder_stream(&builder, 42, MR_SOURCE_HEAP, 5000);
+	LOG_ROWS(&builder, MR_KIND_STACKS, 3, 1, 0, 0);
+	LOG_ROWS(&builder, MR_KIND_HEAP_SITES, 3, 2, 1, 5, 2, 1, 5, 2, 77, 5, 1, 1, 5, 3, 1, 5);
+	LOG_ROWS(&builder, MR_KIND_HEAP_SNAPSHOTS, 1, 2);
+	log_builder_frame_end(&builder, 2, 2);
+	log_builder_end(&builder, 4100, MR_END_EXIT);
+	open_log();
+	const uint64_t unknown = model->segments[0].ids_unknown; /* the creator's name */
+	for (int i = 0; i < 2; i++) {
+		cr_assert(eq(int, mr_model_check_heap(model, NULL), 0));
+		cr_expect(eq(u64, model->segments[0].ids_unknown, unknown + 1));
+		cr_expect(eq(u64, model->segments[0].rows_dropped, 2)); /* twice; of a lost snapshot */
+	}
+}
