@@ -18,7 +18,9 @@ KNOWN = os.path.join(cases.BUILD, "fixtures/heap_known")
 EXACT_COUNT = os.path.join(cases.BUILD, "fixtures/exact_count.so")
 EXACT_NAMES = ("count total frees strangers live live_count peak temporary temporary_reallocs reallocs grown "
                "failed").split()
-END = 5  # the reason of a process's last heap snapshot
+# Counters of what the log does not have.
+EARLY_ALLOCATIONS, EARLY_FREES = "allocations before the recorder was there", "frees before the recorder was there"
+UNRECORDED_ALLOCATIONS = "allocations that were not recorded"
 
 
 class Image(Process):
@@ -79,7 +81,8 @@ class Exact:
             figures = dict(zip(EXACT_NAMES, struct.unpack_from("<12Q", content)))
             cases.equal(figures["failed"], 0, f"exact_count.so in {pid}")
             figures["name"] = content[12 * 8:].split(b"\0")[0].decode()
-            found[pid].append((number, figures))
+            if figures["name"] != "memrecord":  # which has it preloaded too
+                found[pid].append((number, figures))
         return {pid: [figures for _, figures in sorted(rows, key=lambda row: row[0])] for pid, rows in found.items()}
 
     def only(self):
