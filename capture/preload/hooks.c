@@ -80,19 +80,22 @@ MR_EXPORT void *reallocarray(void *block, size_t count, size_t size)
 {
 	size_t all;
 
-	if (MR_UNLIKELY(__builtin_mul_overflow(count, size, &all)))
-		return mr_real.reallocarray(block, count, size); /* which says what is wrong */
+	/* Not the C library's own: that one calls realloc by name, which is ours again. */
+	if (MR_UNLIKELY(__builtin_mul_overflow(count, size, &all))) {
+		errno = ENOMEM;
+		return NULL;
+	}
 	if (MR_UNLIKELY(mr_boot_owns(block)))
 		return realloc_boot(block, all, MR_FRAME);
 	if (block == NULL) {
-		void *const made = mr_real.reallocarray(NULL, count, size);
+		void *const made = mr_real.realloc(NULL, all);
 
 		if (MR_LIKELY(made != NULL))
 			mr_append(MR_HEAP_RECORD_ALLOC, made, all, 0, MR_FRAME);
 		return made;
 	}
 	mr_append(MR_HEAP_RECORD_REALLOC_BEGIN, block, 0, 0, MR_FRAME);
-	void *const moved = mr_real.reallocarray(block, count, size);
+	void *const moved = mr_real.realloc(block, all);
 	mr_append(MR_HEAP_RECORD_REALLOC_END, moved, all, 0, MR_FRAME);
 	return moved;
 }
