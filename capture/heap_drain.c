@@ -178,6 +178,7 @@ static bool take_text(struct mr_heap_drain *drain, struct ring *ring, const uint
 	text->len = record.text_len;
 	memcpy(text->text, at + sizeof(record), record.text_len);
 	*event = (struct mr_heap_taken){ .ticks = stamp_of(drain, ring, record.ticks),
+		                         .ring = event->ring,
 		                         .type = (uint8_t)type,
 		                         .text = text };
 	ring->count++;
