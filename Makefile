@@ -82,11 +82,14 @@ demo:
 	$(Q)$(MAKE) --no-print-directory deps
 	$(Q)$(MAKE) --no-print-directory demo-run
 
-# Traces get the functions, files and lines of their outer frames from the
-# debug information of the sample, which is built with -g.
+# The sample tracks its own objects; its heap, and that of the library that it uses, is
+# recorded whatever it does.  Traces of objects get the functions, files and lines of
+# their outer frames from the debug information of the sample, which is built with -g.
 demo-run: commands $(DEMO_PROGRAM)
-	@echo; echo '$$ memrecord -o profile.dat --sample-only -- $(DEMO_PROGRAM) $(DEMO_ARGUMENTS)'
-	$(Q)$(B)/memrecord -o profile.dat --sample-only -- $(DEMO_PROGRAM) $(DEMO_ARGUMENTS)
+	@echo; echo '$$ memrecord -o profile.dat -- $(DEMO_PROGRAM) $(DEMO_ARGUMENTS)'
+	$(Q)$(B)/memrecord -o profile.dat -- $(DEMO_PROGRAM) $(DEMO_ARGUMENTS)
+	@echo; echo '$$ memstats sites profile.dat --sort peak --limit 3'
+	$(Q)$(B)/memstats sites profile.dat --sort peak --limit 3
 	@echo; echo '$$ memstats symbolize profile.dat'
 	$(Q)$(B)/memstats symbolize profile.dat
 	@echo; echo '$$ memstats classes profile.dat --sort size --limit 8'

@@ -89,4 +89,6 @@ MEMRECORD_SOURCES := $(addprefix capture/, memrecord.c memrecord_run.c memrecord
 $(B)/memrecord: $(MEMRECORD_SOURCES:%.c=$(B)/obj/%.o) $(SYMBOLIZER_OBJECTS) $(LIB_BASE)
 	$(say) LD $@
 	$(Q)$(CC) $(SANITIZE) $(LDFLAGS) -o $@ $^ -lzstd $(SYMBOLIZER_LIBS) -lpthread
+# What it puts into the programs that it records lies beside it.
+$(B)/memrecord: | $(B)/libmemrecord.so
 all: $(B)/memrecord

@@ -2,7 +2,7 @@
 # samples/: small programs that show what libmemcapture does; they use its header
 # and its archive as any program does.  README.md says what each is about.
 
-SAMPLES := catalogue factory leak shapes xml_nodes
+SAMPLES := catalogue factory leak shapes stock words xml_nodes
 SAMPLE_PROGRAMS := $(SAMPLES:%=$(B)/samples/%)
 # As a program of one's own is built: file and line in traces, by names that do not
 # depend on where this is built, and functions that can be named without them.
@@ -21,7 +21,7 @@ $(B)/obj/samples/%.o: samples/%.cpp Makefile samples/rules.mk
 	$(Q)$(CXX) -Icapture $(CPPFLAGS) -std=c++17 -Wall -Wextra $(SANITIZE) $(SAMPLE_CFLAGS) $(or $(CXXFLAGS),-O2) \
 	  -MMD -MP -c -o $@ $<
 
-$(B)/samples/shapes: SAMPLE_LINK = $(CXX)
+$(B)/samples/shapes $(B)/samples/stock: SAMPLE_LINK = $(CXX)
 $(B)/samples/xml_nodes: SAMPLE_LIBS = $(SAMPLE_XML_LIBS)
 # -rdynamic: the program's own functions have names in traces even without debug information.
 $(SAMPLE_PROGRAMS): $(B)/samples/%: $(B)/obj/samples/%.o $(B)/libmemcapture.a

@@ -293,6 +293,8 @@ Test(symbolizer, demangle__shows_what_programmers_write)
 	} cases[] = {
 		{ "_ZNSt6vectorIiSaIiEE9push_backERKi",
 		  "std::vector<int, std::allocator<int> >::push_back(int const&)" },
+		{ "_ZN5Shelf4swapERNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEES6_i",
+		  "Shelf::swap(std::string&, std::string&, int)" },
 		{ "_RNvC7mycrate3foo", "mycrate::foo" },
 		{ "_ZN4core3fmt5Write9write_str17h0123456789abcdefE", "core::fmt::Write::write_str" },
 		{ "main", "main" },
