@@ -12,6 +12,7 @@
 
 #define RULES_BITS 12
 #define NODES_BITS 13
+#define NODES_TELL 1024 /* after so many new ones it is told how much memory there is */
 /* Without a memo the frames lie in the stack of whoever asks, which may be a small one. */
 #define FRAMES_WITHOUT_MEMO 32
 
@@ -128,9 +129,14 @@ static inline __attribute__((always_inline)) enum mr_walk_end walk_frames(
 
 static uint32_t node_of(struct mr_ring_writer *ring, uint64_t place, uint32_t parent)
 {
-	const uint32_t node = mr_stack_tree_find(place, parent);
+	uint32_t node = mr_stack_tree_find(place, parent);
 
-	return MR_LIKELY(node != 0) ? node : mr_stack_tree_add(ring, place, parent);
+	if (MR_UNLIKELY(node == 0)) {
+		node = mr_stack_tree_add(ring, place, parent);
+		if (node % NODES_TELL == 0)
+			bytes_tell();
+	}
+	return node;
 }
 
 /* What is to be counted after a walk that ended so.  False: its places are not all known to the writer. */

@@ -7,12 +7,12 @@
 
 #include "heap_events.h"
 
-static uint64_t hash_of_node(uint64_t place, uint64_t value)
+static struct mr_hash_at at_of_node(uint64_t place, uint64_t value)
 {
-	return mr_stack_tree_hash(place, (uint32_t)(value >> 32));
+	return mr_stack_tree_at(place, (uint32_t)(value >> 32));
 }
 
-struct mr_hash mr_stack_tree = { .hash_of = hash_of_node };
+struct mr_hash mr_stack_tree = { .at_of = at_of_node };
 static _Atomic uint32_t *next_id;
 
 bool mr_stack_tree_begin(struct mr_hash_state *state, _Atomic uint32_t *next, unsigned bits)
@@ -37,7 +37,6 @@ uint32_t mr_stack_tree_add(struct mr_ring_writer *ring, uint64_t place, uint32_t
 	record.id = atomic_fetch_add_explicit(next_id, 1, memory_order_relaxed) + 1;
 	memcpy(mr_ring_at_head(ring), &record, sizeof(record));
 	mr_ring_commit(ring, sizeof(record));
-	mr_hash_insert(&mr_stack_tree, mr_stack_tree_hash(place, parent), place,
-	               (uint64_t)parent << 32 | record.id);
+	mr_hash_insert(&mr_stack_tree, place, (uint64_t)parent << 32 | record.id);
 	return record.id;
 }

@@ -11,9 +11,13 @@
 
 extern struct mr_hash mr_stack_tree;
 
-static inline uint64_t mr_stack_tree_hash(uint64_t place, uint32_t parent)
+/* The nodes of a stack that was met at once have numbers that follow each other, and lie together. */
+static inline struct mr_hash_at mr_stack_tree_at(uint64_t place, uint32_t parent)
 {
-	return (place ^ (uint64_t)parent * UINT64_C(0xd6e8feb86659fd93)) * MR_HASH_FACTOR;
+	return (struct mr_hash_at){
+		.near = parent / (MR_HASH_LINE / 2),
+		.far = (place ^ (uint64_t)parent * UINT64_C(0xd6e8feb86659fd93)) * MR_HASH_FACTOR,
+	};
 }
 
 /* 0: there is no such node yet. */
@@ -21,14 +25,13 @@ static inline uint32_t mr_stack_tree_find(uint64_t place, uint32_t parent)
 {
 	const uintptr_t table = atomic_load_explicit(&mr_stack_tree.table, memory_order_acquire);
 	const struct mr_hash_entry *const entries = mr_hash_entries(table);
-	const uint64_t mask = mr_hash_mask(table);
-	const uint64_t first = mr_hash_index(table, mr_stack_tree_hash(place, parent));
+	const struct mr_hash_at at = mr_stack_tree_at(place, parent);
 
-	for (uint64_t i = 0; i < MR_HASH_PROBES_MAX; i++) {
-		const struct mr_hash_entry *const entry = &entries[(first + i) & mask];
+	for (uint64_t i = 0; i < MR_HASH_LINE + MR_HASH_PROBES_MAX; i++) {
+		const struct mr_hash_entry *const entry = &entries[mr_hash_slot(table, at, i)];
 		const uint64_t there = atomic_load_explicit(&entry->place, memory_order_acquire);
 
-		if (MR_LIKELY(there == place)) {
+		if (there == place) {
 			const uint64_t value = atomic_load_explicit(&entry->value, memory_order_relaxed);
 
 			if (MR_LIKELY(value >> 32 == parent))

@@ -6,13 +6,13 @@
 
 #include "module.h"
 
-static uint64_t hash_of_rule(uint64_t place, uint64_t rule)
+static struct mr_hash_at at_of_rule(uint64_t place, uint64_t rule)
 {
 	(void)rule;
-	return mr_unwind_cache_hash(place);
+	return mr_unwind_cache_at(place & MR_PLACE_ADDRESS);
 }
 
-struct mr_hash mr_unwind_cache = { .hash_of = hash_of_rule };
+struct mr_hash mr_unwind_cache = { .at_of = at_of_rule };
 
 bool mr_unwind_cache_begin(struct mr_hash_state *state, unsigned bits)
 {
@@ -57,6 +57,6 @@ struct mr_unwind_at mr_unwind_cache_learn(uintptr_t address, struct mr_unwind_le
 		learning->guessed++;
 	}
 	if (found != MR_MODULE_UNTOLD)
-		mr_hash_insert(&mr_unwind_cache, mr_unwind_cache_hash(at.place), at.place, at.rule);
+		mr_hash_insert(&mr_unwind_cache, at.place, at.rule);
 	return at;
 }

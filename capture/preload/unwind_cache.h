@@ -17,9 +17,15 @@ struct mr_unwind_at {
 	uint64_t rule;
 };
 
-static inline uint64_t mr_unwind_cache_hash(uint64_t place)
+/* The calls of a function lie together, as do their rules. */
+#define MR_UNWIND_CACHE_NEAR_SHIFT 8
+
+static inline struct mr_hash_at mr_unwind_cache_at(uint64_t address)
 {
-	return (place << (64 - MR_PLACE_MODULE_SHIFT)) * MR_HASH_FACTOR;
+	return (struct mr_hash_at){
+		.near = (address >> MR_UNWIND_CACHE_NEAR_SHIFT) * MR_HASH_FACTOR >> 32,
+		.far = address * MR_HASH_FACTOR,
+	};
 }
 
 /* False: nothing is known of ADDRESS. */
@@ -27,11 +33,10 @@ static inline bool mr_unwind_cache_find(uintptr_t address, struct mr_unwind_at *
 {
 	const uintptr_t table = atomic_load_explicit(&mr_unwind_cache.table, memory_order_acquire);
 	const struct mr_hash_entry *const entries = mr_hash_entries(table);
-	const uint64_t mask = mr_hash_mask(table);
-	const uint64_t first = mr_hash_index(table, mr_unwind_cache_hash(address));
+	const struct mr_hash_at where = mr_unwind_cache_at(address);
 
-	for (uint64_t i = 0; i < MR_HASH_PROBES_MAX; i++) {
-		const struct mr_hash_entry *const entry = &entries[(first + i) & mask];
+	for (uint64_t i = 0; i < MR_HASH_LINE + MR_HASH_PROBES_MAX; i++) {
+		const struct mr_hash_entry *const entry = &entries[mr_hash_slot(table, where, i)];
 		const uint64_t place = atomic_load_explicit(&entry->place, memory_order_acquire);
 
 		if (MR_LIKELY(((place ^ address) << (64 - MR_PLACE_MODULE_SHIFT)) == 0)) {
