@@ -388,10 +388,12 @@ static void find_bound(struct mr_heap_drain *drain, bool ended)
 
 		if (!ring->ring || ring->broken)
 			continue;
-		if (ended)
+		if (ended) {
+			ring->busy = false; /* whoever was in the middle of a record never finishes it */
 			look_at_head(drain, ring);
-		else
+		} else {
 			look_at_busy(drain, ring);
+		}
 	}
 }
 
