@@ -39,30 +39,39 @@ static int fail_memory(struct mr_error *err)
 
 /* ---- Nodes ----------------------------------------------------------------- */
 
-static size_t slot_of(const struct mr_stack_tree *tree, uint32_t parent, uint32_t function)
+/* The slot of the node, or the free one where it belongs.  Children of a node, and of nodes that were
+ * made one after the other, lie side by side, as stacks are looked at in such an order and memory is
+ * slow; where there are too many for that, they are spread out. */
+static struct mr_stack_slot *find_slot(const struct mr_stack_tree *tree, uint32_t parent, uint32_t function)
 {
-	const uint64_t key = (uint64_t)parent << 32 | function;
+	const uint64_t hash = ((uint64_t)parent << 32 | function) * UINT64_C(0x9e3779b97f4a7c15);
+	const size_t mask = tree->slot_count - 1;
+	size_t slot = (2 * (size_t)parent + (size_t)(hash >> 60)) & mask;
 
-	return (size_t)((key * UINT64_C(0x9e3779b97f4a7c15)) >> 20) & (tree->slot_count - 1);
+	for (size_t i = 0;; i++) {
+		struct mr_stack_slot *at = &tree->slots[slot];
+
+		if (at->node == 0 || (at->parent == parent && at->function == function))
+			return at;
+		slot = (i == 16 ? (size_t)(hash >> 24) : slot + 1) & mask;
+	}
 }
 
 static int grow_slots(struct mr_stack_tree *tree, struct mr_error *err)
 {
-	const size_t count = tree->slot_count > 0 ? tree->slot_count * 2 : 4096;
-	uint32_t *slots = mr_alloc(count * sizeof(*slots));
+	const size_t old_count = tree->slot_count;
+	const size_t count = old_count > 0 ? old_count * 2 : 4096;
+	struct mr_stack_slot *old = tree->slots;
+	struct mr_stack_slot *slots = mr_alloc(count * sizeof(*slots));
 
 	if (!slots)
 		return fail_memory(err);
-	mr_free(tree->slots);
 	tree->slots = slots;
 	tree->slot_count = count;
-	for (size_t i = 1; i < tree->count; i++) {
-		size_t slot = slot_of(tree, tree->nodes[i].parent, tree->nodes[i].function);
-
-		while (slots[slot] != 0)
-			slot = (slot + 1) & (count - 1);
-		slots[slot] = (uint32_t)i;
-	}
+	for (size_t i = 0; i < old_count; i++)
+		if (old[i].node != 0)
+			*find_slot(tree, old[i].parent, old[i].function) = old[i];
+	mr_free(old);
 	return 0;
 }
 
@@ -82,21 +91,17 @@ static int descend(struct mr_stack_tree *tree, uint32_t *node, uint32_t function
 	}
 	if (tree->count * 2 >= tree->slot_count)
 		MR_TRY(grow_slots(tree, err));
-	size_t slot = slot_of(tree, *node, function);
+	struct mr_stack_slot *slot = find_slot(tree, *node, function);
 
-	for (; tree->slots[slot] != 0; slot = (slot + 1) & (tree->slot_count - 1)) {
-		struct mr_stack_node *found = &tree->nodes[tree->slots[slot]];
-
-		if (found->parent != *node || found->function != function)
-			continue;
-		see_line(found, line);
-		*node = tree->slots[slot];
+	if (slot->node != 0) {
+		*node = slot->node;
+		see_line(&tree->nodes[*node], line);
 		return 0;
 	}
 	if (tree->count >= UINT32_MAX ||
 	    mr_grow(&tree->nodes, &tree->capacity, tree->count + 1, sizeof(*tree->nodes)) < 0)
 		return fail_memory(err);
-	tree->slots[slot] = (uint32_t)tree->count;
+	*slot = (struct mr_stack_slot){ *node, function, (uint32_t)tree->count };
 	tree->nodes[tree->count] =
 		(struct mr_stack_node){ .parent = *node, .function = function, .frame = frame, .line = line };
 	*node = (uint32_t)tree->count++;

@@ -30,12 +30,19 @@ struct mr_stack_node {
 	struct mr_stack_cost all;  /* with all nodes below */
 };
 
+/* Of a hash table that is looked through without touching nodes. */
+struct mr_stack_slot {
+	uint32_t parent;
+	uint32_t function;
+	uint32_t node; /* 0: free */
+};
+
 struct mr_stack_tree {
 	struct mr_stacks *stacks;    /* borrowed */
 	struct mr_stack_node *nodes; /* node 0 stands for all; some have no sites at all */
 	size_t count;
 	size_t capacity;
-	uint32_t *slots; /* nodes by parent and function; 0: free */
+	struct mr_stack_slot *slots; /* nodes by parent and function */
 	size_t slot_count;
 };
 

@@ -127,6 +127,10 @@ static bool is_operator_new(const char *name)
 
 enum mr_frame_kind mr_frame_kind_of(const char *name)
 {
+	static const char internal[] = "__GI_"; /* of glibc: the name by which it calls itself */
+
+	if (strncmp(name, internal, sizeof(internal) - 1) == 0)
+		name += sizeof(internal) - 1;
 	/* "xmalloc.constprop.0" is xmalloc. */
 	const size_t len = strcspn(name, ".");
 

@@ -3,8 +3,11 @@
  * Table functions: what each function allocates, by itself and with all that it
  * calls.  A function that is in a call stack several times counts once.
  */
+#include "output.h"
 #include "stacks_runs.h"
 #include "table_rows.h"
+
+#include <inttypes.h>
 
 enum {
 	RUN,
@@ -178,6 +181,66 @@ static void functions_cell(const void *state, size_t index, size_t column, struc
 	}
 }
 
+/* ---- Text ------------------------------------------------------------------ */
+
+#define NAME_MAX_WIDTH 50
+
+static void put_bytes(struct mr_writing *writing, uint64_t size_bytes)
+{
+	struct mr_cell cell;
+
+	mr_cell_number(&cell, size_bytes);
+	mr_writing_show(writing, MEMSTATS_BYTES, &cell, 0);
+	mr_output_field(&writing->buffer, writing->scratch.data, writing->scratch.len, 11, true);
+}
+
+static void put_row(struct mr_writing *writing, const struct functions_table *table, const struct row *row)
+{
+	const struct mr_stacks_run *run = &table->runs.runs[row->run];
+	const struct mr_function *function = &run->stacks->functions[row->function];
+	const struct mr_stack_cost *self = &table->costs[row->run].self[row->function];
+	const struct mr_stack_cost *all = &table->costs[row->run].all[row->function];
+	struct mr_buffer name = { NULL, 0, 0, false };
+
+	put_bytes(writing, self->peak_bytes);
+	put_bytes(writing, all->peak_bytes);
+	put_bytes(writing, self->live_bytes);
+	put_bytes(writing, all->live_bytes);
+	mr_buffer_printf(&writing->buffer, "%10" PRIu64 "%10" PRIu64 "  ", self->count, all->count);
+	mr_name_shorten(&name, function->name);
+	if (function->is_named && function->module[0] != '\0')
+		mr_buffer_printf(&name, " in %s", function->module);
+	mr_buffer_put_u8(&name, '\0');
+	writing->buffer.failed = writing->buffer.failed || name.failed;
+	if (!name.failed)
+		mr_output_name(&writing->buffer, (const char *)name.data, NAME_MAX_WIDTH, false);
+	mr_buffer_put_u8(&writing->buffer, '\n');
+	mr_buffer_release(&name);
+}
+
+static int functions_write_text(struct mr_writing *writing, struct mr_error *err)
+{
+	const struct memstats_table *shown = writing->table;
+	const struct functions_table *table = shown->state;
+	bool at_end = true;
+
+	for (size_t i = 0; i < table->runs.count; i++)
+		at_end = at_end && table->runs.runs[i].snapshot == MR_INDEX_NONE;
+	if (shown->row_count > 0)
+		mr_buffer_printf(&writing->buffer,
+		                 "%11s%11s%11s%11s%10s%10s  function\n%11s%11s%11s%11s%10s%10s\n", "peak",
+		                 "peak", at_end ? "leaked" : "live", at_end ? "leaked" : "live", "calls",
+		                 "calls", "self", "and below", "self", "and below", "self", "and below");
+	else
+		mr_buffer_printf(&writing->buffer, "(no functions)\n");
+	for (size_t i = 0; i < shown->row_count; i++) {
+		put_row(writing, table, &table->rows[mr_table_row(shown, i)]);
+		MR_TRY(mr_writing_flush(writing, false, err));
+	}
+	mr_output_more(writing);
+	return 0;
+}
+
 const struct mr_table_type mr_table_functions = {
 	.info = { "functions", "what each function allocates, by itself and with all that it calls", columns,
 	          COLUMN_COUNT, FUNCTION },
@@ -186,4 +249,5 @@ const struct mr_table_type mr_table_functions = {
 	.open_stacks = functions_open,
 	.cell = functions_cell,
 	.close = functions_close,
+	.write_text = functions_write_text,
 };

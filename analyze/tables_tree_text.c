@@ -10,15 +10,14 @@
 #include <inttypes.h>
 
 #define LINE_WIDTH 80
-#define FIGURES_WIDTH 28 /* what stands before the name */
-#define INDENT 2
+#define FIGURES_WIDTH 26 /* what stands before the name */
 #define INDENT_MAX 24
 #define FOLD_BELOW 100 /* the part of all that is folded */
 
 /* A function whose lines are being written. */
 struct open_row {
 	size_t end;      /* behind the last row below it */
-	size_t indent;   /* of those directly below it */
+	size_t indent;   /* of those directly below it, which may be more than is shown */
 	bool is_several; /* these are more than one line */
 	uint64_t folded; /* functions that are left out, */
 	uint64_t cost;   /* and theirs */
@@ -127,7 +126,7 @@ static void put_name(struct layout *layout, const struct mr_stacks *stacks, cons
 	} else {
 		const size_t start = out->len;
 
-		mr_output_name(out, (const char *)name.data, width, false);
+		mr_output_name(out, (const char *)name.data, width, true);
 		const size_t used =
 			out->failed ? 0 : mr_output_characters(out->data + start, out->len - start);
 
@@ -138,9 +137,16 @@ static void put_name(struct layout *layout, const struct mr_stacks *stacks, cons
 	mr_buffer_release(&place);
 }
 
-static void put_indent(struct layout *layout, size_t indent)
+/* Two spaces and the indent, of which what is too much is a number; gives how wide that is. */
+static size_t put_indent(struct layout *layout, size_t indent)
 {
-	mr_buffer_printf(&layout->writing->buffer, "  %*s", (int)indent, "");
+	struct mr_buffer *out = &layout->writing->buffer;
+	const size_t start = out->len;
+
+	mr_buffer_printf(out, "  %*s", (int)(indent < INDENT_MAX ? indent : INDENT_MAX), "");
+	if (indent > INDENT_MAX)
+		mr_buffer_printf(out, "+%zu ", indent - INDENT_MAX);
+	return out->len - start;
 }
 
 static void put_row(struct layout *layout, size_t row, size_t indent)
@@ -155,9 +161,10 @@ static void put_row(struct layout *layout, size_t row, size_t indent)
 		put_figure(layout, self);
 	else
 		mr_buffer_printf(&layout->writing->buffer, "%10s", "");
-	put_indent(layout, indent);
+	const size_t used = put_indent(layout, indent);
+
 	put_name(layout, table->runs.runs[table->rows[row].run].stacks, node,
-	         LINE_WIDTH - FIGURES_WIDTH - indent);
+	         LINE_WIDTH - FIGURES_WIDTH - used);
 	mr_buffer_put_u8(&layout->writing->buffer, '\n');
 }
 
@@ -185,11 +192,13 @@ static bool is_several(const struct layout *layout, size_t first, size_t end)
 	size_t shown = 0;
 	bool has_folded = false;
 
+	/* What costs nothing has no line. */
 	for (size_t child = first; child < end && shown < 2; child = rows[child].end) {
 		const bool folded = is_folded(layout, child);
+		const bool costs = mr_tree_cost(node_of(layout->table, child), layout->column) > 0;
 
-		shown += !folded || !has_folded;
-		has_folded = has_folded || folded;
+		shown += costs && (!folded || !has_folded);
+		has_folded = has_folded || (folded && costs);
 	}
 	return shown > 1;
 }
@@ -202,8 +211,7 @@ static int open_row(struct layout *layout, size_t first, size_t end, size_t inde
 
 	if (mr_grow(&layout->open, &layout->open_capacity, layout->open_count + 1, sizeof(*layout->open)) < 0)
 		return mr_fail(err, MR_ERR_NOMEM, "no memory to write table tree");
-	if ((several || !alone) && indent < INDENT_MAX)
-		indent += INDENT;
+	indent += several || !alone;
 	layout->open[layout->open_count++] =
 		(struct open_row){ .end = end, .indent = indent, .is_several = several };
 	return 0;
@@ -214,7 +222,7 @@ static void close_rows(struct layout *layout, size_t row)
 {
 	while (layout->open_count > 0 && layout->open[layout->open_count - 1].end <= row) {
 		layout->open_count--;
-		if (layout->open[layout->open_count].folded == 0 || layout->lines_left == 0)
+		if (layout->open[layout->open_count].cost == 0 || layout->lines_left == 0)
 			continue;
 		put_folded(layout, &layout->open[layout->open_count]);
 		layout->lines_left--;
@@ -234,7 +242,7 @@ static int put_rows(struct layout *layout, size_t first, size_t end, struct mr_e
 		struct open_row *above = &layout->open[layout->open_count - 1];
 
 		if (is_folded(layout, row)) {
-			above->folded++;
+			above->folded += mr_tree_cost(node_of(layout->table, row), layout->column) > 0;
 			above->cost += mr_tree_cost(node_of(layout->table, row), layout->column);
 			row = rows[row].end;
 			continue;

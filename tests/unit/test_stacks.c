@@ -33,6 +33,8 @@ Test(stacks, kinds__are_of_the_function_whatever_it_returns_and_takes)
 		{ "_ZnamSt11align_val_t", MR_FRAME_ALLOCATOR },
 		{ "__rust_alloc", MR_FRAME_ALLOCATOR },
 		{ "strdup", MR_FRAME_RUNTIME },
+		{ "__GI___strdup", MR_FRAME_RUNTIME },
+		{ "__GI_", MR_FRAME_OWN },
 		{ "g_malloc0_n", MR_FRAME_RUNTIME },
 		{ "xmalloc.constprop.0", MR_FRAME_RUNTIME },
 		{ "std::allocator<int>::allocate(unsigned long)", MR_FRAME_RUNTIME },
