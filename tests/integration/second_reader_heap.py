@@ -1,0 +1,181 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""A recorded heap, read twice: the events that a second reader finds in the log are
+replayed here, and the sites, snapshots, histograms and threads that the recorder
+summed up, and what memstats prints of them, must be what comes of that."""
+
+import collections
+import json
+import os
+import re
+import sys
+
+sys.path.insert(0, os.path.join(os.environ["MR_ROOT"], "tests/lib"))
+import cases
+import log_reading
+
+LOG = "words.dat"
+ALLOC, FREE, REALLOC = 0, 1, 2
+recorded = cases.run("memrecord", "--events", "-o", LOG, "--", os.path.join(cases.BUILD, "samples/words"))
+streams = log_reading.streams(LOG) if recorded.returncode == 0 else []
+heaps = [stream for stream in streams if stream.source() == log_reading.HEAP_RECORDER]
+heap = heaps[0] if heaps else None
+
+
+class Site:
+    def __init__(self):
+        self.live = self.live_count = self.peak = self.peak_count = self.total = self.count = 0
+        self.reallocs = self.grown = self.lifetime = 0
+
+    def figures(self):
+        return (self.live, self.live_count, self.peak, self.peak_count, self.total, self.count, self.reallocs,
+                self.grown)
+
+
+class Replay:
+    """What the events come to, up to a time."""
+
+    def __init__(self, until):
+        self.sites = collections.defaultdict(Site)
+        self.blocks = []  # by allocation: (stack, size, time), or None when it is gone
+        self.live = self.live_count = self.peak = self.peak_time = 0
+        self.lifetimes = []
+        for row in heap.rows["HEAP_EVENTS"]:
+            if row["time"] > until:
+                break
+            self.take(row)
+
+    def take(self, row):
+        ended = self.end_block(row) if row["kind"] in (FREE, REALLOC) and row["back"] else None
+        if row["kind"] in (ALLOC, REALLOC):
+            self.begin_block(row, ended)
+
+    def end_block(self, row):
+        number = len(self.blocks) - row["back"]
+        stack, size, born = self.blocks[number]
+        self.blocks[number] = None
+        site = self.sites[stack]
+        site.live -= size
+        site.live_count -= 1
+        site.lifetime += row["time"] - born
+        self.lifetimes.append(row["time"] - born)
+        self.live -= size
+        self.live_count -= 1
+        return size
+
+    def begin_block(self, row, ended):
+        site = self.sites[row["stack"]]
+        site.live += row["size"]
+        site.live_count += 1
+        site.total += row["size"]
+        site.count += 1
+        if ended is not None:
+            site.reallocs += 1
+            site.grown += max(0, row["size"] - ended)
+        self.blocks.append((row["stack"], row["size"], row["time"]))
+        self.live += row["size"]
+        self.live_count += 1
+        if self.live > self.peak:
+            self.peak, self.peak_time = self.live, row["time"]
+
+    def at_peak(self):
+        """What each site held when most was live."""
+        before = Replay(self.peak_time)
+        for stack, site in self.sites.items():
+            held = before.sites[stack]
+            site.peak, site.peak_count = held.live, held.live_count
+        return self
+
+
+def stated(number):
+    """The recorder's own figures of sites at a snapshot."""
+    names = ("live", "live_count", "peak", "peak_count", "total", "count", "reallocs", "grown")
+    return {stack: tuple(row[name] for name in names) for stack, row in heap.sites_at(number).items()
+            if row["count"]}
+
+
+def table(name, *query):
+    result = cases.run("memstats", name, *query, "--format", "json")
+    cases.equal((result.returncode, result.stderr), (0, ""), name)
+    return json.loads(result.stdout)["rows"]
+
+
+def the_program_was_recorded():
+    cases.equal(recorded.returncode, 0, recorded.stderr)
+    cases.equal(len(heaps), 1, "heap streams")
+    cases.equal([row["reason"] for row in heap.heap_snapshots().values()][-1], 5, "the last snapshot is the end's")
+    cases.equal(heap.heap_snapshots()[1]["flags"] & log_reading.KEY_SNAPSHOT, 1, "the first is a key snapshot")
+
+
+def sites_are_what_the_events_come_to():
+    last = max(heap.heap_snapshots())
+    replay = Replay(2**64).at_peak()
+    expected = {stack: site.figures() for stack, site in replay.sites.items() if site.count}
+    cases.equal(stated(last), expected)
+    for stack, row in heap.sites_at(last).items():
+        # The recorder counts in ticks of its clock, and each time in the log is rounded to nanoseconds.
+        difference = abs(row["lifetime"] - replay.sites[stack].lifetime)
+        if difference > 2 * (row["count"] - row["live_count"]):
+            raise AssertionError(f"lifetimes of stack {stack} differ by {difference} ns")
+    snapshot = heap.heap_snapshots()[last]
+    cases.equal((snapshot["live"], snapshot["live_count"], snapshot["peak"], snapshot["peak_time"]),
+                (replay.live, replay.live_count, replay.peak, replay.peak_time))
+
+
+def snapshots_on_the_way_are_too():
+    for number, snapshot in heap.heap_snapshots().items():
+        if snapshot["reason"] == 5:
+            continue
+        replay = Replay(snapshot["time"])
+        cases.equal((snapshot["live"], snapshot["live_count"], snapshot["peak"]),
+                    (replay.live, replay.live_count, replay.peak), f"snapshot {number}")
+
+
+def sites_sum_up_to_their_snapshot():
+    for number, snapshot in heap.heap_snapshots().items():
+        sites = heap.sites_at(number).values()
+        for name in ("live", "live_count", "peak", "peak_count", "total", "count", "temporary", "grown"):
+            cases.equal(sum(site[name] for site in sites), snapshot[name], f"{name} of snapshot {number}")
+
+
+def histograms_are_of_all_events():
+    for measure, values in ((0, [row["size"] for row in heap.rows["HEAP_EVENTS"] if row["kind"] != FREE]),
+                            (1, Replay(2**64).lifetimes)):
+        expected = collections.Counter(value.bit_length() for value in values)
+        found = {row["bucket"]: row["count"] for row in heap.rows["HEAP_HISTOGRAM"]
+                 if row["measure"] == measure and row["stack"] == 0}
+        cases.equal(found, dict(expected), f"measure {measure}")
+
+
+def threads_did_it_all():
+    threads = {row["thread"]: row for row in heap.rows["HEAP_THREADS"]}
+    counts = collections.Counter(row["thread"] for row in heap.rows["HEAP_EVENTS"] if row["kind"] != FREE)
+    cases.equal({number: row["count"] for number, row in threads.items()}, dict(counts))
+
+
+def memstats_says_the_same_of_sites():
+    expected = collections.Counter()
+    for stack, row in heap.sites_at(max(heap.heap_snapshots())).items():
+        names = " < ".join(heap.stack_functions(stack))
+        expected[names, row["peak"], row["live"], row["total"], row["count"], row["temporary"], row["grown"]] += 1
+    found = collections.Counter()
+    for row in table("sites", LOG):
+        # The positions that stand behind names.
+        names = re.sub(r" \([^()]*:\d+\)", "", row["stack"])
+        found[names, row["peak"], row["leaked"], row["total"], row["count"], row["temporary"], row["grown"]] += 1
+    cases.equal(found, expected)
+
+
+def memstats_says_the_same_of_snapshots():
+    rows = {row["snapshot"]: row for row in table("heap", LOG) if row["snapshot"]}
+    cases.equal(sorted(rows), sorted(heap.heap_snapshots()))
+    for number, snapshot in heap.heap_snapshots().items():
+        for name in ("live", "live_count", "peak", "total", "count", "temporary"):
+            cases.equal(rows[number][name], snapshot[name], f"{name} of snapshot {number}")
+        live = sum(row["live"] for row in table("sites", f"{LOG}@{number}"))
+        cases.equal(live, snapshot["live"], f"sites of snapshot {number}")
+
+
+cases.main(the_program_was_recorded, sites_are_what_the_events_come_to, snapshots_on_the_way_are_too,
+           sites_sum_up_to_their_snapshot, histograms_are_of_all_events, threads_did_it_all,
+           memstats_says_the_same_of_sites, memstats_says_the_same_of_snapshots)
