@@ -129,23 +129,32 @@ fuzz:
 # ---- Programs that integration tests run ---------------------------------------------
 # tests/fixtures/*.c use libmemcapture as any program does: its header and its archive.
 # Those of FIXTURE_LIBRARIES are shared libraries of their own, for a program to load: NAME.so.
-FIXTURE_LIBRARIES := exact_count
+FIXTURE_LIBRARIES := exact_count heap_plugin heap_own_allocator
+FIXTURE_FLAGS_exact_count := -Wl,-z,nodelete
 FIXTURES := $(filter-out $(FIXTURE_LIBRARIES),$(basename $(notdir $(wildcard tests/fixtures/*.c))))
 FIXTURE_PROGRAMS := $(FIXTURES:%=$(B)/fixtures/%)
 $(FIXTURE_PROGRAMS): $(B)/fixtures/%: $(B)/obj/tests/fixtures/%.o $(B)/libmemcapture.a
 	@mkdir -p $(@D)
 	$(say) LD $@
-	$(Q)$(CC) $(SANITIZE) $(LDFLAGS) -rdynamic -o $@ $^ -lpthread
+	$(Q)$(CC) $(SANITIZE) $(LDFLAGS) -rdynamic -o $@ $^ -Wl,-rpath,'$$ORIGIN' -lpthread
+
+# What allocates in tests of the heap's recorder is not to be optimised away.
+$(B)/obj/tests/fixtures/heap_%.o: OBJ_CFLAGS += -fno-builtin
+$(B)/fixtures/heap_signals: $(B)/fixtures/heap_own_allocator.so
+$(B)/fixtures/heap_exceptions: tests/fixtures/heap_exceptions.cc $(MAKEFILES_USED)
+	@mkdir -p $(@D)
+	$(say) CXX $@
+	$(Q)$(CXX) -std=c++17 -Wall -Wextra -fno-builtin $(CXXFLAGS) -O2 -g $(SANITIZE) $(LDFLAGS) -o $@ $< -lpthread
 
 # Without SANITIZE: its runtime would have to be there first.
 $(FIXTURE_LIBRARIES:%=$(B)/fixtures/%.so): $(B)/fixtures/%.so: tests/fixtures/%.c $(MAKEFILES_USED)
 	@mkdir -p $(@D)
 	$(say) LD $@
 	$(Q)$(CC) -D_GNU_SOURCE -std=gnu11 $(WARNINGS) -fPIC -fvisibility=hidden -fno-builtin $(CFLAGS) -shared \
-	  -Wl,-z,nodelete -o $@ $< -lpthread -ldl
+	  -Wl,-soname,$(@F) $(FIXTURE_FLAGS_$*) -o $@ $< -lpthread -ldl
 
 .PHONY: fixtures
-fixtures: $(FIXTURE_PROGRAMS) $(FIXTURE_LIBRARIES:%=$(B)/fixtures/%.so)
+fixtures: $(FIXTURE_PROGRAMS) $(B)/fixtures/heap_exceptions $(FIXTURE_LIBRARIES:%=$(B)/fixtures/%.so)
 
 # ---- Running ----------------------------------------------------------------------------
 JOBS ?= $(shell nproc)

@@ -85,17 +85,6 @@ static void *boot_realloc(void *block, size_t size)
 	return moved;
 }
 
-static void *boot_reallocarray(void *block, size_t count, size_t size)
-{
-	size_t all;
-
-	if (__builtin_mul_overflow(count, size, &all)) {
-		errno = ENOMEM;
-		return NULL;
-	}
-	return boot_realloc(block, all);
-}
-
 static void *boot_memalign(size_t alignment, size_t size)
 {
 	void *const block = boot_allocate(size, alignment);

@@ -50,7 +50,6 @@
 	X(free, void, (void *block), (block))                                                            \
 	X(calloc, void *, (size_t count, size_t size), (count, size))                                    \
 	X(realloc, void *, (void *block, size_t size), (block, size))                                    \
-	X(reallocarray, void *, (void *block, size_t count, size_t size), (block, count, size))          \
 	X(posix_memalign, int, (void **block, size_t alignment, size_t size), (block, alignment, size))  \
 	X(aligned_alloc, void *, (size_t alignment, size_t size), (alignment, size))                     \
 	X(memalign, void *, (size_t alignment, size_t size), (alignment, size))                          \
