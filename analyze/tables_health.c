@@ -94,22 +94,38 @@ static int add_segment(struct health *health, const struct mr_model *model, size
 	return 0;
 }
 
-/* What the recorder's own figures of a heap add up to. */
+/* A counter; those of a heap recording for all images of the process together. */
+static int add_counter(struct health *health, const struct mr_model *model, const struct mr_run *run,
+                       size_t counter, size_t index, struct mr_error *err)
+{
+	const char *text = mr_model_string(model, run->counters[counter].key);
+	const char *words = mr_heap_counter_words(text);
+	uint64_t value = run->counters[counter].value;
+
+	for (size_t i = 0; words && i < run->counter_count; i++) {
+		if (i == counter || strcmp(mr_model_string(model, run->counters[i].key), text) != 0)
+			continue;
+		if (i < counter)
+			return 0; /* the first one had them all */
+		value = mr_sum(value, run->counters[i].value);
+	}
+	return add(health, (struct row){ model->files[run->file].path, 0, index + 1, text, value, words },
+	           err);
+}
+
+/* What is known of call stacks. */
 static int add_heap(struct health *health, const struct mr_run *run, const char *file, size_t index,
                     struct mr_error *err)
 {
-	uint64_t waits, wait_ns;
 	uint32_t modules;
 	const uint32_t nameless = mr_heap_nameless_modules(run, &modules);
-
-	mr_heap_waits(run, &waits, &wait_ns);
 	const struct {
 		const char *item;
 		uint64_t value;
 	} numbers[] = {
-		{ "modules in call stacks", modules },          { "modules without symbols", nameless },
-		{ "waits of threads for the recorder", waits }, { "nanoseconds of these waits", wait_ns },
 		{ "heap snapshots", run->heap_snapshot_count },
+		{ "modules in call stacks", modules },
+		{ "modules without symbols", nameless },
 	};
 
 	for (size_t i = 0; i < MR_ARRAY_LEN(numbers); i++)
@@ -118,13 +134,24 @@ static int add_heap(struct health *health, const struct mr_run *run, const char 
 	return 0;
 }
 
+/* Whether a stream before the one at INDEX was written by the same: each image of a heap has one. */
+static bool is_said(const struct mr_model *model, const struct mr_run *run, size_t index)
+{
+	const char *creator = mr_model_string(model, run->streams[index].creator);
+
+	for (size_t i = 0; i < index; i++)
+		if (strcmp(mr_model_string(model, run->streams[i].creator), creator) == 0)
+			return true;
+	return false;
+}
+
 static int add_run(struct health *health, const struct mr_model *model, size_t index, struct mr_error *err)
 {
 	const struct mr_run *run = &model->runs[index];
 	const char *file = model->files[run->file].path;
 
 	for (size_t i = 0; i < run->stream_count; i++)
-		if (run->streams[i].creator != 0)
+		if (run->streams[i].creator != 0 && !is_said(model, run, i))
 			MR_TRY(add(health,
 			           (struct row){ file, 0, index + 1, "written by", MR_NONE,
 			                         mr_model_string(model, run->streams[i].creator) },
@@ -135,10 +162,7 @@ static int add_run(struct health *health, const struct mr_model *model, size_t i
 		                         MR_NONE, mr_model_string(model, run->settings[i].value) },
 		           err));
 	for (size_t i = 0; i < run->counter_count; i++)
-		MR_TRY(add(health,
-		           (struct row){ file, 0, index + 1, mr_model_string(model, run->counters[i].key),
-		                         run->counters[i].value, NULL },
-		           err));
+		MR_TRY(add_counter(health, model, run, i, index, err));
 	return run->heap_image_count > 0 ? add_heap(health, run, file, index, err) : 0;
 }
 

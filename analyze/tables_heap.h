@@ -36,16 +36,18 @@ bool mr_heap_figures(const struct mr_run *run, uint32_t snapshot, struct mr_heap
 /* The name of a snapshot's reason: "interval", "peak", "mark", "request", "end". */
 const char *mr_heap_reason_name(uint32_t reason);
 
-#define MR_HEAP_FACTS_MAX 16
+#define MR_HEAP_FACTS_MAX 32
 
 /* What the recorder did not see or had to guess. */
 struct mr_heap_fact {
-	const char *text; /* a key of MR_HEAP_COUNTER_KEYS */
+	const char *text;
 	uint64_t value;
 };
 /* Those of RUN that are not 0: at most MR_HEAP_FACTS_MAX. Gives how many. */
 size_t mr_heap_facts(const struct mr_model *model, const struct mr_run *run,
                      struct mr_heap_fact facts[MR_HEAP_FACTS_MAX]);
+/* What the recorder's counter of that KEY counts, in words; NULL: it is not known. */
+const char *mr_heap_counter_words(const char *key);
 /* How often, and how long, threads of RUN waited for the recorder. */
 void mr_heap_waits(const struct mr_run *run, uint64_t *waits, uint64_t *wait_ns);
 /* How many of the modules that call stacks of RUN go through there are, and have no names. */

@@ -4,28 +4,43 @@
  */
 #include "tables_heap.h"
 
-/* Counters that say that something is missing or was guessed. */
-static const char *const losses[] = {
-#define LOSS_MR_HEAP(name, key) key,
-	MR_HEAP_LOSS_KEYS(LOSS_MR_HEAP)
-#undef LOSS_MR_HEAP
+/* The recorder's counters in words. */
+static const struct {
+	const char *key;
+	const char *words;
+	bool is_loss; /* something is missing, or was guessed */
+} counters[] = {
+#define LOSS(key, words) { key, words, true },
+#define EFFORT(key, words) { key, words, false },
+	MR_HEAP_LOSS_KEYS(LOSS) MR_HEAP_EFFORT_KEYS(EFFORT)
+#undef LOSS
+#undef EFFORT
 };
-_Static_assert(MR_ARRAY_LEN(losses) <= MR_HEAP_FACTS_MAX, "there is room for all facts");
+
+const char *mr_heap_counter_words(const char *key)
+{
+	for (size_t i = 0; i < MR_ARRAY_LEN(counters); i++)
+		if (strcmp(counters[i].key, key) == 0)
+			return counters[i].words;
+	return NULL;
+}
 
 size_t mr_heap_facts(const struct mr_model *model, const struct mr_run *run,
                      struct mr_heap_fact facts[MR_HEAP_FACTS_MAX])
 {
 	size_t count = 0;
 
-	for (size_t i = 0; run->heap_image_count > 0 && i < MR_ARRAY_LEN(losses); i++) {
+	for (size_t i = 0; run->heap_image_count > 0 && i < MR_ARRAY_LEN(counters); i++) {
 		uint64_t value = 0;
 
+		if (!counters[i].is_loss || count == MR_HEAP_FACTS_MAX)
+			continue;
 		/* Each image has counters of its own. */
 		for (size_t k = 0; k < run->counter_count; k++)
-			if (strcmp(mr_model_string(model, run->counters[k].key), losses[i]) == 0)
+			if (strcmp(mr_model_string(model, run->counters[k].key), counters[i].key) == 0)
 				value = mr_sum(value, run->counters[k].value);
 		if (value > 0)
-			facts[count++] = (struct mr_heap_fact){ losses[i], value };
+			facts[count++] = (struct mr_heap_fact){ counters[i].words, value };
 	}
 	return count;
 }

@@ -41,6 +41,8 @@ static inline const struct mr_heap_site *mr_site_of(const struct mr_sites_table 
 /* Appends the line above sites, and figures and stack of one. */
 void mr_sites_put_title(struct mr_writing *writing, const struct mr_sites_run *of);
 void mr_sites_put(struct mr_writing *writing, const struct mr_sites_run *of, const struct mr_heap_site *site);
+/* Appends the site of STACK, which is resolved, and at most CALLERS of its callers, in a line. */
+void mr_sites_put_line(struct mr_writing *writing, struct mr_stacks *stacks, uint32_t stack, size_t callers);
 int mr_sites_write_text(struct mr_writing *writing, struct mr_error *err);
 
 #endif

@@ -140,6 +140,22 @@ static void put_stack(struct mr_writing *writing, struct mr_stacks *stacks, uint
 		mr_buffer_printf(&writing->buffer, INDENT "< %zu more frames\n", count - FRAMES_MAX);
 }
 
+void mr_sites_put_line(struct mr_writing *writing, struct mr_stacks *stacks, uint32_t stack, size_t callers)
+{
+	const uint32_t site = mr_stacks_site(stacks, stack);
+	struct walk walk = { .stacks = stacks, .stack = stack };
+	uint32_t frame = next_frame(&walk);
+
+	put_name(writing, mr_stacks_site_text(stacks, stack));
+	(void)mr_stacks_trace_text(stacks, stack); /* makes the texts of frames, where there is memory */
+	while (frame != 0 && frame != site)
+		frame = next_frame(&walk);
+	for (size_t i = 0; i < callers && (frame = next_frame(&walk)) != 0; i++) {
+		mr_buffer_append(&writing->buffer, " < ", 3);
+		put_name(writing, text_of(stacks, frame));
+	}
+}
+
 void mr_sites_put(struct mr_writing *writing, const struct mr_sites_run *of, const struct mr_heap_site *site)
 {
 	struct mr_buffer *out = &writing->buffer;

@@ -7,15 +7,13 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "stacks.h"
-#include "table_log.h"
-#include "tables_heap.h"
+#include "tables_sites.h"
 
-#define RUNS_SHOWN 5
+#define RUNS_SHOWN 10 /* the first in full, a line of each of the others */
 #define SITES_SHOWN 10
 #define LEAKS_SHOWN 5
+#define CALLERS_SHOWN 2
 #define RULE_WIDTH 79
-#define NAME_MAX 100 /* characters of a site */
 
 static void put_rule(struct mr_writing *writing, const char *title)
 {
@@ -137,7 +135,7 @@ static int put_sites(struct mr_writing *writing, struct mr_heap_sites *sites, st
 		mr_buffer_printf(out, " %9" PRIu64 " ", leaked ? site->live_count : site->count);
 		put_size(writing, leaked ? site->peak_bytes : site->live_bytes, 10);
 		mr_buffer_printf(out, "  ");
-		mr_output_name(out, mr_stacks_site_text(stacks, site->stack), NAME_MAX, false);
+		mr_sites_put_line(writing, stacks, site->stack, CALLERS_SHOWN);
 		mr_buffer_put_u8(out, '\n');
 	}
 	return 0;
@@ -205,6 +203,38 @@ static size_t choose_runs(const struct mr_model *model, uint32_t shown[RUNS_SHOW
 	return total;
 }
 
+static void put_path(struct mr_writing *writing)
+{
+	const struct memstats_log *log = writing->table->log;
+
+	mr_output_name(&writing->buffer, mr_log_path_count(log) == 1 ? mr_log_path(log, 0) : "FILE...", 200,
+	               true);
+}
+
+/* The processes after the first one, a line each. */
+static void put_others(struct mr_writing *writing, const struct mr_model *model, const uint32_t *shown,
+                       size_t count, size_t total)
+{
+	struct mr_buffer *out = &writing->buffer;
+
+	mr_buffer_printf(out, "\n%10s %10s %10s %10s  other processes\n", "peak", "leaked", "calls", "pid");
+	for (size_t i = 1; i < count; i++) {
+		const struct mr_run *run = &model->runs[shown[i]];
+		struct mr_heap_figures figures;
+
+		(void)mr_heap_figures(run, MR_INDEX_NONE, &figures);
+		put_size(writing, figures.peak_bytes, 10);
+		mr_buffer_put_u8(out, ' ');
+		put_size(writing, figures.live_bytes, 10);
+		mr_buffer_printf(out, " %10" PRIu64 " %10" PRIu64 "  ", figures.count, run->pid);
+		mr_output_name(out, mr_run_name(model, run), 40, false);
+		mr_buffer_put_u8(out, '\n');
+	}
+	if (total > count)
+		mr_buffer_printf(out, "%43s  (%zu more: memstats runs --sort heap_peak)\n", "",
+		                 total - count);
+}
+
 int mr_summary_put_heap(struct mr_writing *writing, struct mr_error *err)
 {
 	struct mr_model *model = writing->table->log->model;
@@ -215,17 +245,12 @@ int mr_summary_put_heap(struct mr_writing *writing, struct mr_error *err)
 	if (total == 0)
 		return 0;
 	put_rule(writing, "---- HEAP ");
-	for (size_t i = 0; i < count; i++) {
-		MR_TRY(put_run(writing, model, shown[i], err));
-		if (i + 1 < count)
-			mr_buffer_put_u8(&writing->buffer, '\n');
-	}
+	MR_TRY(put_run(writing, model, shown[0], err));
+	if (total > 1)
+		put_others(writing, model, shown, count, total);
 	put_rule(writing, "");
-	if (total > count)
-		mr_buffer_printf(&writing->buffer,
-		                 "(%zu more processes: memstats runs --sort heap_peak FILE)\n",
-		                 total - count);
-	mr_buffer_printf(&writing->buffer, "With their call stacks: memstats sites FILE; as a tree: "
-	                                   "memstats tree FILE; over time: memstats heap FILE\n");
+	mr_buffer_printf(&writing->buffer, "With call stacks: memstats sites ");
+	put_path(writing);
+	mr_buffer_printf(&writing->buffer, "; also tables tree, functions, heap, health\n");
 	return 0;
 }

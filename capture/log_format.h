@@ -445,28 +445,38 @@ enum mr_col_account {
 	MR_ACCOUNT_HEAP_MAPPED = 11, /* address space of HEAP's mappings */
 };
 
-/* COUNTERS of a heap recording, by keys that people can read.  First what it could not see or had to
- * guess, then what it did; those that enum mr_heap_counter of heap_events.h has (MR_HEAP_ before each)
- * have its names. */
-#define MR_HEAP_LOSS_KEYS(X)                                                          \
-	X(EARLY_ALLOCS, "allocations before the recorder was there")                  \
-	X(EARLY_FREES, "frees before the recorder was there")                         \
-	X(UNRECORDED_ALLOCS, "allocations that were not recorded")                    \
-	X(UNRECORDED_FREES, "frees that were not recorded")                           \
-	X(NESTED_LOST, "allocations and frees of signal handlers that were lost")     \
-	X(STACKS_CUT, "allocations whose stacks are cut at the largest depth")        \
-	X(STACKS_BROKEN, "allocations whose stacks could not be followed to the end") \
-	X(FRAMES_GUESSED, "places left by frame pointer, for want of unwind tables")  \
-	X(THREADS_UNRECORDED, "threads that were not recorded")                       \
-	X(UNKNOWN_FREES, "frees of blocks whose allocation was not seen")             \
-	X(BROKEN_RECORDS, "records of the program's threads that made no sense")      \
-	X(PROCESSES_UNRECORDED, "child processes that were not recorded")
-#define MR_HEAP_COUNTER_KEYS(X)                                                  \
-	MR_HEAP_LOSS_KEYS(X)                                                     \
-	X(NESTED_EVENTS, "allocations and frees of signal handlers amid others") \
-	X(RECORDER_BYTES, "bytes of the recorder's own in the process")          \
-	X(WAITS, "times that threads waited for the recorder")                   \
-	X(WAIT_NS, "nanoseconds that threads waited for the recorder")
+/* COUNTERS of a heap recording: the key, and what it counts in words.  First what the recorder could not
+ * see or had to guess, then what it did. */
+#define MR_HEAP_LOSS_KEYS(X)                                                                \
+	X("heap.early_allocs", "allocations before the recorder was there")                 \
+	X("heap.early_frees", "frees before the recorder was there")                        \
+	X("heap.unrecorded_allocs", "allocations of threads that were not recorded")        \
+	X("heap.unrecorded_frees", "frees of threads that were not recorded")               \
+	X("heap.threads_unrecorded", "threads that were not recorded")                      \
+	X("heap.unrecorded", "processes that were not recorded")                            \
+	X("heap.dropped", "allocations and frees that were lost")                           \
+	X("heap.nested_lost", "allocations and frees of signal handlers that were lost")    \
+	X("heap.rings_broken", "threads whose records made no sense from some time on")     \
+	X("heap.out_of_memory", "times that the recorder ran out of memory")                \
+	X("heap.unknown_frees", "frees of blocks whose allocation was not seen")            \
+	X("heap.stacks_cut", "allocations whose stack is cut at the largest depth")         \
+	X("heap.stacks_broken", "allocations whose stack could not be followed to its end") \
+	X("heap.frames_guessed", "places left by frame pointer, for want of unwind tables") \
+	X("heap.modules_missing", "modules whose files were not found to name places")
+#define MR_HEAP_EFFORT_KEYS(X)                                                                   \
+	X("heap.nested_events", "allocations and frees of signal handlers amid others")          \
+	X("heap.events", "allocations and frees that were recorded")                             \
+	X("heap.waits", "times that threads waited for the recorder")                            \
+	X("heap.wait_ns", "nanoseconds that they waited in all")                                 \
+	X("heap.recorder_bytes", "bytes of the recorder's own in the process")                   \
+	X("heap.writer_bytes", "bytes that memrecord needed for the process")                    \
+	X("heap.writer_memory", "bytes that memrecord needed at most")                           \
+	X("heap.writer_cpu_ns", "nanoseconds of processor time that memrecord needed for heaps") \
+	X("heap.stack_nodes", "frames in the tree of call stacks")                               \
+	X("heap.blocks_max", "blocks that were live at once, at most")                           \
+	X("heap.images", "images of processes that were recorded")                               \
+	X("heap.places", "places in the code that stacks go through")                            \
+	X("heap.places_named", "of these places, those that have names")
 
 enum mr_end_reason {
 	MR_END_CLOSED = 1,   /* the program closed it */

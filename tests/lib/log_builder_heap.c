@@ -44,8 +44,8 @@ static void define(struct log_builder *builder, uint64_t stream, uint64_t pid, u
 		                             "/lib/libc.so.6",
 		                             "grow",
 		                             "tree",
-		                             "allocations before the recorder was there",
-		                             "allocations whose stacks are cut at the largest depth",
+		                             "heap.early_allocs",
+		                             "heap.stacks_cut",
 		                             "vector.h",
 		                             "tree: half" };
 
