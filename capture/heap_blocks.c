@@ -88,21 +88,6 @@ static bool add_chain(struct mr_heap_blocks *blocks)
 	return true;
 }
 
-struct mr_heap_block *mr_heap_blocks_find(const struct mr_heap_blocks *blocks, uint64_t address,
-                                          uint32_t hash)
-{
-	uint32_t at = blocks->heads ? blocks->heads[mr_heap_blocks_chain(blocks, hash)] : 0;
-
-	while (at) {
-		struct mr_heap_block *const block = &blocks->items[at - 1];
-
-		if (mr_heap_block_address(block) == address)
-			return block;
-		at = block->next;
-	}
-	return NULL;
-}
-
 static bool take_item(struct mr_heap_blocks *blocks, uint32_t *index)
 {
 	if (blocks->free_first) {
@@ -120,8 +105,8 @@ static bool take_item(struct mr_heap_blocks *blocks, uint32_t *index)
 	return true;
 }
 
-bool mr_heap_blocks_insert(struct mr_heap_blocks *blocks, const struct mr_heap_block *block, uint32_t hash,
-                           uint64_t sequence)
+bool mr_heap_blocks_insert_growing(struct mr_heap_blocks *blocks, const struct mr_heap_block *block,
+                                   uint32_t hash, uint64_t sequence)
 {
 	uint32_t index;
 
@@ -136,28 +121,4 @@ bool mr_heap_blocks_insert(struct mr_heap_blocks *blocks, const struct mr_heap_b
 	*head = index + 1;
 	blocks->count++;
 	return true;
-}
-
-bool mr_heap_blocks_remove(struct mr_heap_blocks *blocks, uint64_t address, uint32_t hash,
-                           struct mr_heap_block *gone, uint64_t *sequence)
-{
-	uint32_t *link = blocks->heads ? &blocks->heads[mr_heap_blocks_chain(blocks, hash)] : NULL;
-
-	while (link && *link) {
-		const uint32_t at = *link;
-		struct mr_heap_block *const block = &blocks->items[at - 1];
-
-		if (mr_heap_block_address(block) != address) {
-			link = &block->next;
-			continue;
-		}
-		*gone = *block;
-		*sequence = blocks->sequences ? blocks->sequences[at - 1] : 0;
-		*link = block->next;
-		block->next = blocks->free_first;
-		blocks->free_first = at;
-		blocks->count--;
-		return true;
-	}
-	return false;
 }

@@ -81,14 +81,66 @@ static inline void mr_heap_blocks_expect_node(const struct mr_heap_blocks *block
 		__builtin_prefetch(&blocks->items[first - 1], 1);
 }
 
+/* The link that leads to the block at ADDRESS: index + 1 is there, or 0 when there is no such block. */
+static inline uint32_t *mr_heap_blocks_link(const struct mr_heap_blocks *blocks, uint64_t address,
+                                            uint32_t hash)
+{
+	uint32_t *link = &blocks->heads[mr_heap_blocks_chain(blocks, hash)];
+
+	while (*link && mr_heap_block_address(&blocks->items[*link - 1]) != address)
+		link = &blocks->items[*link - 1].next;
+	return link;
+}
+
 /* NULL: not there.  Valid until the next insertion. */
-struct mr_heap_block *mr_heap_blocks_find(const struct mr_heap_blocks *blocks, uint64_t address,
-                                          uint32_t hash);
+static inline struct mr_heap_block *mr_heap_blocks_find(const struct mr_heap_blocks *blocks, uint64_t address,
+                                                        uint32_t hash)
+{
+	const uint32_t at = blocks->heads ? *mr_heap_blocks_link(blocks, address, hash) : 0;
+
+	return at ? &blocks->items[at - 1] : NULL;
+}
+
+/* Takes the block out that LINK leads to, and gives what it was: valid until the next insertion. */
+static inline struct mr_heap_block *mr_heap_blocks_unlink(struct mr_heap_blocks *blocks, uint32_t *link)
+{
+	const uint32_t at = *link;
+	struct mr_heap_block *const block = &blocks->items[at - 1];
+
+	*link = block->next;
+	block->next = blocks->free_first;
+	blocks->free_first = at;
+	blocks->count--;
+	return block;
+}
+
+/* As the next function, where there is no item to be used again or no chain to be had. */
+bool mr_heap_blocks_insert_growing(struct mr_heap_blocks *blocks, const struct mr_heap_block *block,
+                                   uint32_t hash, uint64_t sequence) MR_MUST_CHECK;
+
 /* Adds a block, all of it but the links; its address must not be there.  False: no memory. */
-bool mr_heap_blocks_insert(struct mr_heap_blocks *blocks, const struct mr_heap_block *block, uint32_t hash,
-                           uint64_t sequence) MR_MUST_CHECK;
-/* Takes a block out and fills *GONE (and *SEQUENCE, 0 where not kept); false: not there. */
-bool mr_heap_blocks_remove(struct mr_heap_blocks *blocks, uint64_t address, uint32_t hash,
-                           struct mr_heap_block *gone, uint64_t *sequence);
+static inline bool mr_heap_blocks_insert(struct mr_heap_blocks *blocks, const struct mr_heap_block *block,
+                                         uint32_t hash, uint64_t sequence)
+{
+	const uint32_t at = blocks->free_first;
+
+	if (MR_UNLIKELY(at == 0 || blocks->count >= blocks->chains || blocks->sequences))
+		return mr_heap_blocks_insert_growing(blocks, block, hash, sequence);
+	struct mr_heap_block *const item = &blocks->items[at - 1];
+	uint32_t *const head = &blocks->heads[mr_heap_blocks_chain(blocks, hash)];
+
+	blocks->free_first = item->next;
+	*item = *block;
+	item->next = *head;
+	*head = at;
+	blocks->count++;
+	return true;
+}
+
+static inline uint64_t mr_heap_blocks_sequence(const struct mr_heap_blocks *blocks,
+                                               const struct mr_heap_block *block)
+{
+	return blocks->sequences ? blocks->sequences[block - blocks->items] : 0;
+}
 
 #endif

@@ -47,34 +47,55 @@ static void put_bucket(struct bucket_rows *rows, enum mr_heap_measure measure, u
 		put_buckets(rows);
 }
 
-/* The buckets of all sites whose stack is row STACK, added up. */
-static void put_site_histogram(struct bucket_rows *rows, enum mr_heap_measure measure, uint32_t stack)
+static void add_buckets(struct mr_heap_bucket sums[64], const struct mr_heap_site *site,
+                        enum mr_heap_measure measure)
 {
-	const struct mr_heap_profile *const profile = &rows->image->profile;
-	struct mr_heap_bucket sums[MR_HEAP_BUCKETS] = { 0 };
+	const struct mr_heap_histogram *const histogram =
+		measure == MR_HEAP_MEASURE_SIZE ? &site->sizes : &site->lifetimes;
 
-	for (uint32_t at = rows->image->row_sites[stack]; at; at = profile->sites[at - 1].twin) {
-		const struct mr_heap_site *const site = &profile->sites[at - 1];
-		const struct mr_heap_histogram *const histogram =
-			measure == MR_HEAP_MEASURE_SIZE ? &site->sizes : &site->lifetimes;
+	for (uint64_t left = histogram->used; left; left &= left - 1) {
+		const unsigned bit = (unsigned)__builtin_ctzll(left);
+		const struct mr_heap_bucket *const bucket = mr_heap_histogram_at(histogram, bit);
 
-		for (uint64_t left = histogram->used; left; left &= left - 1) {
-			const unsigned bit = (unsigned)__builtin_ctzll(left);
-			const struct mr_heap_bucket *const bucket = mr_heap_histogram_at(histogram, bit);
-
-			sums[bit].count += bucket->count;
-			sums[bit].total_bytes += bucket->total_bytes;
-		}
+		sums[bit].count += bucket->count;
+		sums[bit].total_bytes += bucket->total_bytes;
 	}
-	for (unsigned bucket = 0; bucket < MR_HEAP_BUCKETS; bucket++)
+}
+
+static void put_added(struct bucket_rows *rows, enum mr_heap_measure measure, uint32_t stack,
+                      const struct mr_heap_bucket sums[64])
+{
+	for (unsigned bucket = 0; bucket < 64; bucket++)
 		if (sums[bucket].count > 0)
 			put_bucket(rows, measure, stack, bucket, &sums[bucket]);
 }
 
-/* Whether SITE is large enough a part of something for a histogram of its own. */
-static bool is_notable(const struct mr_heap_image *image, const struct mr_heap_site *site)
+/* The buckets of all sites whose stack is row STACK, added up. */
+static void put_site_histogram(struct bucket_rows *rows, enum mr_heap_measure measure, uint32_t stack)
 {
-	const struct mr_heap_figures *const all = &image->profile.totals.figures;
+	const struct mr_heap_profile *const profile = &rows->image->profile;
+	struct mr_heap_bucket sums[64] = { 0 };
+
+	for (uint32_t at = rows->image->row_sites[stack]; at; at = profile->sites[at - 1].twin)
+		add_buckets(sums, &profile->sites[at - 1], measure);
+	put_added(rows, measure, stack, sums);
+}
+
+/* And of all sites. */
+static void put_sum(struct bucket_rows *rows, enum mr_heap_measure measure)
+{
+	const struct mr_heap_profile *const profile = &rows->image->profile;
+	struct mr_heap_bucket sums[64] = { 0 };
+
+	for (size_t i = 0; i < profile->site_count; i++)
+		add_buckets(sums, &profile->sites[i], measure);
+	put_added(rows, measure, 0, sums);
+}
+
+/* Whether SITE is large enough a part of something for a histogram of its own. */
+static bool is_notable(const struct mr_heap_image *image, const struct mr_heap_sums *all,
+                       const struct mr_heap_site *site)
+{
 	const uint64_t part = 200;
 	uint64_t peak_bytes;
 	uint64_t peak_count;
@@ -82,26 +103,25 @@ static bool is_notable(const struct mr_heap_image *image, const struct mr_heap_s
 	mr_heap_profile_peak_of(&image->profile, site, &peak_bytes, &peak_count);
 	return site->figures.total_bytes >= all->total_bytes / part + 1 ||
 	       site->figures.count >= all->count / part + 1 ||
-	       site->figures.live_bytes >= all->live_bytes / part + 1 ||
-	       peak_bytes >= image->profile.totals.peak_bytes / part + 1;
+	       site->figures.live_bytes >= image->profile.live_bytes / part + 1 ||
+	       peak_bytes >= image->profile.peak_bytes / part + 1;
 }
 
 static void put_histograms(struct mr_heap_image *image)
 {
 	const struct mr_heap_profile *const profile = &image->profile;
 	struct bucket_rows *const rows = mr_alloc(sizeof(*rows));
+	struct mr_heap_sums sums;
 
 	if (!rows)
 		return;
 	rows->image = image;
-	for (unsigned bucket = 0; bucket < MR_HEAP_BUCKETS; bucket++)
-		if (profile->sizes[bucket].count > 0)
-			put_bucket(rows, MR_HEAP_MEASURE_SIZE, 0, bucket, &profile->sizes[bucket]);
-	for (unsigned bucket = 0; bucket < MR_HEAP_BUCKETS; bucket++)
-		if (profile->lifetimes[bucket].count > 0)
-			put_bucket(rows, MR_HEAP_MEASURE_LIFETIME, 0, bucket, &profile->lifetimes[bucket]);
+	mr_heap_profile_sums(profile, &sums);
+	put_sum(rows, MR_HEAP_MEASURE_SIZE);
+	put_sum(rows, MR_HEAP_MEASURE_LIFETIME);
 	for (uint32_t row = 1; row < image->row_site_count; row++) {
-		if (!image->row_sites[row] || !is_notable(image, &profile->sites[image->row_sites[row] - 1]))
+		if (!image->row_sites[row] ||
+		    !is_notable(image, &sums, &profile->sites[image->row_sites[row] - 1]))
 			continue;
 		put_site_histogram(rows, MR_HEAP_MEASURE_SIZE, row);
 		put_site_histogram(rows, MR_HEAP_MEASURE_LIFETIME, row);
@@ -198,7 +218,9 @@ static void put_counters(struct mr_heap_image *image)
 		[MR_HEAP_RECORDER_BYTES] = "heap.recorder_bytes",
 	};
 	struct mr_heap_drain_counts counts;
+	struct mr_heap_sums sums;
 
+	mr_heap_profile_sums(&image->profile, &sums);
 	for (unsigned i = 0; i < MR_HEAP_COUNTER_COUNT; i++)
 		put_counter(image, keys[i],
 		            atomic_load_explicit(&image->channel->header->counters[i], memory_order_relaxed));
@@ -208,9 +230,9 @@ static void put_counters(struct mr_heap_image *image)
 	put_counter(image, "heap.wait_ns", counts.wait_ns);
 	put_counter(image, "heap.dropped", counts.dropped);
 	put_counter(image, "heap.rings_broken", counts.rings_broken);
-	put_counter(image, "heap.unknown_frees", image->profile.totals.unknown_frees);
+	put_counter(image, "heap.unknown_frees", sums.unknown_frees);
 	put_counter(image, "heap.stack_nodes", image->stacks.defined);
-	put_counter(image, "heap.blocks_max", image->profile.totals.blocks_max);
+	put_counter(image, "heap.blocks_max", image->profile.blocks.used);
 	put_counter(image, "heap.writer_bytes", mr_heap_image_memory(image));
 	put_counter(image, "heap.out_of_memory", image->profile.failed);
 }
@@ -268,6 +290,7 @@ void mr_heap_image_end(struct mr_heap_image *image)
 		mr_heap_profile_settle(&image->profile, (uint32_t)i, image->ticks_last);
 	mr_heap_image_write_events(image);
 	mr_heap_image_write_samples(image);
+	mr_heap_image_write_accounts(image);
 	mr_heap_snapshot_take(image, MR_HEAP_END, "", time_ns);
 	name_threads(image);
 	mr_heap_snapshot_threads(image);

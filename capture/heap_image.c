@@ -14,6 +14,7 @@
 #define AHEAD_CHAIN 16 /* events: how early memory is asked for */
 #define AHEAD_NODE 8
 #define AHEAD_SITE 4
+#define ACCOUNT_PART 50 /* a look at what the process holds for this part of its age */
 #define WRITE_INTERVAL_NS UINT64_C(1000000000)
 
 /* ---- Time ------------------------------------------------------------------------------ */
@@ -79,11 +80,13 @@ void mr_heap_image_begin(struct mr_heap_image *image)
 /* ---- Threads ------------------------------------------------------------------------------ */
 
 /* A place for a thread: its index in the profile. */
-static uint32_t add_thread(struct mr_heap_image *image, uint32_t tid)
+static uint32_t add_thread(struct mr_heap_image *image, uint32_t tid, uint64_t ticks)
 {
 	const uint32_t thread = mr_heap_profile_add_thread(&image->profile, tid);
 	const size_t count = image->thread_name_count;
 
+	if (image->profile.threads[thread].ticks_first == 0)
+		image->profile.threads[thread].ticks_first = ticks;
 	if (thread < count)
 		return thread;
 	if (mr_grow(&image->thread_names, &image->thread_name_capacity, (size_t)thread + 1,
@@ -110,13 +113,13 @@ static bool grow_ring_threads(struct mr_heap_image *image, uint32_t ring)
 }
 
 /* The thread that appends to RING. */
-static inline uint32_t thread_of(struct mr_heap_image *image, uint32_t ring)
+static inline uint32_t thread_of(struct mr_heap_image *image, uint32_t ring, uint64_t ticks)
 {
 	if (MR_LIKELY(ring < image->ring_thread_capacity && image->ring_threads[ring]))
 		return image->ring_threads[ring] - 1;
 	if (!grow_ring_threads(image, ring))
 		return 0;
-	const uint32_t thread = add_thread(image, mr_heap_drain_tid(image->drain, ring));
+	const uint32_t thread = add_thread(image, mr_heap_drain_tid(image->drain, ring), ticks);
 
 	image->ring_threads[ring] = thread + 1;
 	return thread;
@@ -135,7 +138,7 @@ static void take_thread(struct mr_heap_image *image, uint32_t ring, const struct
 			mr_heap_profile_settle(&image->profile, thread, ticks);
 	}
 	if (!image->ring_threads[ring] || image->profile.threads[thread].tid != text->tid) {
-		thread = add_thread(image, text->tid);
+		thread = add_thread(image, text->tid, ticks);
 		image->ring_threads[ring] = thread + 1;
 	}
 	if (thread == 0 || thread >= image->thread_name_count)
@@ -172,24 +175,27 @@ void mr_heap_image_write_samples(struct mr_heap_image *image)
 
 static void sample(struct mr_heap_image *image, uint64_t time_ns)
 {
-	struct mr_heap_totals *const totals = &image->profile.totals;
+	struct mr_heap_profile *const profile = &image->profile;
 	struct mr_heap_sample_rows *const rows =
 		image->samples ? image->samples : mr_alloc(sizeof(*image->samples));
 
 	image->samples = rows;
 	if (!rows || image->common->log->full)
 		return;
+	struct mr_heap_sums sums;
+
+	mr_heap_profile_sums(profile, &sums);
 	const uint64_t values[] = { 0,
 		                    time_ns,
-		                    totals->figures.live_bytes,
-		                    totals->figures.live_count,
-		                    totals->live_max_bytes,
-		                    totals->figures.total_bytes,
-		                    totals->figures.count };
+		                    profile->live_bytes,
+		                    profile->live_count,
+		                    profile->live_max_bytes,
+		                    sums.total_bytes,
+		                    sums.count };
 
 	for (unsigned column = MR_HEAP_SAMPLES_TIME; column <= MR_HEAP_SAMPLES_COUNT; column++)
 		rows->columns[column][rows->count] = values[column];
-	totals->live_max_bytes = totals->figures.live_bytes;
+	profile->live_max_bytes = profile->live_bytes;
 	if (++rows->count == MR_HEAP_SAMPLES_MAX)
 		mr_heap_image_write_samples(image);
 }
@@ -346,12 +352,13 @@ static void take_realloc_end(struct mr_heap_image *image, uint32_t thread, const
 
 static inline void take_event(struct mr_heap_image *image, const struct mr_heap_taken *event)
 {
-	const uint32_t thread = thread_of(image, event->ring);
+	const uint32_t thread = thread_of(image, event->ring, event->ticks);
 	uint64_t back = 0;
 	uint32_t site;
 
 	if (MR_UNLIKELY(event->ticks >= image->ticks_due))
 		on_due(image, event->ticks);
+	image->profile.threads[thread].ticks_last = event->ticks;
 	switch (event->type) {
 	case MR_HEAP_RECORD_ALLOC:
 		site = site_of(image, event->stack);
@@ -478,6 +485,18 @@ void mr_heap_image_free(struct mr_heap_image *image)
 	mr_free(image);
 }
 
+/* As often as it may cost, but no more rows than a long run can bear. */
+static void consider_account(struct mr_heap_image *image, uint64_t now_ns)
+{
+	const uint64_t time_ns = mr_heap_image_now(image);
+
+	if (time_ns < image->account_due_ns || image->common->log->full ||
+	    !mr_heap_account_is_due(&image->account_pace, now_ns))
+		return;
+	image->account_due_ns = time_ns + time_ns / ACCOUNT_PART;
+	mr_heap_image_account(image);
+}
+
 uint64_t mr_heap_image_run(struct mr_heap_image *image, bool ended)
 {
 	const uint64_t now_ns = mr_clock_monotonic_ns();
@@ -486,10 +505,13 @@ uint64_t mr_heap_image_run(struct mr_heap_image *image, bool ended)
 	const uint64_t bytes = mr_heap_drain_run(image->drain, ended, &image->complaint);
 
 	mr_folder_guard_end();
+	if (image->begun && !ended)
+		consider_account(image, now_ns);
 	if (image->begun && now_ns >= image->written_due_ns) {
 		image->written_due_ns = now_ns + WRITE_INTERVAL_NS;
 		mr_heap_image_write_samples(image);
 		mr_heap_image_write_events(image);
+		mr_heap_image_write_accounts(image);
 	}
 	return bytes;
 }

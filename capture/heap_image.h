@@ -2,12 +2,13 @@
  *
  * One image of a process whose heap is recorded: its channel, what is known of its
  * heap, and its stream in the log.  heap_image.c takes events, heap_snapshot.c
- * writes snapshots, heap_ending.c what comes at the end.  Private to memrecord; one
+ * writes snapshots, heap_holding.c what the process holds, heap_ending.c what comes at the end.  Private to memrecord; one
  * thread, the heap's.
  */
 #ifndef MR_HEAP_IMAGE_H
 #define MR_HEAP_IMAGE_H
 
+#include "heap_account.h"
 #include "heap_drain.h"
 #include "heap_log.h"
 #include "heap_maps.h"
@@ -16,6 +17,7 @@
 #include "heap_symbols.h"
 
 #define MR_HEAP_SAMPLES_MAX 512
+#define MR_HEAP_ACCOUNTS_MAX 32
 #define MR_HEAP_EVENT_ROWS 4096
 #define MR_HEAP_THREAD_NAME_MAX 64
 
@@ -32,6 +34,7 @@ struct mr_heap_common {
 	struct mr_heap_symbols *symbols;       /* NULL: places are not named */
 	struct mr_heap_string_id **string_ids; /* where images that are gone leave theirs */
 	const char *home;                      /* shown as "~"; NULL: none */
+	const char *folder;                    /* of the channels */
 	bool events;                           /* every single event goes into the log */
 };
 
@@ -93,6 +96,10 @@ struct mr_heap_image {
 	uint64_t sample_due_ns;
 	struct mr_heap_sample_rows *samples; /* NULL until there are any */
 	struct mr_heap_event_rows *events;
+	struct mr_heap_account_pace account_pace;
+	uint64_t account_due_ns; /* since the stream's zero */
+	struct mr_heap_account accounts[MR_HEAP_ACCOUNTS_MAX];
+	size_t account_count;
 	uint64_t written_due_ns; /* when samples are to be written, CLOCK_MONOTONIC */
 	struct mr_error complaint;
 };
@@ -121,6 +128,9 @@ uint64_t mr_heap_image_now(const struct mr_heap_image *image);
 void mr_heap_image_begin(struct mr_heap_image *image); /* makes the stream, once */
 void mr_heap_image_write_samples(struct mr_heap_image *image);
 void mr_heap_image_write_events(struct mr_heap_image *image);
+/* Looks at what the process holds. */
+void mr_heap_image_account(struct mr_heap_image *image);
+void mr_heap_image_write_accounts(struct mr_heap_image *image);
 
 /* Takes a heap snapshot of how things are at TIME_NS. */
 void mr_heap_snapshot_take(struct mr_heap_image *image, enum mr_heap_reason reason, const char *description,

@@ -125,5 +125,5 @@ void mr_heap_maps_unmap(struct mr_heap_maps *maps, struct mr_heap_profile *profi
 {
 	profile->threads[thread].frees++;
 	if (address + len > address && !unmap(maps, profile, address, address + len, ticks))
-		profile->totals.unknown_frees++;
+		profile->threads[thread].unknown_frees++;
 }

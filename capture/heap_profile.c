@@ -4,6 +4,8 @@
  */
 #include "heap_profile.h"
 
+#define BUSY 256 /* times that one bucket is met before all get a place */
+
 int mr_heap_profile_init(struct mr_heap_profile *profile, bool keep_sequences, struct mr_error *err)
 {
 	*profile = (struct mr_heap_profile){ .epoch = 1, .tick_multiplier = UINT64_C(1) << 32 };
@@ -74,24 +76,51 @@ static bool insert_bucket(struct mr_heap_histogram *histogram, unsigned at, unsi
 	return true;
 }
 
-static void count_in(struct mr_heap_profile *profile, struct mr_heap_histogram *histogram, unsigned bucket,
-                     uint64_t size_bytes)
+/* Gives each bucket a place: its site has become busy. */
+static bool spread(struct mr_heap_histogram *histogram)
 {
-	const uint64_t bit = UINT64_C(1) << (bucket < 63 ? bucket : 63);
-	const unsigned at = (unsigned)__builtin_popcountll(histogram->used & (bit - 1));
+	struct mr_heap_bucket *const buckets = mr_alloc(64 * sizeof(*buckets));
 
-	if (MR_UNLIKELY(!(histogram->used & bit))) {
-		if (!insert_bucket(histogram, at, (unsigned)__builtin_popcountll(histogram->used))) {
-			profile->failed = true;
-			return;
-		}
-		histogram->used |= bit;
+	if (!buckets)
+		return false;
+	for (uint64_t left = histogram->used; left; left &= left - 1) {
+		const unsigned bit = (unsigned)__builtin_ctzll(left);
+
+		buckets[bit] = *mr_heap_histogram_at(histogram, bit);
 	}
-	histogram->buckets[at].count++;
-	histogram->buckets[at].total_bytes += size_bytes;
+	mr_free(histogram->buckets);
+	histogram->buckets = buckets;
+	histogram->all = true;
+	return true;
 }
 
-static uint64_t duration_ns(const struct mr_heap_profile *profile, uint64_t ticks)
+static bool count_in_few(struct mr_heap_histogram *histogram, unsigned bucket, uint64_t size_bytes)
+{
+	const uint64_t bit = UINT64_C(1) << bucket;
+	const unsigned at = (unsigned)__builtin_popcountll(histogram->used & (bit - 1));
+
+	if (!(histogram->used & bit) &&
+	    !insert_bucket(histogram, at, (unsigned)__builtin_popcountll(histogram->used)))
+		return false;
+	histogram->used |= bit;
+	histogram->buckets[at].total_bytes += size_bytes;
+	return ++histogram->buckets[at].count != BUSY || spread(histogram);
+}
+
+static inline void count_in(struct mr_heap_profile *profile, struct mr_heap_histogram *histogram,
+                            unsigned bucket, uint64_t size_bytes)
+{
+	bucket = bucket < 63 ? bucket : 63;
+	if (MR_LIKELY(histogram->all)) {
+		histogram->used |= UINT64_C(1) << bucket;
+		histogram->buckets[bucket].count++;
+		histogram->buckets[bucket].total_bytes += size_bytes;
+	} else if (!count_in_few(histogram, bucket, size_bytes)) {
+		profile->failed = true;
+	}
+}
+
+static inline uint64_t duration_ns(const struct mr_heap_profile *profile, uint64_t ticks)
 {
 	return (uint64_t)((unsigned __int128)ticks * profile->tick_multiplier >> 32);
 }
@@ -99,14 +128,13 @@ static uint64_t duration_ns(const struct mr_heap_profile *profile, uint64_t tick
 /* ---- Blocks ------------------------------------------------------------------------ */
 
 /* To be called before a site's live figures change. */
-static inline void touch(struct mr_heap_profile *profile, struct mr_heap_site *site)
+static inline void touch(const struct mr_heap_profile *profile, struct mr_heap_site *site)
 {
 	if (site->epoch != profile->epoch) {
 		site->epoch = profile->epoch;
 		site->marked_bytes = site->figures.live_bytes;
 		site->marked_count = site->figures.live_count;
 	}
-	site->changed = true;
 }
 
 void mr_heap_profile_peak_of(const struct mr_heap_profile *profile, const struct mr_heap_site *site,
@@ -118,33 +146,47 @@ void mr_heap_profile_peak_of(const struct mr_heap_profile *profile, const struct
 	*count = marked ? site->marked_count : site->figures.live_count;
 }
 
+void mr_heap_profile_sums(const struct mr_heap_profile *profile, struct mr_heap_sums *sums)
+{
+	*sums = (struct mr_heap_sums){ .reallocs = profile->reallocs, .grown_bytes = profile->grown_bytes };
+	for (size_t i = 0; i < profile->thread_count; i++) {
+		const struct mr_heap_thread_figures *const thread = &profile->threads[i];
+
+		sums->total_bytes += thread->total_bytes;
+		sums->count += thread->count;
+		sums->temporary += thread->temporary;
+		sums->unknown_frees += thread->unknown_frees;
+		/* One that is being moved is neither live nor gone. */
+		sums->frees -= thread->moving && thread->moving_known;
+	}
+	sums->frees += sums->count - profile->live_count;
+}
+
 /* BLOCK is there (again): adds it to what is live, and looks for a new high-water mark. */
-static void come(struct mr_heap_profile *profile, const struct mr_heap_block *block, uint64_t ticks)
+static inline void come(struct mr_heap_profile *profile, const struct mr_heap_block *block, uint64_t ticks)
 {
 	struct mr_heap_site *const site = &profile->sites[block->site];
 	struct mr_heap_thread_figures *const thread = &profile->threads[mr_heap_block_thread(block)];
-	struct mr_heap_totals *const totals = &profile->totals;
 
 	touch(profile, site);
 	site->figures.live_bytes += block->size;
 	site->figures.live_count++;
 	thread->live_bytes += block->size;
 	thread->live_count++;
-	totals->figures.live_bytes += block->size;
-	totals->figures.live_count++;
-	if (totals->figures.live_bytes > totals->live_max_bytes)
-		totals->live_max_bytes = totals->figures.live_bytes;
-	if (totals->figures.live_count > totals->blocks_max)
-		totals->blocks_max = totals->figures.live_count;
-	if (totals->figures.live_bytes > totals->peak_bytes) {
-		totals->peak_bytes = totals->figures.live_bytes;
-		totals->peak_count = totals->figures.live_count;
-		totals->peak_ticks = ticks;
+	profile->live_bytes += block->size;
+	profile->live_count++;
+	if (MR_LIKELY(profile->live_bytes <= profile->live_max_bytes))
+		return;
+	profile->live_max_bytes = profile->live_bytes;
+	if (profile->live_bytes > profile->peak_bytes) {
+		profile->peak_bytes = profile->live_bytes;
+		profile->peak_count = profile->live_count;
+		profile->peak_ticks = ticks;
 		profile->epoch++;
 	}
 }
 
-static void leave(struct mr_heap_profile *profile, const struct mr_heap_block *block)
+static inline void leave(struct mr_heap_profile *profile, const struct mr_heap_block *block)
 {
 	struct mr_heap_site *const site = &profile->sites[block->site];
 	struct mr_heap_thread_figures *const thread = &profile->threads[mr_heap_block_thread(block)];
@@ -154,86 +196,70 @@ static void leave(struct mr_heap_profile *profile, const struct mr_heap_block *b
 	site->figures.live_count--;
 	thread->live_bytes -= block->size;
 	thread->live_count--;
-	profile->totals.figures.live_bytes -= block->size;
-	profile->totals.figures.live_count--;
+	profile->live_bytes -= block->size;
+	profile->live_count--;
 }
 
 /* BLOCK has left for good: counts its end. */
-static void count_end(struct mr_heap_profile *profile, const struct mr_heap_block *block, uint64_t ticks)
+static inline void count_end(struct mr_heap_profile *profile, const struct mr_heap_block *block,
+                             uint64_t ticks)
 {
 	struct mr_heap_site *const site = &profile->sites[block->site];
 	struct mr_heap_thread_figures *const thread = &profile->threads[mr_heap_block_thread(block)];
 	const uint64_t lifetime_ns = ticks > block->ticks ? duration_ns(profile, ticks - block->ticks) : 0;
-	const unsigned bucket = mr_heap_bucket_of(lifetime_ns);
+	const uint64_t address = mr_heap_block_address(block);
 
 	site->figures.lifetime_ns += lifetime_ns;
-	profile->totals.figures.lifetime_ns += lifetime_ns;
-	profile->totals.frees++;
-	if (thread->last_address != 0 && thread->last_address == mr_heap_block_address(block)) {
+	if (thread->last_address == address && address != 0) {
 		thread->last_address = 0;
 		thread->temporary++;
 		site->figures.temporary++;
-		profile->totals.figures.temporary++;
 	}
-	profile->lifetimes[bucket].count++;
-	profile->lifetimes[bucket].total_bytes += block->size;
-	count_in(profile, &site->lifetimes, bucket, block->size);
-}
-
-static void seen(struct mr_heap_thread_figures *thread, uint64_t ticks)
-{
-	if (thread->ticks_first == 0)
-		thread->ticks_first = ticks;
-	thread->ticks_last = ticks;
+	count_in(profile, &site->lifetimes, mr_heap_bucket_of(lifetime_ns), block->size);
 }
 
 /* An address that is live already: what freed it was not recorded. */
-static void make_way(struct mr_heap_profile *profile, uint64_t address, uint32_t hash, uint64_t ticks)
+static void make_way(struct mr_heap_profile *profile, uint32_t *link, uint64_t ticks)
 {
-	struct mr_heap_block gone;
-	uint64_t sequence;
+	const struct mr_heap_block *const gone = mr_heap_blocks_unlink(&profile->blocks, link);
 
-	if (MR_LIKELY(!mr_heap_blocks_find(&profile->blocks, address, hash)))
-		return;
-	if (mr_heap_blocks_remove(&profile->blocks, address, hash, &gone, &sequence)) {
-		leave(profile, &gone);
-		count_end(profile, &gone, ticks);
-	}
+	leave(profile, gone);
+	count_end(profile, gone, ticks);
 }
 
-static void put_block(struct mr_heap_profile *profile, const struct mr_heap_block *block, uint32_t hash,
-                      uint64_t sequence, uint64_t ticks)
+static inline void put_block(struct mr_heap_profile *profile, const struct mr_heap_block *block,
+                             uint32_t hash, uint64_t sequence, uint64_t ticks)
 {
-	make_way(profile, mr_heap_block_address(block), hash, ticks);
-	if (!mr_heap_blocks_insert(&profile->blocks, block, hash, sequence)) {
+	if (MR_LIKELY(profile->blocks.heads)) {
+		uint32_t *const link =
+			mr_heap_blocks_link(&profile->blocks, mr_heap_block_address(block), hash);
+
+		if (MR_UNLIKELY(*link))
+			make_way(profile, link, ticks);
+	}
+	if (MR_UNLIKELY(!mr_heap_blocks_insert(&profile->blocks, block, hash, sequence))) {
 		profile->failed = true;
 		return;
 	}
 	come(profile, block, ticks);
 }
 
-static void count_alloc(struct mr_heap_profile *profile, uint32_t thread_index, uint32_t site_index,
-                        uint64_t size_bytes, uint64_t ticks)
+static inline void count_alloc(struct mr_heap_profile *profile, uint32_t thread_index, uint32_t site_index,
+                               uint64_t size_bytes)
 {
 	struct mr_heap_thread_figures *const thread = &profile->threads[thread_index];
 	struct mr_heap_site *const site = &profile->sites[site_index];
-	struct mr_heap_totals *const totals = &profile->totals;
-	const unsigned bucket = mr_heap_bucket_of(size_bytes);
 
-	seen(thread, ticks);
-	totals->figures.count++;
-	totals->figures.total_bytes += size_bytes;
+	profile->sequence++;
 	thread->count++;
 	thread->total_bytes += size_bytes;
 	site->figures.count++;
 	site->figures.total_bytes += size_bytes;
-	profile->sizes[bucket].count++;
-	profile->sizes[bucket].total_bytes += size_bytes;
-	count_in(profile, &site->sizes, bucket, size_bytes);
+	count_in(profile, &site->sizes, mr_heap_bucket_of(size_bytes), size_bytes);
 }
 
-void mr_heap_profile_alloc(struct mr_heap_profile *profile, uint32_t thread, uint32_t site, uint64_t address,
-                           uint32_t hash, uint64_t size_bytes, uint64_t ticks)
+static inline void alloc(struct mr_heap_profile *profile, uint32_t thread, uint32_t site, uint64_t address,
+                         uint32_t hash, uint64_t size_bytes, uint64_t ticks)
 {
 	const struct mr_heap_block block = {
 		.place = address | (uint64_t)thread << MR_HEAP_BLOCK_ADDRESS_BITS,
@@ -242,31 +268,38 @@ void mr_heap_profile_alloc(struct mr_heap_profile *profile, uint32_t thread, uin
 		.site = site,
 	};
 
-	count_alloc(profile, thread, site, size_bytes, ticks);
-	put_block(profile, &block, hash, profile->totals.figures.count, ticks);
+	count_alloc(profile, thread, site, size_bytes);
+	put_block(profile, &block, hash, profile->sequence, ticks);
 	profile->threads[thread].last_address = address;
+}
+
+void mr_heap_profile_alloc(struct mr_heap_profile *profile, uint32_t thread, uint32_t site, uint64_t address,
+                           uint32_t hash, uint64_t size_bytes, uint64_t ticks)
+{
+	alloc(profile, thread, site, address, hash, size_bytes, ticks);
 }
 
 static uint64_t distance(const struct mr_heap_profile *profile, uint64_t sequence)
 {
-	return sequence ? profile->totals.figures.count - sequence + 1 : 0;
+	return sequence ? profile->sequence - sequence + 1 : 0;
 }
 
 uint64_t mr_heap_profile_free(struct mr_heap_profile *profile, uint32_t thread, uint64_t address,
                               uint32_t hash, uint64_t ticks)
 {
-	struct mr_heap_block gone;
-	uint64_t sequence;
+	uint32_t *const link =
+		profile->blocks.heads ? mr_heap_blocks_link(&profile->blocks, address, hash) : NULL;
 
-	seen(&profile->threads[thread], ticks);
 	profile->threads[thread].frees++;
-	if (!mr_heap_blocks_remove(&profile->blocks, address, hash, &gone, &sequence)) {
-		profile->totals.unknown_frees++;
+	if (MR_UNLIKELY(!link || !*link)) {
+		profile->threads[thread].unknown_frees++;
 		return 0;
 	}
-	leave(profile, &gone);
-	count_end(profile, &gone, ticks);
-	return distance(profile, sequence);
+	const struct mr_heap_block *const gone = mr_heap_blocks_unlink(&profile->blocks, link);
+
+	leave(profile, gone);
+	count_end(profile, gone, ticks);
+	return distance(profile, mr_heap_blocks_sequence(&profile->blocks, gone));
 }
 
 /* ---- realloc ------------------------------------------------------------------------ */
@@ -281,7 +314,7 @@ void mr_heap_profile_settle(struct mr_heap_profile *profile, uint32_t thread_ind
 	if (thread->moving_known)
 		count_end(profile, &thread->moving_block, ticks);
 	else
-		profile->totals.unknown_frees++;
+		thread->unknown_frees++;
 	thread->frees++;
 }
 
@@ -290,13 +323,19 @@ void mr_heap_profile_realloc_begin(struct mr_heap_profile *profile, uint32_t thr
 {
 	struct mr_heap_thread_figures *const thread = &profile->threads[thread_index];
 
+	uint32_t *const link =
+		profile->blocks.heads ? mr_heap_blocks_link(&profile->blocks, address, hash) : NULL;
+
 	mr_heap_profile_settle(profile, thread_index, ticks);
-	seen(thread, ticks);
 	thread->moving = true;
-	thread->moving_known = mr_heap_blocks_remove(&profile->blocks, address, hash, &thread->moving_block,
-	                                             &thread->moving_sequence);
-	if (thread->moving_known)
-		leave(profile, &thread->moving_block);
+	thread->moving_known = link && *link;
+	if (!thread->moving_known)
+		return;
+	const struct mr_heap_block *const block = mr_heap_blocks_unlink(&profile->blocks, link);
+
+	thread->moving_block = *block;
+	thread->moving_sequence = mr_heap_blocks_sequence(&profile->blocks, block);
+	leave(profile, &thread->moving_block);
 }
 
 /* The call failed: the block that was taken out is back, as if nothing had been. */
@@ -332,10 +371,10 @@ uint64_t mr_heap_profile_realloc_end(struct mr_heap_profile *profile, uint32_t t
 
 		profile->sites[site_index].figures.reallocs++;
 		profile->sites[site_index].figures.grown_bytes += grown;
-		profile->totals.figures.reallocs++;
-		profile->totals.figures.grown_bytes += grown;
+		profile->reallocs++;
+		profile->grown_bytes += grown;
 	}
-	mr_heap_profile_alloc(profile, thread_index, site_index, address, hash, size_bytes, ticks);
+	alloc(profile, thread_index, site_index, address, hash, size_bytes, ticks);
 	return back;
 }
 
@@ -351,7 +390,7 @@ void mr_heap_profile_map(struct mr_heap_profile *profile, uint32_t thread, uint3
 		.site = site,
 	};
 
-	count_alloc(profile, thread, site, size_bytes, ticks);
+	count_alloc(profile, thread, site, size_bytes);
 	come(profile, &block, ticks);
 }
 
@@ -366,5 +405,5 @@ void mr_heap_profile_unmap(struct mr_heap_profile *profile, const struct mr_heap
 	/* The rest of it is there. */
 	profile->sites[part->site].figures.live_count++;
 	profile->threads[mr_heap_block_thread(part)].live_count++;
-	profile->totals.figures.live_count++;
+	profile->live_count++;
 }

@@ -22,10 +22,12 @@ struct mr_heap_bucket {
 	uint64_t total_bytes;
 };
 
-/* A histogram that holds only the buckets that are used, in their order. */
+/* A histogram that holds only the buckets that are used, in their order; or, once its site is
+ * busy, all of them. */
 struct mr_heap_histogram {
 	uint64_t used; /* a bit a bucket; 63 and 64 share one */
 	struct mr_heap_bucket *buckets;
+	bool all; /* 64 buckets are there */
 };
 
 struct mr_heap_figures {
@@ -47,10 +49,12 @@ struct mr_heap_site {
 	struct mr_heap_histogram sizes;
 	struct mr_heap_histogram lifetimes;
 	uint32_t stack; /* as the program numbers them */
-	bool changed;   /* the log does not have it as it is; the log's to clear */
 	/* The log's: */
-	uint32_t log_stack;    /* as the log numbers it; 0: not known yet */
-	uint32_t twin;         /* index + 1 of the next site of the same stack; 0: none */
+	uint32_t log_stack;     /* as the log numbers it; 0: not known yet */
+	uint32_t twin;          /* index + 1 of the next site of the same stack; 0: none */
+	uint64_t written_count; /* this and the next two: with the same ones it has not changed */
+	uint64_t written_live_bytes;
+	uint64_t written_live_count;
 	uint64_t written_peak; /* bytes and blocks at the peak, as the log has them */
 	uint64_t written_peak_count;
 };
@@ -63,7 +67,8 @@ struct mr_heap_thread_figures {
 	uint64_t temporary;
 	uint64_t live_bytes;
 	uint64_t live_count;
-	uint64_t ticks_first;
+	uint64_t unknown_frees;
+	uint64_t ticks_first; /* of its events; these two are the caller's to set */
 	uint64_t ticks_last;
 	uint64_t last_address; /* of its last allocation, while that is live; 0: none */
 	/* The block that a realloc under way has taken out. */
@@ -73,22 +78,29 @@ struct mr_heap_thread_figures {
 	struct mr_heap_block moving_block;
 };
 
-/* Gone since the profile began, or there. */
-struct mr_heap_totals {
-	struct mr_heap_figures figures;
+/* Of all sites and threads together, since the profile began. */
+struct mr_heap_sums {
+	uint64_t total_bytes;
+	uint64_t count;
 	uint64_t frees; /* blocks that are gone, those that realloc took included */
+	uint64_t temporary;
+	uint64_t reallocs;
+	uint64_t grown_bytes;
 	uint64_t unknown_frees;
-	uint64_t peak_bytes;
-	uint64_t peak_count;
-	uint64_t peak_ticks;
-	uint64_t live_max_bytes; /* since it was last set to what is live */
-	uint64_t blocks_max;     /* most live blocks at a time */
 };
 
 struct mr_heap_profile {
 	struct mr_heap_blocks blocks;
-	struct mr_heap_totals totals;
+	uint64_t live_bytes;
+	uint64_t live_count;
+	uint64_t live_max_bytes; /* since it was last set to what is live */
+	uint64_t peak_bytes;
+	uint64_t peak_count;
+	uint64_t peak_ticks;
 	uint64_t epoch;
+	uint64_t sequence; /* allocations, counted where sequences are kept */
+	uint64_t reallocs;
+	uint64_t grown_bytes;
 	uint64_t tick_multiplier; /* ns a tick, times 2^32 */
 	struct mr_heap_site *sites;
 	size_t site_count;
@@ -96,8 +108,6 @@ struct mr_heap_profile {
 	struct mr_heap_thread_figures *threads; /* the first is for those that have no place of their own */
 	size_t thread_count;
 	size_t thread_capacity;
-	struct mr_heap_bucket sizes[MR_HEAP_BUCKETS];
-	struct mr_heap_bucket lifetimes[MR_HEAP_BUCKETS];
 	bool failed; /* there was no memory; figures are no longer right */
 };
 
@@ -111,7 +121,7 @@ uint32_t mr_heap_profile_add_site(struct mr_heap_profile *profile, uint32_t stac
 /* A new thread: its index, or 0 when it has to share. */
 uint32_t mr_heap_profile_add_thread(struct mr_heap_profile *profile, uint32_t tid);
 
-/* Thread THREAD got a block from SITE; both exist.  HASH: mr_heap_blocks_hash(ADDRESS). */
+/* Thread THREAD got a block from SITE; both exist.  HASH: mr_heap_blocks_hash(ADDRESS).  TICKS never fall. */
 void mr_heap_profile_alloc(struct mr_heap_profile *profile, uint32_t thread, uint32_t site, uint64_t address,
                            uint32_t hash, uint64_t size_bytes, uint64_t ticks);
 /* Gives how many allocations ago the block was made (1: the last one); 0: not known. */
@@ -134,6 +144,9 @@ void mr_heap_profile_map(struct mr_heap_profile *profile, uint32_t thread, uint3
 void mr_heap_profile_unmap(struct mr_heap_profile *profile, const struct mr_heap_block *part, bool all,
                            uint64_t ticks);
 
+/* Adds it all up: takes as long as there are threads. */
+void mr_heap_profile_sums(const struct mr_heap_profile *profile, struct mr_heap_sums *sums);
+
 /* What SITE held at the high-water mark of all. */
 void mr_heap_profile_peak_of(const struct mr_heap_profile *profile, const struct mr_heap_site *site,
                              uint64_t *bytes, uint64_t *count);
@@ -147,7 +160,9 @@ static inline unsigned mr_heap_bucket_of(uint64_t value)
 static inline const struct mr_heap_bucket *mr_heap_histogram_at(const struct mr_heap_histogram *histogram,
                                                                 unsigned bit)
 {
-	return &histogram->buckets[__builtin_popcountll(histogram->used & ((UINT64_C(1) << bit) - 1))];
+	return &histogram->buckets[histogram->all ? bit
+	                                          : (unsigned)__builtin_popcountll(
+							    histogram->used & ((UINT64_C(1) << bit) - 1))];
 }
 
 #endif

@@ -201,7 +201,7 @@ void mr_heap_recorder_totals(const struct mr_heap_recorder *recorder, struct mr_
 static void sum_up(struct mr_heap_recorder *recorder, const struct mr_heap_image *image)
 {
 	struct mr_heap_recorder_totals *const totals = &recorder->totals;
-	const struct mr_heap_totals *const heap = &image->profile.totals;
+	const struct mr_heap_profile *const heap = &image->profile;
 	const char *const slash = strrchr(image->executable, '/');
 	struct mr_heap_drain_counts counts;
 
@@ -209,8 +209,8 @@ static void sum_up(struct mr_heap_recorder *recorder, const struct mr_heap_image
 	totals->events += counts.events;
 	if (image->pid == recorder->root_pid) {
 		totals->peak_bytes = heap->peak_bytes;
-		totals->leaked_bytes = heap->figures.live_bytes;
-		totals->leaked_count = heap->figures.live_count;
+		totals->leaked_bytes = heap->live_bytes;
+		totals->leaked_count = heap->live_count;
 	}
 	if (heap->peak_bytes > totals->largest_peak_bytes) {
 		totals->largest_peak_bytes = heap->peak_bytes;
@@ -481,6 +481,7 @@ int mr_heap_recorder_start(struct mr_heap_recorder *recorder, struct mr_log_writ
 		.symbols = recorder->symbols,
 		.string_ids = &recorder->string_ids,
 		.home = recorder->options.home,
+		.folder = recorder->folder.path,
 		.events = recorder->options.events,
 	};
 	(void)sigfillset(&all);

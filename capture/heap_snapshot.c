@@ -244,8 +244,12 @@ static void put_stack(struct site_rows *rows, uint32_t stack, bool all)
 		peak_bytes += bytes;
 		peak_count += count;
 		add(&sum, &site->figures);
-		changed = changed || site->changed;
-		site->changed = false;
+		changed = changed || site->written_count != site->figures.count ||
+		          site->written_live_count != site->figures.live_count ||
+		          site->written_live_bytes != site->figures.live_bytes;
+		site->written_count = site->figures.count;
+		site->written_live_count = site->figures.live_count;
+		site->written_live_bytes = site->figures.live_bytes;
 	}
 	if (!changed && peak_bytes == first->written_peak && peak_count == first->written_peak_count)
 		return;
@@ -304,26 +308,28 @@ static void put_sites(struct mr_heap_image *image, const struct mr_log_span *spa
 static void put_snapshot(struct mr_heap_image *image, enum mr_heap_reason reason, uint64_t description,
                          const struct mr_log_span *span, bool key)
 {
-	const struct mr_heap_totals *const totals = &image->profile.totals;
+	const struct mr_heap_profile *const profile = &image->profile;
 	struct mr_heap_log *const log = image->common->log;
 	struct mr_block_writer block;
+	struct mr_heap_sums sums;
 
+	mr_heap_profile_sums(profile, &sums);
 	mr_heap_log_begin(log, MR_KIND_HEAP_SNAPSHOTS, 1, &block);
 	mr_block_scalar(&block, MR_HEAP_SNAPSHOTS_NUMBER, span->snapshot_first);
 	mr_block_scalar(&block, MR_HEAP_SNAPSHOTS_TIME, span->time_first);
 	mr_block_scalar(&block, MR_HEAP_SNAPSHOTS_REASON, (uint64_t)reason);
 	mr_block_scalar(&block, MR_HEAP_SNAPSHOTS_DESCRIPTION, description);
 	mr_block_scalar(&block, MR_HEAP_SNAPSHOTS_FLAGS, key ? MR_SNAPSHOT_KEY : 0);
-	mr_block_scalar(&block, MR_HEAP_SNAPSHOTS_LIVE, totals->figures.live_bytes);
-	mr_block_scalar(&block, MR_HEAP_SNAPSHOTS_LIVE_COUNT, totals->figures.live_count);
-	mr_block_scalar(&block, MR_HEAP_SNAPSHOTS_PEAK, totals->peak_bytes);
-	mr_block_scalar(&block, MR_HEAP_SNAPSHOTS_PEAK_COUNT, totals->peak_count);
-	mr_block_scalar(&block, MR_HEAP_SNAPSHOTS_PEAK_TIME, mr_heap_image_time(image, totals->peak_ticks));
-	mr_block_scalar(&block, MR_HEAP_SNAPSHOTS_TOTAL, totals->figures.total_bytes);
-	mr_block_scalar(&block, MR_HEAP_SNAPSHOTS_COUNT, totals->figures.count);
-	mr_block_scalar(&block, MR_HEAP_SNAPSHOTS_FREES, totals->frees);
-	mr_block_scalar(&block, MR_HEAP_SNAPSHOTS_TEMPORARY, totals->figures.temporary);
-	mr_block_scalar(&block, MR_HEAP_SNAPSHOTS_GROWN, totals->figures.grown_bytes);
+	mr_block_scalar(&block, MR_HEAP_SNAPSHOTS_LIVE, profile->live_bytes);
+	mr_block_scalar(&block, MR_HEAP_SNAPSHOTS_LIVE_COUNT, profile->live_count);
+	mr_block_scalar(&block, MR_HEAP_SNAPSHOTS_PEAK, profile->peak_bytes);
+	mr_block_scalar(&block, MR_HEAP_SNAPSHOTS_PEAK_COUNT, profile->peak_count);
+	mr_block_scalar(&block, MR_HEAP_SNAPSHOTS_PEAK_TIME, mr_heap_image_time(image, profile->peak_ticks));
+	mr_block_scalar(&block, MR_HEAP_SNAPSHOTS_TOTAL, sums.total_bytes);
+	mr_block_scalar(&block, MR_HEAP_SNAPSHOTS_COUNT, sums.count);
+	mr_block_scalar(&block, MR_HEAP_SNAPSHOTS_FREES, sums.frees);
+	mr_block_scalar(&block, MR_HEAP_SNAPSHOTS_TEMPORARY, sums.temporary);
+	mr_block_scalar(&block, MR_HEAP_SNAPSHOTS_GROWN, sums.grown_bytes);
 	mr_heap_log_end(log, &block, image->stream, span);
 }
 
@@ -349,7 +355,7 @@ void mr_heap_snapshot_take(struct mr_heap_image *image, enum mr_heap_reason reas
 	mr_heap_snapshot_define(image);
 	put_sites(image, &span, key);
 	put_snapshot(image, reason, text, &span, key);
-	image->peak_written = image->profile.totals.peak_bytes;
+	image->peak_written = image->profile.peak_bytes;
 }
 
 static uint64_t interval_ns(uint64_t age_ns)
@@ -359,11 +365,11 @@ static uint64_t interval_ns(uint64_t age_ns)
 
 void mr_heap_snapshot_consider(struct mr_heap_image *image, uint64_t time_ns)
 {
-	const struct mr_heap_totals *const totals = &image->profile.totals;
+	const struct mr_heap_profile *const profile = &image->profile;
 	const uint64_t budget = BUDGET_FIRST_BYTES + time_ns / 1000000000u * BUDGET_BYTES_PER_SECOND;
-	const uint64_t peak_ns = mr_heap_image_time(image, totals->peak_ticks);
-	const bool matters = totals->peak_bytes > image->peak_written + image->peak_written / 10;
-	const bool passed = totals->figures.live_bytes < totals->peak_bytes - totals->peak_bytes / 20 ||
+	const uint64_t peak_ns = mr_heap_image_time(image, profile->peak_ticks);
+	const bool matters = profile->peak_bytes > image->peak_written + image->peak_written / 10;
+	const bool passed = profile->live_bytes < profile->peak_bytes - profile->peak_bytes / 20 ||
 	                    time_ns > peak_ns + PEAK_HELD_NS;
 	const bool interval = time_ns >= image->interval_due_ns;
 

@@ -234,11 +234,12 @@ static size_t fill_gap(struct mr_log_writer *writer, struct pending *pending)
 }
 
 /* Whether max_size_bytes applies to GROUP.  Definitions and summaries are small
- * and explain the rest; they and the end have END_RESERVE to themselves. */
+ * and explain the rest; they and the end have END_RESERVE to themselves.  What call stacks
+ * hold is written for as long as its writer sees fit: the last of it is what a recording is for. */
 static bool is_limited(const struct mr_log_writer *writer, enum mr_group group)
 {
 	return writer->options.max_size_bytes != 0 && group != MR_GROUP_DEFINITIONS &&
-	       group != MR_GROUP_SUMMARY && group != MR_GROUP_END;
+	       group != MR_GROUP_SUMMARY && group != MR_GROUP_HEAP && group != MR_GROUP_END;
 }
 
 /* Compresses and writes the content of PENDING as one frame; one that would go
