@@ -82,7 +82,8 @@ static const struct mr_command command = {
 		"first word that is a table's name is the table; ./summary is a file. "
 		"FILE may be - for standard input. What is asked of the rows is done in the order given.",
 	.epilogue = "'memstats tables' lists the tables and their columns.\n"
-		    "For diff, A and B are FILE@N or FILE@DESCRIPTION for snapshots, or two logs.\n"
+		    "For diff, A and B are FILE@N or FILE@DESCRIPTION for snapshots, or two logs;\n"
+		    "tables of call stacks take such a FILE too.\n"
 		    "Exit status: 0 done, 1 check failed, 2 usage, 3 unreadable input, 4 no output.",
 	.options = options,
 	.option_count = MR_ARRAY_LEN(options),

@@ -12,6 +12,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.environ["MR_ROOT"], "tests/lib"))
 import cases
+import golden_heap
 import golden_logs
 import log_making
 from golden_logs import MS
@@ -46,6 +47,7 @@ def folder(name):
     with open(os.path.join(name, "Makefile"), "w", encoding="utf-8") as file:
         file.write("all:\n\t@sleep 0.05\n")
     profile(os.path.join(name, "profile.dat"))
+    golden_heap.write_all(os.path.join(name, "heap.dat"), os.path.join(name, "later.dat"))
     return name
 
 

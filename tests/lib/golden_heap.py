@@ -91,6 +91,6 @@ def recording(pid, held, shift=0, library="aabb"):
     return log.end()
 
 
-def write_all():
-    recording(700, FIRST).write("orders.dat")
-    recording(701, LATER, shift=7, library="ccdd").write("orders-later.dat")
+def write_all(first="orders.dat", later="orders-later.dat"):
+    recording(700, FIRST).write(first)
+    recording(701, LATER, shift=7, library="ccdd").write(later)
