@@ -129,6 +129,17 @@ struct mr_unit *mr_units_find(struct mr_units *units, uint64_t address)
 
 /* ---- Functions ------------------------------------------------------------------------ */
 
+/* Moves DIE on; false: there is no other.  In a damaged file siblings may lead back. */
+static bool next_sibling(Dwarf_Die *die)
+{
+	Dwarf_Die next;
+
+	if (dwarf_siblingof(die, &next) != 0 || (const char *)next.addr <= (const char *)die->addr)
+		return false;
+	*die = next;
+	return true;
+}
+
 static int add_function(struct mr_unit *unit, Dwarf_Die *die)
 {
 	Dwarf_Addr base, begin, end;
@@ -168,7 +179,7 @@ static int add_functions(struct mr_unit *unit, Dwarf_Die *parent, int depth, uns
 			MR_TRY(add_function(unit, &die));
 		if (may_hold_functions(tag, depth))
 			MR_TRY(add_functions(unit, &die, depth, level + 1));
-	} while (dwarf_siblingof(&die, &die) == 0);
+	} while (next_sibling(&die));
 	return 0;
 }
 
@@ -210,7 +221,7 @@ static bool enter(Dwarf_Die *parent, uint64_t address, Dwarf_Die *inner)
 			*inner = die;
 			return true;
 		}
-	} while (dwarf_siblingof(&die, &die) == 0);
+	} while (next_sibling(&die));
 	return false;
 }
 
