@@ -12,7 +12,8 @@
 
 #include "base.h"
 
-/* Folders with separate debugging information, each as /usr/lib/debug, which is the default; ':' between them. */
+/* Folders with separate debugging information, ':' between them; each is as /usr/lib/debug, which is the
+ * default. */
 #define MR_SYMBOLIZER_DEBUG_ENVIRONMENT "MEMREPORT_DEBUG_PATH"
 
 /* One module of which places are named. */

@@ -23,7 +23,8 @@ int mr_places_module(struct mr_places *places, const char *path, const char *bui
                      struct mr_error *err) MR_MUST_CHECK;
 /* The file to be taken for MODULE, whatever lies at its path.  FD is taken. */
 void mr_places_module_file(struct mr_places *places, uint32_t module, int fd);
-/* Gives *PLACE, the number of OFFSET (in the module's own addresses) of MODULE, from 0, the same each time. */
+/* Gives *PLACE, the number of OFFSET (in the module's own addresses) of MODULE, from 0: the same each
+ * time. */
 int mr_places_add(struct mr_places *places, uint32_t module, uint64_t offset, uint32_t *place,
                   struct mr_error *err) MR_MUST_CHECK;
 

@@ -59,8 +59,12 @@ static char *make_text(size_t *len)
 			text = need(realloc(text, capacity));
 		}
 		seed = seed * 1103515245 + 12345;
-		for (unsigned part = 0; part < 1 + (seed >> 16) % 5; part++)
-			*len += (size_t)sprintf(text + *len, "%s", parts[(seed >> (8 + 3 * part)) % 8]);
+		for (unsigned part = 0; part < 1 + (seed >> 16) % 5; part++) {
+			const char *const next = parts[(seed >> (8 + 3 * part)) % 8];
+
+			memcpy(text + *len, next, strlen(next));
+			*len += strlen(next);
+		}
 		text[(*len)++] = ' ';
 	}
 	return text;

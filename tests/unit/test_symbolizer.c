@@ -226,8 +226,9 @@ Test(symbolizer, separate_file__is_found_by_build_id)
 
 	build("-O1 -g -Wl,--build-id=0x" BUILD_ID);
 	const uint64_t place = offset_of("place", false);
-	run("mkdir -p debug/.build-id/01 && objcopy --only-keep-debug lib.so debug/.build-id/01/23456789abcdef.debug "
-	    "&& objcopy --strip-all lib.so");
+	run("mkdir -p debug/.build-id/01 && "
+	    "objcopy --only-keep-debug lib.so debug/.build-id/01/23456789abcdef.debug && "
+	    "objcopy --strip-all lib.so");
 	struct frames frames = name(BUILD_ID, place);
 	expect_name_alone(&frames);
 
@@ -245,7 +246,8 @@ Test(symbolizer, separate_file__is_found_by_its_link)
 {
 	build("-O1 -g -Wl,--build-id=none");
 	const uint64_t place = offset_of("place", false);
-	run("objcopy --only-keep-debug lib.so lib.debug && objcopy --strip-all --add-gnu-debuglink=lib.debug lib.so");
+	run("objcopy --only-keep-debug lib.so lib.debug && "
+	    "objcopy --strip-all --add-gnu-debuglink=lib.debug lib.so");
 	struct frames frames = name("", place);
 	expect_line(&frames);
 	run("mkdir .debug && mv lib.debug .debug/");
