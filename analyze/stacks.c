@@ -43,9 +43,10 @@ struct mr_stacks_memo {
 	struct code_frames *codes;
 	struct stack_facts *stacks;
 	struct module_facts *modules;
-	const char **traces; /* NULL until one is asked for */
-	uint64_t focus_all;  /* a bit for each --focus */
-	bool has_module;     /* there is a --module */
+	struct mr_stack_path path; /* that is being resolved */
+	const char **traces;       /* NULL until one is asked for */
+	uint64_t focus_all;        /* a bit for each --focus */
+	bool has_module;           /* there is a --module */
 };
 
 static int fail_memory(struct mr_error *err)
@@ -356,24 +357,27 @@ static int resolve_one(struct mr_stacks *stacks, uint32_t stack, const struct st
 	return 0;
 }
 
+int mr_stack_path_add(struct mr_stack_path *path, uint32_t stack, struct mr_error *err)
+{
+	if (mr_grow(&path->stacks, &path->capacity, path->count + 1, sizeof(*path->stacks)) < 0)
+		return fail_memory(err);
+	path->stacks[path->count++] = stack;
+	return 0;
+}
+
 int mr_stacks_resolve(struct mr_stacks *stacks, uint32_t stack, struct mr_error *err)
 {
-	const struct mr_run *run = stacks->run;
+	const struct mr_stack *all = stacks->run->stacks;
 	struct stack_facts *facts = stacks->memo->stacks;
+	struct mr_stack_path *path = &stacks->memo->path;
 
-	/* Callers first; each round ends one more of them, since following parents ends. */
-	while (!facts[stack].is_resolved) {
-		uint32_t path[64];
-		size_t depth = 0;
+	path->count = 0;
+	for (uint32_t at = stack; !facts[at].is_resolved; at = all[at].parent)
+		MR_TRY(mr_stack_path_add(path, at, err));
+	while (path->count > 0) { /* callers first */
+		const uint32_t at = path->stacks[--path->count];
 
-		for (uint32_t at = stack; at != 0 && !facts[at].is_resolved; at = run->stacks[at].parent)
-			path[depth++ % MR_ARRAY_LEN(path)] = at;
-		for (size_t i = depth; i > 0 && depth - i < MR_ARRAY_LEN(path); i--) {
-			const uint32_t at = path[(i - 1) % MR_ARRAY_LEN(path)];
-			const uint32_t parent = run->stacks[at].parent;
-
-			MR_TRY(resolve_one(stacks, at, parent != 0 ? &facts[parent] : NULL, err));
-		}
+		MR_TRY(resolve_one(stacks, at, all[at].parent != 0 ? &facts[all[at].parent] : NULL, err));
 	}
 	return 0;
 }
@@ -519,6 +523,7 @@ void mr_stacks_free(struct mr_stacks *stacks)
 	mr_free(stacks->memo->codes);
 	mr_free(stacks->memo->stacks);
 	mr_free(stacks->memo->modules);
+	mr_free(stacks->memo->path.stacks);
 	mr_free(stacks->memo->traces);
 	mr_free(stacks->memo);
 	mr_free(stacks->functions);

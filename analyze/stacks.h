@@ -81,6 +81,15 @@ const char *mr_stacks_site_module(const struct mr_stacks *stacks, uint32_t stack
  * made when it is asked for; NULL: no memory. */
 const char *mr_stacks_trace_text(struct mr_stacks *stacks, uint32_t stack);
 
+/* A way from a stack to its callers. */
+struct mr_stack_path {
+	uint32_t *stacks;
+	size_t count;
+	size_t capacity;
+};
+
+int mr_stack_path_add(struct mr_stack_path *path, uint32_t stack, struct mr_error *err) MR_MUST_CHECK;
+
 /* The frames that CODE (an index of the run's codes) stands for: *FIRST and the *COUNT from there on,
  * innermost first, hidden ones included. */
 int mr_stacks_code(struct mr_stacks *stacks, uint32_t code, uint32_t *first, uint32_t *count,

@@ -7,6 +7,8 @@
  */
 #include "stacks_tree.h"
 
+#define DEPTH_MAX (4 * MR_LOG_STACK_DEPTH_MAX)
+
 /* Where a stack stands in the tree. */
 struct place {
 	uint32_t full; /* node of all its frames; 0: not yet known, or no frames */
@@ -140,24 +142,19 @@ static int place_one(struct mr_stack_tree *tree, uint32_t stack, struct place *p
 	return 0;
 }
 
-static int place_stack(struct mr_stack_tree *tree, uint32_t stack, struct place *places, struct mr_error *err)
+static int place_stack(struct mr_stack_tree *tree, uint32_t stack, struct place *places,
+                       struct mr_stack_path *path, struct mr_error *err)
 {
-	const struct mr_stack *stacks = tree->stacks->run->stacks;
-
-	while (!places[stack].is_known) {
-		uint32_t path[64];
-		size_t depth = 0;
-
-		for (uint32_t at = stack; !places[at].is_known; at = stacks[at].parent)
-			path[depth++ % MR_ARRAY_LEN(path)] = at;
-		for (size_t i = depth; i > 0 && depth - i < MR_ARRAY_LEN(path); i--)
-			MR_TRY(place_one(tree, path[(i - 1) % MR_ARRAY_LEN(path)], places, err));
-	}
+	path->count = 0;
+	for (uint32_t at = stack; !places[at].is_known; at = tree->stacks->run->stacks[at].parent)
+		MR_TRY(mr_stack_path_add(path, at, err));
+	while (path->count > 0) /* callers first */
+		MR_TRY(place_one(tree, path->stacks[--path->count], places, err));
 	return 0;
 }
 
 static int add_site(struct mr_stack_tree *tree, const struct mr_heap_site *site, struct place *places,
-                    struct mr_error *err)
+                    struct mr_stack_path *path, struct mr_error *err)
 {
 	const struct mr_stack_cost cost = {
 		.peak_bytes = site->peak_bytes,
@@ -172,7 +169,7 @@ static int add_site(struct mr_stack_tree *tree, const struct mr_heap_site *site,
 	MR_TRY(mr_stacks_resolve(tree->stacks, site->stack, err));
 	if (!mr_stacks_is_kept(tree->stacks, site->stack))
 		return 0;
-	MR_TRY(place_stack(tree, site->stack, places, err));
+	MR_TRY(place_stack(tree, site->stack, places, path, err));
 	uint32_t node = places[site->stack].site;
 
 	if (node == 0) /* no stack is known, or all of it is hidden */
@@ -184,12 +181,14 @@ static int add_site(struct mr_stack_tree *tree, const struct mr_heap_site *site,
 static int add_sites(struct mr_stack_tree *tree, const struct mr_heap_sites *sites, struct mr_error *err)
 {
 	struct place *places = mr_alloc(((size_t)tree->stacks->run->stack_count + 1) * sizeof(*places));
+	struct mr_stack_path path = { NULL, 0, 0 };
 	int code = places ? 0 : fail_memory(err);
 
 	if (places)
 		places[0].is_known = true;
 	for (size_t i = 0; code == 0 && i < sites->count; i++)
-		code = add_site(tree, &sites->sites[i], places, err);
+		code = add_site(tree, &sites->sites[i], places, &path, err);
+	mr_free(path.stacks);
 	mr_free(places);
 	return code;
 }
@@ -217,17 +216,23 @@ static int begin(struct mr_stack_tree *tree, struct mr_stacks *stacks, struct mr
 	return 0;
 }
 
-/* The tree FROM the other end: each node's own cost goes down the way from its function to the top. */
+/* The tree FROM the other end: each node's own cost goes down the way from its function to the top, or
+ * as far as there is room. */
 static int turn(struct mr_stack_tree *tree, const struct mr_stack_tree *from, struct mr_error *err)
 {
 	for (size_t i = 1; i < from->count; i++) {
 		uint32_t node = 0;
+		size_t depth = 0;
 
 		if (from->nodes[i].self.sites == 0)
 			continue;
-		for (uint32_t at = (uint32_t)i; at != 0; at = from->nodes[at].parent)
+		for (uint32_t at = (uint32_t)i; at != 0 && depth < DEPTH_MAX;
+		     at = from->nodes[at].parent, depth++) {
+			if (depth > 0 && tree->count >= MR_STACK_TREE_INVERTED_MAX)
+				break;
 			MR_TRY(descend(tree, &node, from->nodes[at].function, from->nodes[at].frame,
 			               from->nodes[at].line, err));
+		}
 		mr_stack_cost_add(&tree->nodes[node].self, &from->nodes[i].self);
 	}
 	return 0;

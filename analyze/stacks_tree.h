@@ -11,6 +11,10 @@
 
 #include "stacks.h"
 
+/* Nodes from which on an inverted tree gets no deeper: each stack has its own way there, so that
+ * it may be as many times larger as stacks are deep. */
+#define MR_STACK_TREE_INVERTED_MAX (1u << 22)
+
 struct mr_stack_cost {
 	uint64_t peak_bytes;
 	uint64_t live_bytes;
