@@ -99,6 +99,56 @@ static void look_closer(struct mr_model *model)
 	}
 }
 
+static void check_sites(struct mr_model *model, size_t run_index, uint32_t snapshot)
+{
+	const struct mr_run *const run = &model->runs[run_index];
+	struct mr_heap_sites sites = { 0 };
+	struct mr_error err = { 0 };
+
+	must(mr_model_heap_sites(model, run_index, snapshot, &sites, &err) == 0);
+	for (size_t i = 0; i < sites.count; i++) {
+		must(sites.sites[i].stack < run->stack_count);
+		must(i == 0 || sites.sites[i - 1].stack < sites.sites[i].stack);
+	}
+	mr_heap_sites_release(&sites);
+}
+
+/* What is read of a heap recording on demand. */
+static void look_at_heap(struct mr_model *model)
+{
+	struct mr_heap_bucket *buckets = NULL;
+	struct mr_allocations *images = NULL;
+	size_t count = 0;
+
+	must(mr_model_check_heap(model, NULL) == 0);
+	must(mr_model_heap_histogram(model, MR_INDEX_NONE, &buckets, &count, NULL) == 0);
+	for (size_t i = 0; i < count; i++) {
+		must(buckets[i].run < model->run_count && buckets[i].bucket <= 64);
+		must(buckets[i].stack < model->runs[buckets[i].run].stack_count);
+		must(buckets[i].image < model->runs[buckets[i].run].heap_image_count);
+	}
+	mr_free(buckets);
+	must(mr_model_allocations(model, 63, NULL, &images, &count, NULL) == 0);
+	for (size_t i = 0; i < count; i++)
+		for (size_t k = 0; k < images[i].count; k++)
+			must(images[i].stack[k] < model->runs[images[i].run].stack_count &&
+			     images[i].thread[k] < model->runs[images[i].run].thread_count);
+	mr_allocations_free(images, count);
+	for (size_t i = 0; i < model->run_count && i < 8; i++) {
+		const struct mr_run *const run = &model->runs[i];
+
+		for (uint32_t k = 0; k < run->heap_snapshot_count; k++)
+			must(run->heap_snapshots[k].image < run->heap_image_count);
+		for (uint32_t k = 0; k < run->heap_thread_count; k++)
+			must(run->heap_threads[k].thread < run->thread_count);
+		for (size_t k = 1; k < run->heap_samples.count; k++)
+			must(run->heap_samples.time_ns[k - 1] <= run->heap_samples.time_ns[k]);
+		check_sites(model, i, MR_INDEX_NONE);
+		for (uint32_t k = 0; k < run->heap_snapshot_count && k < 6; k++)
+			check_sites(model, i, k);
+	}
+}
+
 static int check_log(const uint8_t *data, size_t size)
 {
 	struct mr_model *model = NULL;
@@ -112,6 +162,7 @@ static int check_log(const uint8_t *data, size_t size)
 	for (size_t i = 0; i < model->run_count; i++)
 		check_run(model, &model->runs[i]);
 	look_closer(model);
+	look_at_heap(model);
 	for (size_t i = 0; i < model->warning_count; i++)
 		must(model->warnings[i][0] != '\0');
 	mr_model_close(model);
