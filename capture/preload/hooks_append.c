@@ -59,7 +59,7 @@ static void leave_nested(struct mr_thread *thread, const struct mr_event *event)
 	uint64_t words[MR_RECORD_WORDS_MAX] = { 0 };
 	atomic_store_explicit(&thread->ring.ring->busy, 1, memory_order_relaxed);
 	atomic_signal_fence(memory_order_seq_cst);
-	nested->len = mr_event_write(words, event, mr_clock_ticks(thread->clock_is_counter), 0);
+	nested->len = mr_event_write(words, event, mr_thread_clock(thread), 0);
 	memcpy(nested->words + 1, words + 1, sizeof(words) - sizeof(words[0]));
 	atomic_signal_fence(memory_order_seq_cst);
 	nested->words[0] = words[0];

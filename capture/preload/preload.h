@@ -115,11 +115,28 @@ struct mr_thread {
 	struct mr_stack_memo *memo;
 	volatile uint32_t nested_count; /* handed out, even where there was no room */
 	bool clock_is_counter;
+	volatile bool ordered;  /* there are other threads: see mr_thread_clock() */
 	_Atomic uint32_t owner; /* tid; 0: free for the next thread */
 	struct mr_nested nested[MR_NESTED_MAX];
 };
 
 extern __thread struct mr_thread *mr_thread_current;
+
+/* The clock, for an event.  A processor may read its counter some hundred instructions ahead of
+ * where the program is: then a block that one thread frees and another gets at
+ * once has the two events in the wrong order.  So it first finishes what it has begun; one thread alone
+ * needs no such thing. */
+MR_HOT uint64_t mr_thread_clock(const struct mr_thread *thread)
+{
+	if (thread->ordered) {
+#if defined(__x86_64__)
+		__builtin_ia32_lfence();
+#elif defined(__aarch64__)
+		__asm__ volatile("isb" ::: "memory");
+#endif
+	}
+	return mr_clock_ticks(thread->clock_is_counter);
+}
 
 MR_HOT void mr_gate_take(struct mr_thread *thread, const uintptr_t *frame)
 {
@@ -211,7 +228,7 @@ MR_HOT void mr_append_open(struct mr_thread *thread, const struct mr_event *even
 	atomic_store_explicit(&ring->busy, 1, memory_order_relaxed);
 	for (;;) {
 		atomic_signal_fence(memory_order_seq_cst);
-		ticks = mr_clock_ticks(thread->clock_is_counter);
+		ticks = mr_thread_clock(thread);
 		atomic_signal_fence(memory_order_seq_cst);
 		if (MR_LIKELY(thread->nested_count == 0))
 			break;

@@ -114,6 +114,8 @@ static struct mr_thread *make(struct mr_process *process)
 	if (ring == NULL)
 		return NULL;
 	process->thread_count++;
+	for (uint32_t i = 0; i < process->thread_count && process->thread_count > 1; i++)
+		state_at(i)->ordered = true;
 	thread->memo = (struct mr_stack_memo *)(void *)(thread + 1);
 	thread->clock_is_counter = process->channel->header->clock_is_tsc != 0;
 	mr_ring_writer_init(&thread->ring, process->channel, ring, index);
@@ -154,7 +156,7 @@ bool mr_thread_append_text(struct mr_thread *thread, enum mr_heap_record_type ty
 		return false;
 	atomic_store_explicit(&thread->ring.ring->busy, 1, memory_order_relaxed);
 	atomic_signal_fence(memory_order_seq_cst);
-	record.ticks = mr_clock_ticks(thread->clock_is_counter);
+	record.ticks = mr_thread_clock(thread);
 	uint8_t *const at = mr_ring_at_head(&thread->ring);
 	memcpy(at, &record, sizeof(record));
 	memcpy(at + sizeof(record), text, kept);
