@@ -8,7 +8,10 @@ import collections
 import json
 import os
 import re
+import signal
+import subprocess
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.environ["MR_ROOT"], "tests/lib"))
 import cases
@@ -176,6 +179,42 @@ def memstats_says_the_same_of_snapshots():
         cases.equal(live, snapshot["live"], f"sites of snapshot {number}")
 
 
+def accounts_are_what_the_kernel_says():
+    """Of a program that holds a million blocks and waits."""
+    command = ["memrecord", "-q", "-o", "held.dat", "--", os.path.join(cases.BUILD, "fixtures/heap_known"), "blocks",
+               "1000000"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as recorder:
+        said = recorder.stdout.readline()
+        child = int(open(f"/proc/{recorder.pid}/task/{recorder.pid}/children", encoding="ascii").read().split()[0])
+        kernel = int(re.search(r"^Rss: +(\d+) kB", open(f"/proc/{child}/smaps_rollup", encoding="ascii").read(),
+                               re.MULTILINE).group(1)) * 1024
+        recorder.send_signal(signal.SIGUSR1)
+        for _ in range(150):  # until the log, which is still being written, has an account of all of it
+            time.sleep(0.2)
+            so_far = cases.run("memstats", "account", "held.dat", "--where", f"rss>={kernel * 0.98:.0f}", "--format",
+                               "csv")
+            if so_far.returncode == 0 and len(so_far.stdout.splitlines()) > 1:
+                break
+        recorder.communicate(b"\n")
+    cases.equal(recorder.returncode, 0, said)
+    stream = next(stream for stream in log_reading.streams("held.dat") if stream.rows["ACCOUNT"])
+    parts = ("heap", "files", "stacks", "recorder", "shared", "anonymous")
+    for row in stream.rows["ACCOUNT"]:
+        cases.equal(sum(row[name] for name in parts), row["rss"])
+    row = max(stream.rows["ACCOUNT"], key=lambda row: row["rss"])
+    if abs(row["rss"] - kernel) > kernel // 50:
+        raise AssertionError(f"{row['rss']} is not {kernel}")
+    if not 40_000_000 <= row["live"] <= row["heap"] <= row["heap_mapped"]:
+        raise AssertionError(str(row))
+    found = table("account", "held.dat")
+    cases.equal(len(found), len(stream.rows["ACCOUNT"]))
+    largest = max(found, key=lambda row: row["rss"])
+    for name in ("rss", "live", "files", "stacks", "recorder", "shared", "anonymous", "swap"):
+        cases.equal(largest[name], row[name], name)
+    cases.equal(largest["live"] + largest["slack"] - largest["untouched"], row["heap"])
+
+
 cases.main(the_program_was_recorded, sites_are_what_the_events_come_to, snapshots_on_the_way_are_too,
            sites_sum_up_to_their_snapshot, histograms_are_of_all_events, threads_did_it_all,
-           memstats_says_the_same_of_sites, memstats_says_the_same_of_snapshots)
+           memstats_says_the_same_of_sites, memstats_says_the_same_of_snapshots,
+           accounts_are_what_the_kernel_says)
