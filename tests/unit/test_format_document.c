@@ -306,6 +306,21 @@ static void expect_example(const char *name, const struct mr_buffer *hex)
 	expect_in_document((const char *)document, name, hex);
 }
 
+Test(format_document, counters_of_a_heap__are_those_of_the_code)
+{
+	static uint8_t document[262144];
+	static const char *const rows[] = {
+#define ROW(key, text) "\n| " key " | " text " |\n",
+		MR_HEAP_LOSS_KEYS(ROW) MR_HEAP_EFFORT_KEYS(ROW)
+#undef ROW
+	};
+
+	document[read_file("capture/FORMAT.md", document, sizeof(document) - 1)] = '\0';
+	for (size_t i = 0; i < MR_ARRAY_LEN(rows); i++)
+		cr_expect_not_null(strstr((const char *)document, rows[i]), "not in the document: %s",
+		                   rows[i]);
+}
+
 static uint8_t log_bytes[65536];
 
 Test(format_document, worked_example__is_what_the_code_writes)
