@@ -89,10 +89,6 @@ static uint64_t *share_of(struct mr_heap_account_parser *parser, const char *per
 		return share_of_file(parser, permissions, name);
 	if (begins_with(name, "[stack"))
 		return &account->stacks;
-	if (strcmp(name, "[anon:" MR_HEAP_RECORDER_NAME "]") == 0) {
-		parser->has_named = true;
-		return &account->recorder;
-	}
 	if (begins_with(name, "[v")) /* vdso, vvar, vsyscall: code that the kernel lends */
 		return &account->files;
 	if (permissions[3] == 's')
@@ -207,13 +203,12 @@ void mr_heap_account_end(struct mr_heap_account_parser *parser, struct mr_heap_a
 
 	if (parser->line_len > 0)
 		take_line(parser);
-	if (!parser->has_named) {
-		const uint64_t bytes = parser->known->recorder_bytes;
-		const uint64_t moved = bytes < found->anonymous ? bytes : found->anonymous;
-
-		found->anonymous -= moved;
-		found->recorder += moved;
-	}
+	/* Its private memory is anonymous.  It has no name, as giving it one is a system call that sandboxes
+	 * may punish; so what it says it has is taken from what nobody else has. */
+	const uint64_t bytes = parser->known->recorder_bytes;
+	const uint64_t moved = bytes < found->anonymous ? bytes : found->anonymous;
+	found->anonymous -= moved;
+	found->recorder += moved;
 	found->time_ns = account->time_ns;
 	found->live = account->live;
 	*account = *found;

@@ -38,7 +38,7 @@ struct mr_heap_account_known {
 	const uint64_t *stack_addresses; /* one in the stack of each thread, ascending */
 	size_t stack_count;
 	const char *channel_folder; /* mappings of files below it are the recorder's */
-	uint64_t recorder_bytes;    /* private memory of the recorder, of which the kernel keeps no name */
+	uint64_t recorder_bytes;    /* private memory of the recorder */
 };
 
 /* Reads the account of process PID (0: this one) into ACCOUNT; time and live stay as they are.
@@ -54,7 +54,6 @@ struct mr_heap_account_parser {
 	uint64_t file_end;   /* of the mapping before, when it was a file's that can be written to; or 0 */
 	uint64_t *share;     /* what the mapping at hand counts to; NULL before the first */
 	bool is_heap;        /* likewise */
-	bool has_named;      /* the kernel knows which private memory is the recorder's */
 	size_t line_len;
 	char line[4224]; /* a path of 4096 bytes fits */
 };

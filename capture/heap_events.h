@@ -125,9 +125,7 @@ _Static_assert(MR_HEAP_COUNTER_COUNT <= MR_CHANNEL_COUNTERS_MAX, "the header has
 #define MR_HEAP_DEPTH_DEFAULT 128
 #define MR_HEAP_DEPTH_MAX 512
 
-/* How the interposer's file is called, and what it calls its private memory with
- * prctl(PR_SET_VMA_ANON_NAME), where the kernel has that: so it can be told from the program's. */
+/* How the interposer's file is called. */
 #define MR_HEAP_RECORDER_LIBRARY "libmemrecord.so"
-#define MR_HEAP_RECORDER_NAME "memrecord"
 
 #endif

@@ -15,7 +15,7 @@
 
 #include "heap_events.h"
 
-#define LIBRARY "libmemrecord.so"
+#define LIBRARY MR_HEAP_RECORDER_LIBRARY
 #define SCRIPTS_MAX 4 /* scripts that are run by scripts: as many as the kernel follows */
 #define PROGRAM_HEADERS_MAX 256
 #define ADVICE "; --sample-only records its memory without call stacks"

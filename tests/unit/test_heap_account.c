@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "heap_account.h"
-#include "heap_events.h"
 #include "proc_memory.h"
 
 TestSuite(heap_account);
@@ -89,7 +88,7 @@ Test(heap_account, mappings__count_to_what_holds_them)
 		cr_expect(eq(u64, account.heap_mapped, 0x1000000 + 0x4000000));
 		cr_expect(eq(u64, account.files, KB(100 + 4 + 8 + 512 + 8)));
 		cr_expect(eq(u64, account.stacks, KB(32 + 24)));
-		cr_expect(eq(u64, account.recorder, KB(128 + 16 + 16)), "without a name, by its bytes");
+		cr_expect(eq(u64, account.recorder, KB(128 + 16 + 16)), "and its private bytes");
 		cr_expect(eq(u64, account.shared, KB(256 + 1)));
 		cr_expect(eq(u64, account.anonymous, KB(ANONYMOUS_KB - 16)));
 		cr_expect(eq(u64, account.swap, KB(16 + 4)));
@@ -97,17 +96,6 @@ Test(heap_account, mappings__count_to_what_holds_them)
 		cr_expect(eq(u64, account.time_ns, 5));
 		cr_expect(eq(u64, account.live, 6));
 	}
-}
-
-Test(heap_account, memory_of_the_recorder__is_known_by_its_name)
-{
-	static const char named[] =
-		MAPPING("7f0000000000-7f0004000000", "rw-p", "[anon:" MR_HEAP_RECORDER_NAME "]", 2000, 0)
-			MAPPING("7f0005000000-7f0006000000", "rw-p", "", 64, 0);
-	const struct mr_heap_account account = parse(named, sizeof(named) - 1, sizeof(named), &known);
-
-	cr_expect(eq(u64, account.recorder, KB(2000)), "its bytes are not taken again");
-	cr_expect(eq(u64, account.anonymous, KB(64)));
 }
 
 Test(heap_account, bytes_of_the_recorder__are_no_more_than_there_are)
