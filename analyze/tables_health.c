@@ -114,11 +114,11 @@ static int add_counter(struct health *health, const struct mr_model *model, cons
 }
 
 /* What is known of call stacks. */
-static int add_heap(struct health *health, const struct mr_run *run, const char *file, size_t index,
-                    struct mr_error *err)
+static int add_heap(struct health *health, const struct mr_model *model, const struct mr_run *run,
+                    const char *file, size_t index, struct mr_error *err)
 {
 	uint32_t modules;
-	const uint32_t nameless = mr_heap_nameless_modules(run, &modules);
+	const uint32_t nameless = mr_heap_nameless_modules(model, run, &modules);
 	const struct {
 		const char *item;
 		uint64_t value;
@@ -163,7 +163,21 @@ static int add_run(struct health *health, const struct mr_model *model, size_t i
 		           err));
 	for (size_t i = 0; i < run->counter_count; i++)
 		MR_TRY(add_counter(health, model, run, i, index, err));
-	return run->heap_image_count > 0 ? add_heap(health, run, file, index, err) : 0;
+	return run->heap_image_count > 0 ? add_heap(health, model, run, file, index, err) : 0;
+}
+
+/* Snapshots whose sites are missing become warnings when the sites are read. */
+static int check_sites(struct mr_model *model, struct mr_error *err)
+{
+	for (size_t i = 0; i < model->run_count; i++) {
+		struct mr_heap_sites sites = { 0 };
+
+		if (model->runs[i].heap_image_count == 0)
+			continue;
+		MR_TRY(mr_model_heap_sites(model, i, MR_INDEX_NONE, &sites, err));
+		mr_heap_sites_release(&sites);
+	}
+	return 0;
 }
 
 static int health_open(struct memstats_log *log, uint64_t needed, void **state, size_t *row_count,
@@ -177,6 +191,7 @@ static int health_open(struct memstats_log *log, uint64_t needed, void **state, 
 	*state = health;
 	MR_TRY(mr_model_load(model, MR_LOAD_ALL, err));
 	MR_TRY(mr_model_check_heap(model, err));
+	MR_TRY(check_sites(model, err));
 	health->versions = mr_alloc((model->segment_count + 1) * sizeof(*health->versions));
 	MR_FAIL_IF(!health->versions, err, MR_ERR_NOMEM, "no memory for table health");
 	for (size_t i = 0, number = 0; i < model->segment_count; i++) {

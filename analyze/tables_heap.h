@@ -51,7 +51,8 @@ const char *mr_heap_counter_words(const char *key);
 /* How often, and how long, threads of RUN waited for the recorder. */
 void mr_heap_waits(const struct mr_run *run, uint64_t *waits, uint64_t *wait_ns);
 /* How many of the modules that call stacks of RUN go through there are, and have no names. */
-uint32_t mr_heap_nameless_modules(const struct mr_run *run, uint32_t *module_count);
+uint32_t mr_heap_nameless_modules(const struct mr_model *model, const struct mr_run *run,
+                                  uint32_t *module_count);
 
 /* Appends a size, as -b has it or short, to BUFFER. */
 void mr_heap_put_bytes(struct mr_writing *writing, struct mr_buffer *buffer, uint64_t size_bytes);

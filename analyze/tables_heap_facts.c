@@ -54,7 +54,24 @@ void mr_heap_waits(const struct mr_run *run, uint64_t *waits, uint64_t *wait_ns)
 	}
 }
 
-uint32_t mr_heap_nameless_modules(const struct mr_run *run, uint32_t *module_count)
+/* The first module of RUN that is the same file as the one at INDEX: each image of a process has its own. */
+static uint32_t first_same(const struct mr_model *model, const struct mr_run *run, uint32_t index)
+{
+	const struct mr_module *const module = &run->modules[index];
+	const uint32_t most =
+		index < 1024 ? index : 1024; /* a process has few; who claims more is not believed */
+
+	for (uint32_t i = 1; i < most; i++)
+		if (strcmp(mr_model_string(model, run->modules[i].path),
+		           mr_model_string(model, module->path)) == 0 &&
+		    strcmp(mr_model_string(model, run->modules[i].build_id),
+		           mr_model_string(model, module->build_id)) == 0)
+			return i;
+	return index;
+}
+
+uint32_t mr_heap_nameless_modules(const struct mr_model *model, const struct mr_run *run,
+                                  uint32_t *module_count)
 {
 	enum { USED = 1, NAMED = 2 };
 	uint32_t nameless = 0;
@@ -71,9 +88,13 @@ uint32_t mr_heap_nameless_modules(const struct mr_run *run, uint32_t *module_cou
 		    (code->symbol_count > 0 && run->symbols[code->symbol_first].function != 0))
 			facts[code->module] |= NAMED;
 	}
+	for (uint32_t i = 1; i < run->module_count; i++)
+		facts[first_same(model, run, i)] |= facts[i];
 	for (uint32_t i = 1; i < run->module_count; i++) {
-		*module_count += (facts[i] & USED) != 0;
-		nameless += facts[i] == USED;
+		const bool counts = facts[i] != 0 && first_same(model, run, i) == i;
+
+		*module_count += counts;
+		nameless += counts && facts[i] == USED;
 	}
 	mr_free(facts);
 	return nameless;

@@ -52,7 +52,7 @@ static void put_facts(struct mr_writing *writing, const struct mr_model *model, 
 	struct mr_buffer *out = &writing->buffer;
 	uint64_t waits, wait_ns;
 	uint32_t modules;
-	const uint32_t nameless = mr_heap_nameless_modules(run, &modules);
+	const uint32_t nameless = mr_heap_nameless_modules(model, run, &modules);
 	char text[32];
 
 	for (size_t i = 0; i < count; i++)
