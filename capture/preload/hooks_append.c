@@ -143,6 +143,8 @@ void mr_append_stall(struct mr_thread *thread, const struct mr_event *event)
 /* Whether the writer has come back; the gate is open then. */
 static bool unstall(struct mr_thread *thread, const uintptr_t *frame)
 {
+	if (!mr_channel_writer_is_alive(thread->ring.channel->writer))
+		return false;
 	mr_gate_take(thread, frame);
 	const bool room = mr_ring_reserve(&thread->ring, MR_APPEND_RESERVE);
 	mr_gate_leave(thread, room ? MR_GATE_OPEN : MR_GATE_STALLED);

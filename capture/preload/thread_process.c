@@ -12,12 +12,14 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include "log_format.h"
 #include "memory_mapped.h"
 
 #define FOLDER_LEN_MAX 4000
+#define BEGIN_STACK_BYTES (128u << 10)
 #define BEGIN_WAIT_NS UINT64_C(10000000)
 
 static _Atomic(struct mr_process *) page;
@@ -162,6 +164,37 @@ static bool begin(struct mr_process *process)
 	return true;
 }
 
+/* Opening a channel takes more stack than a program's thread, or the stack of its signal handlers, need
+ * have: it is done on a stack of its own.  One thread of a process does this at a time. */
+static struct {
+	ucontext_t caller;
+	ucontext_t own;
+	struct mr_process *process;
+	bool done;
+} beginning;
+
+static void begin_there(void)
+{
+	beginning.done = begin(beginning.process);
+}
+
+static bool begin_on_own_stack(struct mr_process *process)
+{
+	void *const stack = mr_pages_map(BEGIN_STACK_BYTES);
+
+	if (stack == NULL || getcontext(&beginning.own) != 0)
+		return false;
+	beginning.process = process;
+	beginning.done = false;
+	beginning.own.uc_stack.ss_sp = stack;
+	beginning.own.uc_stack.ss_size = BEGIN_STACK_BYTES;
+	beginning.own.uc_link = &beginning.caller;
+	makecontext(&beginning.own, begin_there, 0);
+	const bool ran = swapcontext(&beginning.caller, &beginning.own) == 0;
+	mr_pages_unmap(stack, BEGIN_STACK_BYTES);
+	return ran && beginning.done;
+}
+
 struct mr_process *mr_process_enter(void)
 {
 	struct mr_process *const process = page_get();
@@ -171,7 +204,7 @@ struct mr_process *mr_process_enter(void)
 	if (process == NULL || (environ == NULL && !environment_read))
 		return NULL;
 	if (atomic_compare_exchange_strong(&process->state, &state, MR_PROCESS_BEGINNING)) {
-		state = begin(process) ? MR_PROCESS_RECORDED : MR_PROCESS_UNRECORDED;
+		state = begin_on_own_stack(process) ? MR_PROCESS_RECORDED : MR_PROCESS_UNRECORDED;
 		atomic_store_explicit(&process->state, state, memory_order_release);
 		mr_futex_wake(&process->state);
 	}
