@@ -100,7 +100,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	require(query && value, "no memory");
 	for (int step = 0; step < STEPS_MAX && at < size && !refused; step++) {
 		const enum memstats_operation operation =
-			(enum memstats_operation)(data[at++] % (MEMSTATS_COLUMNS + 1));
+			(enum memstats_operation)(data[at++] % (MEMSTATS_INVERT + 1));
 		const size_t len = strnlen((const char *)data + at, size - at);
 		struct memstats_error error = { 0, "" };
 
