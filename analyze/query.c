@@ -431,6 +431,9 @@ int mr_query_resolve(const struct memstats_query *query, struct memstats_table *
 			break;
 		case MEMSTATS_FILTER:
 		case MEMSTATS_MATCH:
+			MR_FAIL_IF(info->columns[info->name_column].type != MEMSTATS_TEXT, err, MR_ERR_ARG,
+			           "--%s: the rows of table %s have no names; --where looks at its columns",
+			           option_names[step->operation], info->name);
 			used |= UINT64_C(1) << info->name_column;
 			break;
 		case MEMSTATS_FOCUS:

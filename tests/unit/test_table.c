@@ -161,6 +161,33 @@ static void write_every_format(const char *name)
 	}
 }
 
+Test(table, rows_without_names__are_not_filtered_by_name)
+{
+	struct memstats_query *filter = query_of(MEMSTATS_FILTER, "x");
+	struct memstats_query *match = query_of(MEMSTATS_MATCH, "x");
+	size_t count = 0;
+	const struct memstats_table_info *tables = memstats_table_list(&count);
+
+	open_sample();
+	for (size_t i = 0; i < count; i++) {
+		const bool is_named = tables[i].columns[tables[i].name_column].type == MEMSTATS_TEXT;
+
+		for (int k = 0; k < 2; k++) {
+			struct memstats_table *table = NULL;
+
+			cr_expect(eq(int,
+			             memstats_table_new(logged, tables[i].name, k == 0 ? filter : match,
+			                                &table, NULL),
+			             is_named ? 0 : MEMSTATS_ERR_ARG),
+			          "%s", tables[i].name);
+			if (is_named)
+				memstats_table_free(table);
+		}
+	}
+	memstats_query_free(filter);
+	memstats_query_free(match);
+}
+
 Test(table, every_table__is_described)
 {
 	size_t count = 0;
@@ -171,8 +198,6 @@ Test(table, every_table__is_described)
 
 		cr_expect(gt(sz, strlen(info->summary), 0));
 		cr_assert(lt(sz, info->name_column, info->column_count));
-		cr_expect(eq(int, (int)info->columns[info->name_column].type, MEMSTATS_TEXT), "%s has a name",
-		          info->name);
 		for (size_t k = 0; k < info->column_count; k++) {
 			const char *name = info->columns[k].name;
 
@@ -390,7 +415,8 @@ Test(table, snapshot__that_is_not_there_is_refused, .init = write_sample, .fini 
 	cr_expect(ne(ptr, strstr(error.message, "has no snapshot '9'"), NULL), "%s", error.message);
 	error = (struct memstats_error){ 0, "" };
 	cr_expect(eq(int, memstats_table_new(logged, "classes", NULL, &table, &error), MEMSTATS_ERR_ARG));
-	cr_expect(ne(ptr, strstr(error.message, "a snapshot of a log is for diff"), NULL), "%s", error.message);
+	cr_expect(ne(ptr, strstr(error.message, "a snapshot of a log is for diff"), NULL), "%s",
+	          error.message);
 }
 
 Test(table, missing_file__is_named, .init = write_sample, .fini = remove_sample)
