@@ -51,6 +51,7 @@ void mr_symbolizer_close(struct mr_symbolizer *symbolizer)
 	if (symbolizer->dwfl != NULL)
 		dwfl_end(symbolizer->dwfl);
 	free(symbolizer->debug_path);
+	mr_buffer_release(&symbolizer->full_name);
 	mr_buffer_release(&symbolizer->function);
 	mr_buffer_release(&symbolizer->file);
 	mr_free(symbolizer);
@@ -136,13 +137,20 @@ static const char *linkage_name(Dwarf_Die *die)
 
 /* A function's name.  Where debugging information is sparing only the symbol table has parameters and
  * namespaces; it knows the outermost function, SYMBOL, or NULL. */
-static const char *function_name(Dwarf_Die *die, const char *symbol)
+static const char *function_name(struct mr_symbolizer *symbolizer, struct mr_unit *unit, Dwarf_Die *die,
+                                 const char *symbol)
 {
 	const char *const linkage = linkage_name(die);
-	const char *const name = linkage != NULL ? linkage : dwarf_diename(die);
 	const bool is_mangled = symbol != NULL && symbol[0] == '_' && (symbol[1] == 'Z' || symbol[1] == 'R');
 
-	return name == NULL || (linkage == NULL && is_mangled) ? symbol : name;
+	if (linkage != NULL)
+		return linkage;
+	if (is_mangled)
+		return symbol;
+	if (mr_unit_full_name(unit, die, &symbolizer->full_name))
+		return (const char *)symbolizer->full_name.data;
+	const char *const name = dwarf_diename(die);
+	return name != NULL ? name : symbol;
 }
 
 /* Where the inlined function DIE was called. */
@@ -188,8 +196,8 @@ static int name_in_unit(struct mr_symbolizer *symbolizer, const struct teller *t
 	uint32_t depth = 0;
 
 	for (size_t i = count; i-- > 0;) {
-		MR_TRY(tell(symbolizer, teller, depth++, function_name(&scopes[i], i == 0 ? symbol : NULL),
-		            &position));
+		MR_TRY(tell(symbolizer, teller, depth++,
+		            function_name(symbolizer, unit, &scopes[i], i == 0 ? symbol : NULL), &position));
 		if (i > 0)
 			position = call_position(&unit->split, &scopes[i], directory);
 	}

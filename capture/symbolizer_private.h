@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * Between the parts of the symbolizer: what finds files (symbolizer_files.c), what
- * knows symbol tables (symbolizer_table.c), what knows DWARF (symbolizer_units.c)
- * and what makes frames of both (symbolizer.c).
+ * knows symbol tables (symbolizer_table.c), what knows DWARF (symbolizer_units.c,
+ * symbolizer_scopes.c) and what makes frames of both (symbolizer.c).
  *
  * libdwfl finds and opens files.  Its searches by address go through all symbols,
  * or through a unit's whole tree, for each address, and find no unit that lacks
@@ -46,6 +46,18 @@ struct mr_function {
 	Dwarf_Die die;
 };
 
+struct mr_scope { /* a namespace, class or function */
+	Dwarf_Die die;
+	size_t above; /* number of the one that it stands in: index + 1, or 0 */
+};
+
+struct mr_scopes {
+	bool is_loaded;
+	size_t count;
+	size_t capacity;
+	struct mr_scope *items; /* in the order of the tree */
+};
+
 struct mr_unit {
 	Dwarf_Die die;   /* has lines and ranges */
 	Dwarf_Die split; /* has the functions: the same, or what lies in a .dwo file */
@@ -53,6 +65,7 @@ struct mr_unit {
 	size_t function_count;
 	size_t function_capacity;
 	struct mr_function *functions; /* by address */
+	struct mr_scopes scopes;
 };
 
 struct mr_unit_range {
@@ -80,6 +93,12 @@ struct mr_unit *mr_units_find(struct mr_units *units, uint64_t address);
  * most MAX and gives how many there are, 0 when none is known. */
 size_t mr_unit_scopes(struct mr_unit *unit, uint64_t address, Dwarf_Die *scopes, size_t max);
 
+/* Moves DIE on; false: there is no other.  In a damaged file siblings may lead back. */
+bool mr_units_next_sibling(Dwarf_Die *die);
+/* Puts the name of FUNCTION of UNIT into NAME with the namespaces, classes and functions that it stands in;
+ * false: it stands in none, or is of no language that has them. */
+bool mr_unit_full_name(struct mr_unit *unit, Dwarf_Die *function, struct mr_buffer *name);
+
 /* ---- All of it ------------------------------------------------------------------- */
 
 struct mr_symbolizer {
@@ -91,6 +110,7 @@ struct mr_symbolizer {
 	Dwarf_Addr dwarf_bias; /* and less this, what DWARF has */
 	struct mr_symbol_table table;
 	struct mr_units units;
+	struct mr_buffer full_name;
 	struct mr_buffer function; /* texts of the frame at hand */
 	struct mr_buffer file;
 };

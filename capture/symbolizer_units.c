@@ -112,8 +112,10 @@ int mr_units_load(struct mr_units *units, Dwarf *dwarf)
 
 void mr_units_release(struct mr_units *units)
 {
-	for (size_t i = 0; i < units->count; i++)
+	for (size_t i = 0; i < units->count; i++) {
 		mr_free(units->units[i].functions);
+		mr_free(units->units[i].scopes.items);
+	}
 	mr_free(units->units);
 	mr_free(units->ranges);
 	*units = (struct mr_units){ 0 };
@@ -129,8 +131,7 @@ struct mr_unit *mr_units_find(struct mr_units *units, uint64_t address)
 
 /* ---- Functions ------------------------------------------------------------------------ */
 
-/* Moves DIE on; false: there is no other.  In a damaged file siblings may lead back. */
-static bool next_sibling(Dwarf_Die *die)
+bool mr_units_next_sibling(Dwarf_Die *die)
 {
 	Dwarf_Die next;
 
@@ -179,7 +180,7 @@ static int add_functions(struct mr_unit *unit, Dwarf_Die *parent, int depth, uns
 			MR_TRY(add_function(unit, &die));
 		if (may_hold_functions(tag, depth))
 			MR_TRY(add_functions(unit, &die, depth, level + 1));
-	} while (next_sibling(&die));
+	} while (mr_units_next_sibling(&die));
 	return 0;
 }
 
@@ -221,7 +222,7 @@ static bool enter(Dwarf_Die *parent, uint64_t address, Dwarf_Die *inner)
 			*inner = die;
 			return true;
 		}
-	} while (next_sibling(&die));
+	} while (mr_units_next_sibling(&die));
 	return false;
 }
 
