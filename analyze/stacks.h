@@ -102,7 +102,8 @@ const char *mr_stacks_keep(struct mr_stacks *stacks, const void *text, size_t le
 enum mr_frame_kind mr_frame_kind_of(const char *name);
 /* Behind "operator" and its signs at AT, so that the '<' of "operator<<" opens nothing. */
 const char *mr_name_skip_operator(const char *at);
-/* Appends NAME, of a function, without what its templates and parameters are: "std::vector<>::at()". */
+/* Appends NAME, of a function, without what its templates and parameters are: "std::vector<>::at()".
+ * A place behind it, " (file.c:12)", stays. */
 void mr_name_shorten(struct mr_buffer *out, const char *name);
 
 /* The heap snapshot of RUN that TEXT names, by number or description, as an index of its

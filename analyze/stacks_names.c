@@ -33,7 +33,7 @@ void mr_name_shorten(struct mr_buffer *out, const char *name)
 			end = mr_name_skip_operator(at);
 		else if (strncmp(at, anonymous, sizeof(anonymous) - 1) == 0)
 			end = at + sizeof(anonymous) - 1;
-		else if ((*at == '<' && at != name) || *at == '(') {
+		else if (at != name && (*at == '<' || *at == '(') && at[-1] != ' ') {
 			mr_buffer_append(out, *at == '<' ? "<>" : "()", 2);
 			at = skip_brackets(at);
 			continue;

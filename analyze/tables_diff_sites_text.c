@@ -60,12 +60,7 @@ static void put_stack(struct mr_writing *writing, const struct mr_diff_pair *pai
 	struct mr_buffer stack = { NULL, 0, 0, false };
 	struct mr_buffer name = { NULL, 0, 0, false };
 
-	/* The row's text is the name and then the place. */
-	const char *function = row->site->stacks->functions[row->site->function].name;
-
-	mr_name_shorten(&stack, function);
-	mr_buffer_append(&stack, row->class_name + strlen(function),
-	                 strlen(row->class_name + strlen(function)));
+	mr_name_shorten(&stack, row->class_name);
 	for (uint32_t key = pair->keys[row->site->key].parent; key != 0 && stack.len < 4 * STACK_WIDTH;
 	     key = pair->keys[key].parent) {
 		mr_buffer_append(&stack, " < ", 3);

@@ -70,7 +70,14 @@ static void put_size(struct mr_writing *writing, uint64_t size_bytes, size_t wid
 
 static void put_name(struct mr_writing *writing, const char *text)
 {
-	mr_output_name(&writing->buffer, text, NAME_MAX, false);
+	struct mr_buffer name = { NULL, 0, 0, false };
+
+	mr_name_shorten(&name, text);
+	mr_buffer_put_u8(&name, '\0');
+	writing->buffer.failed = writing->buffer.failed || name.failed;
+	if (!name.failed)
+		mr_output_name(&writing->buffer, (const char *)name.data, NAME_MAX, false);
+	mr_buffer_release(&name);
 }
 
 /* ---- Stacks -------------------------------------------------------------- */

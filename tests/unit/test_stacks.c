@@ -68,6 +68,9 @@ Test(stacks, shortening__leaves_templates_and_parameters_out)
 		{ "(anonymous namespace)::grow(int) const", "(anonymous namespace)::grow() const" },
 		{ "shop::operator<<(std::ostream&, int)", "shop::operator<<()" },
 		{ "main::{lambda(int)#1}::operator()(int) const", "main::{lambda()#1}::operator()() const" },
+		{ "std::map<int, int>::at(int const&) (stl_map.h:511)", "std::map<>::at() (stl_map.h:511)" },
+		{ "std::ostream& std::operator<< <char>(std::ostream&)",
+		  "std::ostream& std::operator<< <char>()" },
 		{ "f<(", "f<>" },
 		{ "", "" },
 	};
