@@ -133,6 +133,9 @@ struct mr_stacked {
 	size_t moment_count;
 	const double *moment_times;
 	const char *const *moment_names;
+	size_t mark_count;
+	const double *mark_times;
+	const char *const *mark_names;
 	double peak_time, peak_value; /* marked where the value is above 0 */
 	const char *peak_text;
 	bool low; /* less high than usual */

@@ -148,6 +148,20 @@ static void draw_moments(const struct mr_stacked *stacked, const struct mr_plot 
 	}
 }
 
+static void draw_marks(const struct mr_stacked *stacked, const struct mr_plot *plot, struct mr_canvas *canvas)
+{
+	const double bottom = plot->top + plot->height;
+	for (size_t i = 0; i < stacked->mark_count; i++) {
+		const double x = mr_plot_x(plot, stacked->mark_times[i]);
+		mr_canvas_move_to(canvas, x - 4, bottom);
+		mr_canvas_line_to(canvas, x + 4, bottom);
+		mr_canvas_line_to(canvas, x, bottom - 7);
+		mr_canvas_close(canvas);
+	}
+	if (stacked->mark_count > 0)
+		mr_canvas_fill(canvas, MR_PAINT_INK, 1);
+}
+
 static void draw_peak(const struct mr_stacked *stacked, const struct mr_plot *plot, struct mr_canvas *canvas)
 {
 	if (!(stacked->peak_value > 0))
@@ -198,6 +212,9 @@ static void put_hint(const struct mr_stacked *stacked, struct mr_buffer *text, d
 	const size_t moment = last_before(stacked->moment_times, stacked->moment_count, to);
 	if (moment != SIZE_MAX && stacked->moment_times[moment] > from)
 		mr_buffer_printf(text, "\nsnapshot %s", stacked->moment_names[moment]);
+	const size_t mark = last_before(stacked->mark_times, stacked->mark_count, to);
+	if (mark != SIZE_MAX && stacked->mark_times[mark] > from)
+		mr_buffer_printf(text, "\nmark %s", stacked->mark_names[mark]);
 	mr_buffer_put_u8(text, 0);
 }
 
@@ -228,6 +245,7 @@ void mr_stacked_draw(const struct mr_chart *chart, struct mr_canvas *canvas)
 		mr_plot_line(&plot, canvas, &stacked->lines[i], i == 0 ? 2 : 1.5, 0);
 	mr_plot_time_axis(&plot, canvas, true);
 	draw_moments(stacked, &plot, canvas);
+	draw_marks(stacked, &plot, canvas);
 	draw_peak(stacked, &plot, canvas);
 	draw_hints(chart, &plot, canvas);
 }

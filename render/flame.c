@@ -24,8 +24,10 @@ struct trie {
 
 static size_t slot_of(const struct trie *trie, uint32_t parent, uint32_t frame)
 {
-	const uint64_t mixed = ((uint64_t)parent << 32 | frame) * UINT64_C(0x9e3779b97f4a7c15);
-	return (size_t)(mixed >> 20) & (trie->slot_count - 1);
+	/* The upper bits of a product depend on all bits of its factors. */
+	const uint64_t mixed =
+		((parent * UINT64_C(0x9e3779b97f4a7c15)) ^ frame) * UINT64_C(0xd6e8feb86659fd93);
+	return (size_t)(mixed >> 32) & (trie->slot_count - 1);
 }
 
 static int add_node(struct trie *trie, uint32_t parent, uint32_t frame, struct mr_error *err)

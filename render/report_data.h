@@ -133,7 +133,7 @@ enum mr_report_table {
 struct mr_report_data {
 	struct memstats_log *log;
 	struct memstats_table
-		*tables[MR_REPORT_TABLE_COUNT]; /* whole, in natural order; NULL: the log has none */
+		*tables[MR_REPORT_TABLE_COUNT]; /* whole, in natural order; DIFF may be NULL: there is none */
 	struct mr_heap_tables heap;
 	struct mr_report_run *runs;
 	size_t run_count;

@@ -51,13 +51,17 @@ static int find_timeline(struct drawing *drawing, struct mr_error *err)
 
 		/* Samples alone do where no run has snapshots. */
 		if (run->snapshot_count > 0 ? !found || found->snapshot_count == 0
-		                            : run->samples.count > 0 && !found)
+		                            : (run->samples.count > 0 || run->heap) && !found)
 			found = run;
 	}
 	MR_FAIL_IF(!found, err, MR_ERR_FORMAT, "the log holds nothing to draw: no snapshot and no sample");
 	drawing->view.run = found;
+	MR_TRY(mr_section_memory(&drawing->view, mr_page_root(drawing->page), err));
 	MR_TRY(mr_section_timeline(&drawing->view, mr_page_root(drawing->page), err));
-	drawing->chart = chart_of(drawing, "timeline_wide");
+	static const char *const names[] = { "timeline_wide", "account_wide", "live_wide" };
+
+	for (size_t i = 0; i < MR_ARRAY_LEN(names) && !drawing->chart; i++)
+		drawing->chart = chart_of(drawing, names[i]);
 	return 0;
 }
 

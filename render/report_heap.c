@@ -374,7 +374,7 @@ int mr_report_heap_read(struct mr_report_data *data, struct mr_error *err)
 	} wanted[] = {
 		{ "sites", &data->heap.sites },     { "heap", &data->heap.heap },
 		{ "account", &data->heap.account }, { "threads", &data->heap.threads },
-		{ "modules", &data->heap.modules },
+		{ "modules", &data->heap.modules }, { "health", &data->heap.health },
 	};
 	for (size_t i = 0; i < MR_ARRAY_LEN(wanted); i++)
 		MR_TRY(mr_report_rows_open(data->log, wanted[i].name, NULL, NULL, NULL, NULL, wanted[i].table,
@@ -428,6 +428,7 @@ void mr_heap_tables_release(struct mr_heap_tables *tables)
 	memstats_table_free(tables->threads);
 	memstats_table_free(tables->tree);
 	memstats_table_free(tables->modules);
+	memstats_table_free(tables->health);
 	mr_free(tables->frames);
 	mr_free(tables->frame_slots);
 	memset(tables, 0, sizeof(*tables));

@@ -128,7 +128,7 @@ struct mr_heap_frame {
 
 /* The tables, and what the runs share. */
 struct mr_heap_tables {
-	struct memstats_table *sites, *heap, *account, *threads, *tree, *modules;
+	struct memstats_table *sites, *heap, *account, *threads, *tree, *modules, *health;
 	struct mr_heap_frame *frames;
 	size_t frame_count, frame_capacity;
 	uint32_t *frame_slots; /* by function, module and file: frame + 1 */

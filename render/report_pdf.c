@@ -262,6 +262,57 @@ static void headline(struct paper *paper, const struct mr_scope *run)
 		paragraph(paper, text_of(verdict, "text"), 10, MR_PAINT_INK);
 }
 
+/* The first rows behind each tab of sites. */
+static void sites(struct paper *paper, const struct mr_scope *run)
+{
+	static const struct column columns[] = {
+		{ "", "value", 0.13, true },
+		{ "Share", "share", 0.1, true },
+		{ "  Function", "function", 0.37, false },
+		{ "Position", "position", 0.22, false },
+		{ "Module", "module", 0.18, false },
+	};
+	const struct mr_value tabs = value_of(run, "site_tabs");
+	for (const struct mr_scope *tab = tabs.scope; tab; tab = mr_scope_next(tab)) {
+		if (value_of(tab, "sites").count == 0)
+			continue;
+		heading(paper, text_of(tab, "title"), 10, 60);
+		TABLE(paper, tab, "sites", columns);
+	}
+}
+
+static void heap(struct paper *paper, const struct mr_scope *run)
+{
+	static const struct column threads[] = {
+		{ "Thread", "name", 0.28, false },     { "Allocations", "count", 0.16, true },
+		{ "Allocated", "total", 0.14, true },  { "Temporary", "temporary", 0.14, true },
+		{ "Live at end", "live", 0.14, true }, { "Waited", "wait", 0.14, true },
+	};
+	static const char *const sizes[] = { "size_counts", "size_bytes" };
+	static const char *const lifetimes[] = { "lifetime_counts", "lifetime_bytes" };
+	const struct mr_value suspects = value_of(run, "suspects");
+	if (!value_of(run, "has_heap").flag)
+		return;
+	chart_of(paper, run, "account_wide");
+	chart_of(paper, run, "live_wide");
+	if (suspects.count > 0)
+		heading(paper, "Suspects", 13, 40);
+	for (const struct mr_scope *suspect = suspects.scope; suspect; suspect = mr_scope_next(suspect))
+		paragraph(paper, text_of(suspect, "sentence"), 10, MR_PAINT_INK);
+	heading(paper, "Where it was allocated", 13, 80);
+	sites(paper, run);
+	if (value_of(run, "flame_wide").kind == MR_VALUE_CHART)
+		heading(paper, "Flame graph: what was held at the peak", 13, 200);
+	chart_of(paper, run, "flame_wide");
+	if (value_of(run, "size_counts").kind == MR_VALUE_CHART)
+		heading(paper, "Sizes and lifetimes", 13, 120);
+	chart_pair(paper, run, sizes);
+	chart_pair(paper, run, lifetimes);
+	if (value_of(run, "threads").count > 0)
+		heading(paper, "Threads", 13, 60);
+	TABLE(paper, run, "threads", threads);
+}
+
 static void snapshots(struct paper *paper, const struct mr_scope *run)
 {
 	static const struct column all[] = {
@@ -383,6 +434,7 @@ static void lay_out(struct paper *paper, const struct mr_scope *root)
 			heading(paper, text_of(run, "name"), 16, 200);
 		headline(paper, run);
 		paper->y += 8;
+		heap(paper, run);
 		chart_of(paper, run, "timeline_wide");
 		snapshots(paper, run);
 		classes(paper, run);
@@ -421,9 +473,11 @@ int mr_report_png(struct memreport *report, struct mr_buffer *out, struct mr_err
 	struct mr_page *page = NULL;
 	MR_TRY(mr_report_fill(report, report->limit, &page, err));
 	const struct mr_value runs = value_of(mr_page_root(page), "runs");
-	const struct mr_value chart = runs.count > 0 ? value_of(runs.scope, "timeline_wide")
-	                                             : (struct mr_value){ .kind = MR_VALUE_NONE };
+	static const char *const names[] = { "timeline_wide", "account_wide", "live_wide" };
+	struct mr_value chart = { .kind = MR_VALUE_NONE };
 	int status;
+	for (size_t i = 0; i < MR_ARRAY_LEN(names) && runs.count > 0 && chart.kind != MR_VALUE_CHART; i++)
+		chart = value_of(runs.scope, names[i]);
 	if (chart.kind != MR_VALUE_CHART) {
 		status = mr_fail(err, MR_ERR_FORMAT,
 		                 "the log holds nothing to draw: no snapshot and no sample");

@@ -52,12 +52,16 @@ static void set_diff_row(const struct mr_view *view, struct mr_scope *item,
 void mr_section_diff(const struct mr_view *view, struct mr_scope *scope, uint64_t run)
 {
 	const struct memstats_table *table = view->data->tables[MR_REPORT_DIFF];
-	const int run_column = mr_report_rows_column(table, "run");
 	size_t count = 0;
 	mr_scope_list(scope, "diff");
 	mr_scope_none(scope, "diff_rest");
+	if (!table)
+		return;
+	const int run_column = mr_report_rows_column(table, "run"),
+		  kind = mr_report_rows_column(table, "kind");
 	for (size_t row = 0; row < memstats_table_row_count(table); row++) {
-		if (mr_report_rows_number(table, row, run_column) != run)
+		if (mr_report_rows_number(table, row, run_column) != run ||
+		    strcmp(mr_report_rows_text(table, row, kind), "site") == 0)
 			continue;
 		if (count++ < view->limit)
 			set_diff_row(view, mr_scope_add(scope, "diff"), table, row);

@@ -233,11 +233,12 @@ static void judge_end(struct mr_scope *scope, const struct mr_report_run *run)
 	add_verdict(scope, held > STILL_HELD ? "note" : "good", text);
 }
 
-static void add_verdicts(struct mr_scope *scope, const struct mr_report_run *run)
+static void add_verdicts(const struct mr_view *view, struct mr_scope *scope)
 {
+	const struct mr_report_run *run = view->run;
 	mr_scope_list(scope, "verdicts");
 	if (run->heap)
-		mr_section_heap_verdicts(scope, run);
+		mr_section_heap_verdicts(view, scope);
 	judge_growth(scope, run);
 	judge_largest(scope, run);
 	judge_end(scope, run);
@@ -265,6 +266,6 @@ int mr_section_headline(const struct mr_view *view, struct mr_scope *scope, stru
 		mr_scope_format(scope, "pid", "%" PRIu64, run->pid);
 	exit_text(scope, run);
 	add_figures(scope, run);
-	add_verdicts(scope, run);
+	add_verdicts(view, scope);
 	return 0;
 }

@@ -5,6 +5,8 @@
  */
 #include "section_heap.h"
 
+#include "log_format.h"
+
 #include "suspects.h"
 
 const char *mr_section_end_words(const struct mr_report_run *run)
@@ -107,9 +109,69 @@ static void judge_account(struct mr_scope *scope, const struct mr_report_heap *h
 	add_verdict(scope, "note", text);
 }
 
-void mr_section_heap_verdicts(struct mr_scope *scope, const struct mr_report_run *run)
+/* What the recorder counted that it could not see, or had to guess. */
+static void tell_losses(const struct mr_view *view, struct mr_scope *scope)
 {
-	judge_growth(scope, run->heap);
-	judge_leak(scope, run);
-	judge_account(scope, run->heap);
+#define LOSS(key, words) { key, words },
+	static const struct {
+		const char *key;
+		const char *words;
+	} losses[] = { MR_HEAP_LOSS_KEYS(LOSS) };
+#undef LOSS
+	const struct memstats_table *table = view->data->heap.health;
+	const int runs = mr_report_rows_column(table, "run"), items = mr_report_rows_column(table, "item"),
+		  values = mr_report_rows_column(table, "value");
+	struct mr_buffer text = { 0 };
+	for (size_t i = 0; i < MR_ARRAY_LEN(losses); i++) {
+		uint64_t sum = 0;
+		char number[32];
+		/* Each image of a process has its own. */
+		for (size_t row = 0; row < memstats_table_row_count(table); row++)
+			if (mr_report_rows_number(table, row, runs) == view->run->id &&
+			    mr_report_rows_number(table, row, values) != MR_NO_VALUE &&
+			    strcmp(mr_report_rows_text(table, row, items), losses[i].key) == 0)
+				sum += mr_report_rows_number(table, row, values);
+		if (sum == 0)
+			continue;
+		mr_count_text(number, sum);
+		mr_buffer_printf(&text, "%s%s %s",
+		                 text.len > 0 ? "; " : "The recorder did not see all: ", number, losses[i].words);
+	}
+	const bool any = text.len > 0;
+	mr_buffer_put_u8(&text, '.');
+	mr_buffer_put_u8(&text, 0);
+	if (any && !text.failed)
+		add_verdict(scope, "note", (const char *)text.data);
+	mr_buffer_release(&text);
+}
+
+static void tell_symbols(const struct mr_view *view, struct mr_scope *scope)
+{
+	const struct memstats_table *table = view->data->heap.modules;
+	const int runs = mr_report_rows_column(table, "run"),
+		  symbols = mr_report_rows_column(table, "symbols");
+	size_t count = 0, nameless = 0;
+	char text[160];
+	for (size_t row = 0; row < memstats_table_row_count(table); row++) {
+		if (mr_report_rows_number(table, row, runs) != view->run->id)
+			continue;
+		count++;
+		nameless += strcmp(mr_report_rows_text(table, row, symbols), "none") == 0;
+	}
+	if (nameless == 0)
+		return;
+	snprintf(text, sizeof(text),
+	         "%zu of %zu modules %s no symbols: places in %s show as offsets, until memstats symbolize "
+	         "finds their names.",
+	         nameless, count, nameless == 1 ? "has" : "have", nameless == 1 ? "it" : "them");
+	add_verdict(scope, "note", text);
+}
+
+void mr_section_heap_verdicts(const struct mr_view *view, struct mr_scope *scope)
+{
+	judge_growth(scope, view->run->heap);
+	judge_leak(scope, view->run);
+	judge_account(scope, view->run->heap);
+	tell_losses(view, scope);
+	tell_symbols(view, scope);
 }

@@ -9,7 +9,7 @@
 
 /* Add to "figures" and "verdicts" of a run that has a heap. */
 void mr_section_heap_figures(struct mr_scope *scope, const struct mr_report_run *run);
-void mr_section_heap_verdicts(struct mr_scope *scope, const struct mr_report_run *run);
+void mr_section_heap_verdicts(const struct mr_view *view, struct mr_scope *scope);
 /* "at exit", or what can be said instead. */
 const char *mr_section_end_words(const struct mr_report_run *run);
 

@@ -6,6 +6,7 @@
 #include "section_heap.h"
 
 #define MOMENTS_MAX 400 /* snapshots that are marked */
+#define MARKS_MAX 200
 
 static const struct {
 	const char *name;
@@ -44,6 +45,23 @@ static void add_moments(struct mr_scope *scope, const struct mr_report_heap *hea
 	stacked->moment_count = next;
 }
 
+static void add_marks(struct mr_scope *scope, const struct mr_report_run *run, struct mr_stacked *stacked)
+{
+	size_t indexes[MARKS_MAX];
+	const size_t count = mr_section_choose(run->mark_count, MARKS_MAX, 0, indexes);
+	double *times = mr_section_numbers(scope, count);
+	const char **names = mr_page_alloc(mr_scope_page(scope), (count + 1) * sizeof(*names));
+	if (!times || !names)
+		return;
+	for (size_t i = 0; i < count; i++) {
+		times[i] = (double)run->marks[indexes[i]].time_ns;
+		names[i] = mr_section_name(scope, run->marks[indexes[i]].text, 40);
+	}
+	stacked->mark_times = times;
+	stacked->mark_names = names;
+	stacked->mark_count = count;
+}
+
 /* The parts that there are, as areas on the bottom of the chart and up. */
 static void add_parts(struct mr_scope *scope, const struct mr_heap_account *account,
                       struct mr_stacked *stacked)
@@ -76,6 +94,24 @@ static void add_account_line(struct mr_scope *scope, const struct mr_heap_accoun
 	stacked->line_count = 1;
 }
 
+/* The same as it was sampled, where there is no account. */
+static void add_sampled_line(struct mr_scope *scope, const struct mr_report_run *run,
+                             struct mr_stacked *stacked)
+{
+	const struct mr_report_samples *samples = &run->samples;
+	struct mr_points *line = mr_page_alloc(mr_scope_page(scope), sizeof(*line));
+	size_t count = samples->count;
+	if (!line)
+		return;
+	while (count > 0 && samples->rss[count - 1] <= 0) /* of a process that has ended */
+		count--;
+	*line = (struct mr_points){
+		"resident (rss)", MR_PAINT_INK, count, samples->times, samples->rss, false
+	};
+	stacked->lines = line;
+	stacked->line_count = count > 0;
+}
+
 static void describe_account(struct mr_scope *scope, const struct mr_heap_account *account,
                              struct mr_chart *chart)
 {
@@ -100,6 +136,7 @@ static struct mr_chart *account_chart(struct mr_scope *scope, const struct mr_re
 	add_parts(scope, &run->heap->account, stacked);
 	add_account_line(scope, &run->heap->account, stacked);
 	add_moments(scope, run->heap, stacked);
+	add_marks(scope, run, stacked);
 	describe_account(scope, &run->heap->account, chart);
 	return chart;
 }
@@ -139,6 +176,9 @@ static struct mr_chart *live_chart(struct mr_scope *scope, const struct mr_repor
 		mr_text_duration(clock, heap->peak_time_ns);
 	}
 	add_moments(scope, heap, &chart->of.stacked);
+	add_marks(scope, run, &chart->of.stacked);
+	if (!low)
+		add_sampled_line(scope, run, &chart->of.stacked);
 	snprintf(text, sizeof(text), "Requested bytes that were not freed; the peak is %s, at %s.", size,
 	         clock);
 	chart->title = "Live heap";

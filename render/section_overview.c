@@ -41,6 +41,12 @@ static void add_run(const struct mr_view *view, struct mr_scope *scope, const st
 	if (run->snapshot_count > 0)
 		mr_scope_bytes(item, "size", size);
 	mr_scope_count(item, "objects", run->objects_total);
+	mr_scope_none(item, "heap_peak");
+	mr_scope_none(item, "leaked");
+	if (run->heap) {
+		mr_scope_bytes(item, "heap_peak", run->heap->cost[MR_COST_PEAK]);
+		mr_scope_bytes(item, "leaked", run->heap->cost[MR_COST_LEAKED]);
+	}
 	exit_text(item, run);
 }
 
@@ -91,18 +97,18 @@ static void add_tree(const struct mr_view *view, struct mr_scope *scope, size_t 
 			continue;
 		add_run(view, scope, run, depth);
 		end = death > end ? death : end;
-		lives[count++] =
-			(struct mr_life){ mr_section_name(scope, mr_report_run_name(run), 40),
-			                  birth,
-			                  death,
-			                  true,
-			                  run->objects_total > 0 ? MR_PAINT_SERIES_1 : MR_PAINT_OTHER,
-			                  life_text(scope, run) };
+		lives[count++] = (struct mr_life){ mr_section_name(scope, mr_report_run_name(run), 40),
+			                           birth,
+			                           death,
+			                           true,
+			                           run->objects_total > 0 || run->heap ? MR_PAINT_SERIES_1
+			                                                               : MR_PAINT_OTHER,
+			                           life_text(scope, run) };
 	}
 	chart->title = "When the processes ran";
 	chart->description =
-		"A bar for each of the larger processes, from its start to its end; coloured where it "
-		"tracked objects.";
+		"A bar for each of the larger processes, from its start to its end; coloured where "
+		"objects were tracked or the heap was recorded.";
 	chart->of.lives = (struct mr_lives){ end, count, lives };
 	mr_scope_chart(scope, "processes_chart", chart);
 }

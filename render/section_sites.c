@@ -111,7 +111,9 @@ static void add_site(const struct mr_view *view, struct mr_scope *tab, enum mr_f
 	struct mr_scope *item = mr_scope_add(tab, "sites");
 	mr_section_frame(item, place->name[0] ? place->name : "unknown place",
 	                 strlen(place->name[0] ? place->name : "unknown place"));
-	mr_scope_text(item, "module", place->module);
+	/* A place without a name is the module and an offset already. */
+	mr_scope_text(item, "module",
+	              strncmp(place->name, place->module, strlen(place->module)) == 0 ? "" : place->module);
 	set_cost(item, "value", cost, site->cost[cost]);
 	mr_section_share(item, "share", (double)site->cost[cost], (double)heap->cost[cost]);
 	mr_scope_bytes(item, "peak", site->cost[MR_COST_PEAK]);

@@ -168,7 +168,10 @@ int mr_section_timeline(const struct mr_view *view, struct mr_scope *scope, stru
 	const struct mr_report_run *run = view->run;
 	mr_scope_none(scope, "timeline_wide");
 	mr_scope_none(scope, "timeline_narrow");
-	if (!parts || (run->snapshot_count == 0 && run->samples.count == 0))
+	/* What was recorded of a heap is shown with the memory of its process. */
+	const bool shown = run->heap && run->snapshot_count == 0 &&
+	                   (run->heap->account.count > 1 || run->heap->moment_count > 1);
+	if (!parts || shown || (run->snapshot_count == 0 && run->samples.count == 0))
 		return 0; /* no memory shows in the page's status */
 	parts->scope = scope;
 	parts->run = run;

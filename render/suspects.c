@@ -134,6 +134,17 @@ static void place_words(struct mr_suspect *suspect, const struct mr_report_heap 
 	}
 }
 
+/* Its name, and the module where neither a file nor the name itself says it. */
+static void name_place(struct mr_suspect *suspect, const struct mr_heap_place *place)
+{
+	const size_t len = strlen(place->name);
+	const bool says_where = len == 0 || place->name[len - 1] == ')' || !place->module[0] ||
+	                        strncmp(place->name, place->module, strlen(place->module)) == 0;
+	snprintf(suspect->name, sizeof(suspect->name), "%.150s%s%.36s",
+	         len > 0 ? place->name : "an unknown place", says_where ? "" : " in ",
+	         says_where ? "" : place->module);
+}
+
 static void thread_words(struct mr_suspect *suspect, const struct mr_heap_thread *thread,
                          uint64_t duration_ns)
 {
@@ -272,8 +283,7 @@ size_t mr_suspects_find(const struct mr_report_heap *heap, uint64_t duration_ns,
 				continue;
 			}
 			const struct mr_heap_place *place = &heap->places[first[i].index];
-			snprintf(first[i].name, sizeof(first[i].name), "%s",
-			         place->name[0] ? place->name : "an unknown place");
+			name_place(&first[i], place);
 			place_words(&first[i], heap, place, end_words);
 		}
 		count += found;
