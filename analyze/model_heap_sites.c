@@ -224,6 +224,19 @@ static int compare_sites(const void *left, const void *right)
 	return 0;
 }
 
+/* Most of what is sorted here is in order already. */
+static void sort(void *items, size_t count, size_t size, int (*compare)(const void *, const void *))
+{
+	const uint8_t *const bytes = items;
+
+	for (size_t i = 1; i < count; i++) {
+		if (compare(bytes + (i - 1) * size, bytes + i * size) > 0) {
+			qsort(items, count, size, compare);
+			return;
+		}
+	}
+}
+
 static void add_site(struct mr_heap_site *to, const struct mr_heap_site *from)
 {
 	add_up(&to->live_bytes, from->live_bytes);
@@ -243,8 +256,7 @@ static size_t merge_sites(struct mr_heap_site *sites, size_t count)
 {
 	size_t kept = 0;
 
-	if (count > 1)
-		qsort(sites, count, sizeof(*sites), compare_sites);
+	sort(sites, count, sizeof(*sites), compare_sites);
 	for (size_t i = 0; i < count; i++) {
 		if (kept > 0 && sites[kept - 1].stack == sites[i].stack)
 			add_site(&sites[kept - 1], &sites[i]);
@@ -288,8 +300,7 @@ static size_t make_sites(struct mr_stream_state *stream, uint64_t number, struct
 	const struct mr_heap_row *last = NULL;
 	size_t count = 0;
 
-	if (stream->heap_rows.count > 1)
-		qsort(rows, stream->heap_rows.count, sizeof(*rows), compare_rows);
+	sort(rows, stream->heap_rows.count, sizeof(*rows), compare_rows);
 	for (size_t i = 0; i < stream->heap_rows.count; i++) {
 		const uint32_t known = mr_id_map_get(&stream->ids[MR_DEFINED_STACK], rows[i].stack);
 
