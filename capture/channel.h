@@ -26,8 +26,8 @@
  *   5. All memory is reserved before it is used (no SIGBUS when the file system
  *      is full); a program that gets none writes a log of its own.
  *   6. A thread that finds its ring full waits in slices of 10 ms, as long as the
- *      heart beats; when it has stopped for a second the thread goes on, and the
- *      event is lost and counted.
+ *      heart beats; when it has stopped for a second, or nothing has been taken of
+ *      the ring for ten, the thread goes on, and the event is lost and counted.
  *
  * The structs below lie in memory that two programs share: fixed widths, no
  * pointers, offsets from the start of the file.  Other processes' values are

@@ -375,19 +375,23 @@ static void find_bound(struct mr_heap_drain *drain, bool ended)
 		used += open_ring(drain, &drain->rings[i], i);
 	drain->now_ticks = mr_heap_drain_ticks_now(drain);
 	drain->bound = UINT64_MAX;
-	if (!ended && used <= 1 && drain->ring_count <= 1) {
-		/* A second ring, were there one by now, would begin after all that this one had then. */
+	/* A second ring, were there one by now, would begin after all that this one had then. */
+	if (!ended && used == 1 && drain->ring_count == 1)
 		return;
-	}
-	if (!ended) {
+	if (!ended && drain->ring_count > 1) {
 		drain->bound = drain->now_ticks;
 		(void)syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0);
 	}
 	for (uint32_t i = 0; i < drain->ring_count; i++) {
 		struct ring *const ring = &drain->rings[i];
 
-		if (!ring->ring || ring->broken)
+		if (!ring->ring)
 			continue;
+		if (ring->broken) { /* emptied all the same: its thread is not to wait for room */
+			ring->tail = atomic_load_explicit(&ring->ring->head, memory_order_acquire);
+			ring->head = ring->tail;
+			continue;
+		}
 		if (ended) {
 			ring->busy = false; /* whoever was in the middle of a record never finishes it */
 			look_at_head(drain, ring);

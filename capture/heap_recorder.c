@@ -264,9 +264,20 @@ static bool take_channel(void *context, const struct mr_folder_channel *found)
 {
 	struct mr_heap_recorder *const recorder = context;
 	struct mr_heap_image *image;
+	bool over = false;
 
-	/* The same process again: it has called exec(2), and what was there before is over. */
-	(void)end_images_of(recorder, found->pid, found->start_ticks);
+	/* The same process again: it has called exec(2), and what was there before is over.  The two
+	 * may be found in either order. */
+	for (size_t i = recorder->image_count; i > 0; i--) {
+		struct mr_heap_image *const other = recorder->images[i - 1];
+
+		if (other->pid != found->pid || other->start_ticks != found->start_ticks)
+			continue;
+		if (other->channel->header->zero_monotonic_ns > found->channel->header->zero_monotonic_ns)
+			over = true;
+		else
+			end_image(recorder, i - 1, true);
+	}
 	if (mr_grow(&recorder->images, &recorder->image_capacity, recorder->image_count + 1,
 	            sizeof(*recorder->images)) < 0) {
 		mr_channel_close(found->channel);
@@ -278,6 +289,8 @@ static bool take_channel(void *context, const struct mr_folder_channel *found)
 	recorder->images[recorder->image_count++] = image;
 	recorder->totals.images++;
 	tell_of(recorder, found->pid, found->start_ticks);
+	if (over)
+		end_image(recorder, recorder->image_count - 1, true);
 	return true;
 }
 
@@ -462,6 +475,7 @@ static void *run(void *argument)
 	finish(recorder);
 	(void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &cpu);
 	recorder->totals.cpu_ns = (uint64_t)cpu.tv_sec * 1000000000u + (uint64_t)cpu.tv_nsec;
+	recorder->totals.full = recorder->log.full;
 	write_symbols(recorder);
 	return NULL;
 }

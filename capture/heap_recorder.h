@@ -66,6 +66,7 @@ struct mr_heap_recorder_totals {
 	uint64_t places;            /* in the code */
 	uint64_t places_named;
 	uint64_t modules_missing;
+	bool full; /* snapshots and samples stopped, for the log was as large as it may be */
 };
 
 /* PID is the root's. */

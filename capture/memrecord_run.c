@@ -9,6 +9,7 @@
 #include <pwd.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -26,6 +27,7 @@ struct run {
 	char *command_line; /* as the log shows it; NULL with -p */
 	const char *home;
 	uint64_t begin_ns;
+	uint64_t rss_begin; /* the most that memrecord had held when it made the command's process */
 	struct mr_heap_recorder_totals heap;
 	struct mr_error heap_complaint;
 };
@@ -143,14 +145,25 @@ static void describe_end(char *text, size_t size, const struct mr_watch *watch)
 	}
 }
 
-static void describe_peak(char *text, size_t size, const struct mr_sampler_totals *totals)
+/* The kernel's own figure, where it is known, is exact; but it begins with what memrecord held when
+ * it made the process. */
+static uint64_t rss_peak(const struct run *run, const struct mr_sampler_totals *totals)
 {
+	const uint64_t exact = run->watch.rss_max;
+
+	return exact > run->rss_begin && exact > totals->rss_peak_root ? exact : totals->rss_peak_root;
+}
+
+static void describe_peak(char *text, size_t size, const struct run *run,
+                          const struct mr_sampler_totals *totals)
+{
+	const uint64_t rss_root = rss_peak(run, totals);
 	char root[32];
 	char tree[32];
 
-	mr_text_bytes_short(root, totals->rss_peak_root);
-	mr_text_bytes_short(tree, totals->rss_peak_tree);
-	if (totals->rss_peak_root == 0)
+	mr_text_bytes_short(root, rss_root);
+	mr_text_bytes_short(tree, rss_root > totals->rss_peak_tree ? rss_root : totals->rss_peak_tree);
+	if (rss_root == 0)
 		(void)snprintf(text, size, "ended before a sample was taken");
 	else if (totals->process_count > 1)
 		(void)snprintf(text, size, "peak rss %s (%llu processes together %s)", root,
@@ -159,8 +172,36 @@ static void describe_peak(char *text, size_t size, const struct mr_sampler_total
 		(void)snprintf(text, size, "peak rss %s", root);
 }
 
+/* ", peak heap 1.2 MiB, leaked 3 B in 1 block", or "" */
+static void describe_heap(char *text, size_t size, const struct run *run)
+{
+	const struct mr_heap_recorder_totals *const heap = &run->heap;
+	char peak[32];
+	char leaked[32];
+
+	text[0] = '\0';
+	if (!run->watch.heap)
+		return;
+	if (heap->images == 0) {
+		(void)snprintf(text, size, ", no heap was recorded");
+		return;
+	}
+	mr_text_bytes_short(peak, heap->peak_bytes);
+	mr_text_bytes_short(leaked, heap->leaked_bytes);
+	(void)snprintf(text, size, ", peak heap %s, leaked %s in %llu block%s", peak, leaked,
+	               (unsigned long long)heap->leaked_count, heap->leaked_count == 1 ? "" : "s");
+	if (heap->largest_peak_bytes > heap->peak_bytes) {
+		const size_t len = strlen(text);
+
+		mr_text_bytes_short(peak, heap->largest_peak_bytes);
+		(void)snprintf(text + len, size - len, " (largest: %s, peak heap %s)", heap->largest_name,
+		               peak);
+	}
+}
+
 static void closing_line(const struct run *run)
 {
+	char heap[256];
 	struct mr_sampler_totals totals;
 	struct mr_buffer path = { 0 };
 	struct stat info = { 0 };
@@ -174,11 +215,12 @@ static void closing_line(const struct run *run)
 	mr_text_bytes_short(size, (uint64_t)info.st_size);
 	mr_text_duration(duration, mr_clock_monotonic_ns() - run->begin_ns);
 	describe_end(end, sizeof(end), &run->watch);
-	describe_peak(peak, sizeof(peak), &totals);
+	describe_peak(peak, sizeof(peak), run, &totals);
+	describe_heap(heap, sizeof(heap), run);
 	mr_text_show(&path, run->path, strlen(run->path), 0);
 	mr_buffer_put_u8(&path, 0);
-	mr_command_warn(run->options->command, "%s: %s, %s, %s, %s", path.failed ? "" : (char *)path.data,
-	                size, duration, peak, end);
+	mr_command_warn(run->options->command, "%s: %s, %s%s, %s, %s", path.failed ? "" : (char *)path.data,
+	                size, duration, heap, peak, end);
 	mr_buffer_release(&path);
 }
 
@@ -229,7 +271,7 @@ static void finish(struct run *run)
 {
 	finish_heap(run);
 	struct mr_watch *const watch = &run->watch;
-	const bool full = mr_log_writer_is_full(watch->writer);
+	const bool full = mr_log_writer_is_full(watch->writer) || run->heap.full;
 	const char *const complaint = watch->channels ? mr_channels_complaint(watch->channels) : NULL;
 
 	if (watch->failure.code == MR_OK && write_channel_counters(run, &watch->failure) == MR_OK &&
@@ -247,7 +289,8 @@ static void finish(struct run *run)
 		closing_line(run);
 	}
 	if (full)
-		mr_command_warn(run->options->command, "%s reached --max-size: later samples are not in it",
+		mr_command_warn(run->options->command,
+		                "%s reached --max-size: later samples and snapshots are not in it",
 		                run->path);
 	if (complaint && watch->failure.code == MR_OK)
 		mr_command_warn(run->options->command, "not all tracked objects are in the log: %s",
@@ -317,6 +360,14 @@ static int exit_status(const struct mr_watch *watched)
 	                                               : (int)watched->end.value;
 }
 
+static uint64_t own_rss_max(void)
+{
+	struct rusage usage = { 0 };
+
+	(void)getrusage(RUSAGE_SELF, &usage);
+	return (uint64_t)usage.ru_maxrss * 1024;
+}
+
 static int open_heap(struct run *run, struct mr_error *err)
 {
 	const struct mr_preload_options preload = { .depth = run->options->depth,
@@ -362,6 +413,7 @@ static int record_command(struct run *run)
 		return complain(run, &err, MR_EXIT_OWN_FAILURE);
 	run->watch.pid = run->launch.pid;
 	run->watch.child = true;
+	run->rss_begin = own_rss_max();
 	if (begin(run, argv[0], &err) < 0) {
 		mr_launch_cancel(&run->launch);
 		if (run->watch.writer)

@@ -8,6 +8,8 @@
 /* The program's own writer thread may be held up by a slow disk for longer than
  * memrecord, which buffers; it is given more time before events are lost. */
 #define PRIVATE_LIMIT_NS UINT64_C(10000000000)
+/* A writer that lives takes something of every ring that it knows within this time. */
+#define STUCK_LIMIT_NS UINT64_C(10000000000)
 
 void mr_ring_writer_init(struct mr_ring_writer *writer, struct mr_channel *channel, struct mr_ring *ring,
                          uint32_t index)
@@ -18,6 +20,7 @@ void mr_ring_writer_init(struct mr_ring_writer *writer, struct mr_channel *chann
 		.mask = channel->ring_sizes[index] - UINT64_C(1),
 		.channel = channel,
 		.index = index,
+		.tail_stuck = UINT64_MAX,
 	};
 }
 
@@ -44,6 +47,8 @@ static bool wait_for_room(struct mr_ring_writer *writer, size_t len)
 		return true;
 
 	const uint64_t begin_ns = mr_clock_monotonic_ns();
+	uint64_t moved_ns = begin_ns;
+	uint64_t tail = ring->tail_seen;
 	bool room = false;
 	for (;;) {
 		const uint32_t turn = atomic_load(&ring->room);
@@ -53,6 +58,15 @@ static bool wait_for_room(struct mr_ring_writer *writer, size_t len)
 		room = head + len - ring->tail_seen <= size;
 		if (room || writer_stopped(writer->channel))
 			break;
+		if (ring->tail_seen != tail) {
+			tail = ring->tail_seen;
+			moved_ns = mr_clock_monotonic_ns();
+		}
+		/* It lives, but has never heard of this ring, or has given it up. */
+		if (tail == writer->tail_stuck || mr_clock_monotonic_ns() - moved_ns > STUCK_LIMIT_NS) {
+			writer->tail_stuck = tail;
+			break;
+		}
 		mr_channel_wake(writer->channel);
 		mr_futex_wait(&ring->room, turn, WAIT_SLICE_NS);
 	}

@@ -21,6 +21,8 @@ struct mr_ring_writer {
 	uint64_t mask; /* size - 1 */
 	struct mr_channel *channel;
 	uint32_t index; /* of the ring in the channel */
+	uint64_t
+		tail_stuck; /* nobody has emptied the ring beyond this for long: it is not waited for again */
 };
 
 void mr_ring_writer_init(struct mr_ring_writer *writer, struct mr_channel *channel, struct mr_ring *ring,
