@@ -22,8 +22,32 @@ const char *mr_run_class_name(const struct mr_model *model, const struct mr_run 
 	return name[0] != '\0' ? name : "?";
 }
 
+/* The name of the process at its last exec that only the recording of its heap has met: its main thread's;
+ * "" when there is none. */
+static const char *last_image_name(const struct mr_model *model, const struct mr_run *run)
+{
+	const uint32_t last = run->heap_image_count - 1; /* of 0: none has it */
+
+	if (run->heap_image_count == 0 ||
+	    (run->process_count > 0 &&
+	     run->processes[run->process_count - 1].time_ns >= run->heap_images[last].begin_ns))
+		return "";
+	for (uint32_t i = 0; i < run->heap_thread_count; i++) {
+		const struct mr_thread *const thread = &run->threads[run->heap_threads[i].thread];
+
+		if (run->heap_threads[i].image == last && run->heap_threads[i].thread != 0 &&
+		    thread->tid == run->pid)
+			return mr_model_string(model, thread->name);
+	}
+	return "";
+}
+
 const char *mr_run_name(const struct mr_model *model, const struct mr_run *run)
 {
+	const char *const image = last_image_name(model, run);
+
+	if (image[0] != '\0')
+		return image;
 	for (size_t i = run->process_count; i > 0; i--) {
 		const struct mr_process *const process = &run->processes[i - 1];
 		const char *const name = mr_model_string(model, process->name);
