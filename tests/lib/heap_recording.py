@@ -19,8 +19,8 @@ EXACT_COUNT = os.path.join(cases.BUILD, "fixtures/exact_count.so")
 EXACT_NAMES = ("count total frees strangers live live_count peak temporary temporary_reallocs reallocs grown "
                "failed").split()
 # Counters of what the log does not have.
-EARLY_ALLOCATIONS, EARLY_FREES = "allocations before the recorder was there", "frees before the recorder was there"
-UNRECORDED_ALLOCATIONS = "allocations that were not recorded"
+EARLY_ALLOCATIONS, EARLY_FREES = "heap.early_allocs", "heap.early_frees"
+UNRECORDED_ALLOCATIONS = "heap.unrecorded_allocs"
 
 
 class Image(Process):
@@ -61,7 +61,7 @@ def record(*words, log="t.dat", options=(), **more):
 def start(*words, log="t.dat", options=(), **more):
     """The same, and does not wait."""
     more.setdefault("stdin", subprocess.DEVNULL)
-    return subprocess.Popen([MEMRECORD, "-o", log, *options, "--", *words], stdout=subprocess.PIPE,
+    return subprocess.Popen([MEMRECORD, "-o", log, *options, "--", *map(str, words)], stdout=subprocess.PIPE,
                             stderr=subprocess.PIPE, text=True, **more)
 
 
