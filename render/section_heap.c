@@ -134,8 +134,8 @@ static void tell_losses(const struct mr_view *view, struct mr_scope *scope)
 		if (sum == 0)
 			continue;
 		mr_count_text(number, sum);
-		mr_buffer_printf(&text, "%s%s %s",
-		                 text.len > 0 ? "; " : "The recorder did not see all: ", number, losses[i].words);
+		mr_buffer_printf(&text, "%s%s: %s", text.len > 0 ? "; " : "The recorder did not see all. ",
+		                 losses[i].words, number);
 	}
 	const bool any = text.len > 0;
 	mr_buffer_put_u8(&text, '.');

@@ -9,6 +9,8 @@
 
 #define FRAMES_MAX 40
 #define FRAME_COLUMNS 400
+#define CALLERS_MAX 3
+#define CALLER_COLUMNS 60
 #define ROWS_SHARE 0.6 /* of a table's rows: there are five of these */
 
 static const struct {
@@ -68,6 +70,57 @@ void mr_section_stack(struct mr_scope *scope, const struct memstats_table *sites
 	if (hidden > 0)
 		mr_scope_format(scope, "stack_rest", "%s more",
 		                mr_section_plural(scope, hidden, "frame", "frames"));
+}
+
+/* What starts a program or thread, below which callers tell nothing of a site. */
+static bool is_start(const char *name, size_t len)
+{
+	static const char *const starts[] = { "__libc_start", "_start", "start_thread", "__clone", "clone3" };
+	for (size_t i = 0; i < MR_ARRAY_LEN(starts); i++)
+		if (len >= strlen(starts[i]) && strncmp(name, starts[i], strlen(starts[i])) == 0)
+			return true;
+	return false;
+}
+
+/* Bytes of FRAME, LEN long, before " (file:line)". */
+static size_t name_length(const char *frame, size_t len)
+{
+	if (len == 0 || frame[len - 1] != ')')
+		return len;
+	for (size_t at = len - 1; at > 1; at--)
+		if (frame[at] == '(')
+			return frame[at - 1] == ' ' ? at - 1 : len;
+	return len;
+}
+
+/* "via": the first functions that called the one that is PLACE, each once. */
+static void set_callers(struct mr_scope *item, const char *stack, const char *place)
+{
+	const size_t place_len = name_length(place, strlen(place));
+	const char *last = "", *end = stack;
+	size_t last_len = 0, named = 0;
+	struct mr_buffer text = { 0 };
+	bool found = false;
+	for (; end && *stack && named < CALLERS_MAX; stack = end ? end + strlen(" < ") : stack) {
+		end = strstr(stack, " < ");
+		const size_t len = name_length(stack, end ? (size_t)(end - stack) : strlen(stack));
+		const bool repeats = len == last_len && strncmp(stack, last, len) == 0;
+		const bool is_place = !found && len == place_len && strncmp(stack, place, len) == 0;
+		if (found && is_start(stack, len))
+			break;
+		if (found && !repeats)
+			mr_buffer_printf(&text, "%s%.*s", named++ > 0 ? " ‹ " : "‹ ",
+			                 (int)(len < CALLER_COLUMNS ? len : CALLER_COLUMNS), stack);
+		found = found || is_place;
+		last = stack;
+		last_len = len;
+	}
+	mr_buffer_put_u8(&text, 0);
+	mr_scope_none(item, "via");
+	if (named > 0 && !text.failed)
+		mr_scope_format(item, "via", "%s",
+		                mr_section_name(item, (const char *)text.data, CALLERS_MAX * CALLER_COLUMNS));
+	mr_buffer_release(&text);
 }
 
 /* ---- Sites ------------------------------------------------------------------------ */
@@ -132,6 +185,8 @@ static void add_site(const struct mr_view *view, struct mr_scope *tab, enum mr_f
 	mr_scope_none(item, "lifetime");
 	if (lifetime != MR_NO_VALUE)
 		mr_scope_duration(item, "lifetime", lifetime);
+	set_callers(item, mr_report_rows_text(table, site->row, mr_report_rows_column(table, "stack")),
+	            place->name);
 	mr_section_stack(item, table, site->row, FRAMES_MAX);
 	mr_scope_none(item, "curve");
 	if (cost == MR_COST_PEAK || cost == MR_COST_LEAKED)

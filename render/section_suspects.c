@@ -54,10 +54,7 @@ static void add_suspect(const struct mr_view *view, struct mr_scope *scope, cons
 	mr_scope_text(item, "title", suspect->title);
 	mr_scope_text(item, "name", suspect->name);
 	mr_scope_format(item, "text", "%s", suspect->text);
-	mr_scope_text(item, "tone",
-	              suspect->suspicion == MR_SUSPECT_LEAK || suspect->suspicion == MR_SUSPECT_GROWTH
-	                      ? "bad"
-	                      : "note");
+	mr_scope_text(item, "tone", mr_suspect_is_grave(suspect, view->run->heap) ? "bad" : "note");
 	mr_scope_format(item, "sentence", "%s %s", mr_section_name(item, suspect->name, 80), suspect->text);
 	add_stack(view, item, suspect);
 }

@@ -8,7 +8,7 @@
 #include "report_data.h"
 #include "scope.h"
 
-#include <stdlib.h>
+#include <inttypes.h>
 
 #define KIB UINT64_C(1024)
 #define MIB (1024 * KIB)
@@ -36,6 +36,16 @@ const char *mr_suspects_none(enum mr_suspicion suspicion, const struct mr_report
 	if (suspicion == MR_SUSPECT_LEAK && heap->leaked_count > 0)
 		return "What was leaked is spread over many places: none holds much of it.";
 	return rules[suspicion].none;
+}
+
+#define GRAVE_SHARE 0.01 /* of the peak */
+
+bool mr_suspect_is_grave(const struct mr_suspect *suspect, const struct mr_report_heap *heap)
+{
+	if (suspect->suspicion != MR_SUSPECT_LEAK)
+		return suspect->suspicion == MR_SUSPECT_GROWTH;
+	const uint64_t leaked = heap->places[suspect->index].cost[MR_COST_LEAKED];
+	return leaked >= MIB || (double)leaked >= GRAVE_SHARE * (double)heap->cost[MR_COST_PEAK];
 }
 
 /* ---- Words ------------------------------------------------------------------------ */
@@ -155,11 +165,10 @@ static void thread_words(struct mr_suspect *suspect, const struct mr_heap_thread
 		suspect->text, sizeof(suspect->text),
 		"waited for the recorder %s, %s together (%s of the run): its times are longer than without.",
 		plural(count, thread->waits, "time", "times"), clock, percent);
-	if (thread->name[0])
-		snprintf(suspect->name, sizeof(suspect->name), "thread %.150s", thread->name);
-	else
-		snprintf(suspect->name, sizeof(suspect->name), "thread %llu",
-		         (unsigned long long)thread->tid);
+	snprintf(suspect->name, sizeof(suspect->name), "thread %.140s", thread->name);
+	if (thread->tid != MR_NO_VALUE)
+		snprintf(suspect->name + strlen(suspect->name), sizeof(suspect->name) - strlen(suspect->name),
+		         thread->name[0] ? " (%" PRIu64 ")" : "%" PRIu64, thread->tid);
 }
 
 /* ---- Rules ------------------------------------------------------------------------- */

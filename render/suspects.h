@@ -40,6 +40,8 @@ size_t mr_suspects_find(const struct mr_report_heap *heap, uint64_t duration_ns,
 /* What is not to be blamed on anyone: a sentence for that rule; NULL where nothing needs to be said. */
 const char *mr_suspects_none(enum mr_suspicion suspicion, const struct mr_report_heap *heap);
 
+/* Whether to be alarmed: a leak of a few bytes is none of most programs' troubles. */
+bool mr_suspect_is_grave(const struct mr_suspect *suspect, const struct mr_report_heap *heap);
 /* PART of WHOLE as a sentence has it: "63 %", "less than 0.1 %". */
 void mr_percent_words(char out[32], double part, double whole);
 
