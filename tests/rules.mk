@@ -33,7 +33,7 @@ TEST_PACKAGES := cairo libxml-2.0 jansson libzstd
 # Asked for once, and only when a test is built.
 TEST_CFLAGS = $(eval TEST_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(TEST_PACKAGES)))$(TEST_CFLAGS)
 TEST_LIBS = $(eval TEST_LIBS := $(shell $(PKG_CONFIG) --libs $(TEST_PACKAGES)) $(SYMBOLIZER_LIBS) -lpthread -lm)$(TEST_LIBS)
-$(B)/obj/tests/%.o: OBJ_CFLAGS += -Ianalyze -Irender -Itests/lib $(TEST_CFLAGS)
+$(B)/obj/tests/%.o: OBJ_CFLAGS += -Icapture/preload -Ianalyze -Irender -Itests/lib $(TEST_CFLAGS)
 # Criterion's eq(str, ...) takes its texts as plain char *.
 $(B)/obj/tests/unit/%.o: OBJ_CFLAGS += -Wno-write-strings
 
@@ -50,6 +50,12 @@ UNIT_ARCHIVES_test_sizer_graph := $(TEST_LIB_SIZER) $(TEST_LIB_LOG)
 UNIT_ARCHIVES_test_model_memory := $(TEST_LIB_ANALYZE) $(TEST_LIB_LOG)
 UNIT_ARCHIVES_test_visited := $(TEST_LIB_SIZER) $(TEST_LIB_LOG)
 UNIT_ARCHIVES_test_size_seen := $(TEST_LIB_LOG)
+# Of the interposer, the call stacks.
+TEST_LIB_STACK := $(B)/test/libstack.a
+$(TEST_LIB_STACK): $(call room_objects,$(PRELOAD_STACK_SOURCES))
+STACK_TESTS := stack stack_walks unwind_tables
+$(foreach t,$(STACK_TESTS),$(eval UNIT_ARCHIVES_test_$(t) := $(TEST_LIB_STACK) $(TEST_LIB_CAPTURE) $(TEST_LIB_LOG)))
+$(foreach t,$(STACK_TESTS),$(eval UNIT_LIBS_test_$(t) := -lunwind))
 test_archives = $(strip $(if $(UNIT_ARCHIVES_test_$(1)),$(UNIT_ARCHIVES_test_$(1)), \
   $(if $(filter capture/$(1).c,$(TEST_LOG_SOURCES)),$(TEST_LIB_LOG), \
   $(if $(wildcard capture/$(1).c),$(TEST_LIB_CAPTURE) $(TEST_LIB_LOG), \
@@ -82,8 +88,17 @@ UNIT_MEMORY_test_model_memory := $(B)/obj/tests/unit/memory_failing.o
 UNIT_MEMORY_test_visited := $(B)/obj/tests/unit/memory_failing.o
 # Of the Python package, what needs no interpreter.
 UNIT_MEMORY_test_size_seen := $(B)/obj/capture/python/size_seen.o $(B)/obj/tests/unit/memory_failing_pages.o
+UNIT_MEMORY_test_stack := $(B)/obj/capture/memory_mapped.o $(B)/obj/tests/unit/stack_fixture.o
+UNIT_MEMORY_test_stack_walks := $(UNIT_MEMORY_test_stack)
+UNIT_MEMORY_test_unwind_tables := $(B)/obj/capture/memory_mapped.o
 $(foreach t,$(UNIT_TESTS),$(eval $(call test_program,$(B)/unit/$(t),$(B)/obj/tests/unit/$(t).o,\
-  $(call test_archives,$(t:test_%=%)),$(call test_memory,$(t)),$(TEST_HELPERS),-lcriterion)))
+  $(call test_archives,$(t:test_%=%)),$(call test_memory,$(t)),$(TEST_HELPERS),-lcriterion $(UNIT_LIBS_$(t)))))
+# A library that a test loads.
+$(B)/unit/libstack_module.so: $(B)/obj/tests/unit/stack_module.o
+	@mkdir -p $(@D)
+	$(say) LD $@
+	$(Q)$(CC) -shared $(SANITIZE) $(LDFLAGS) -o $@ $<
+$(B)/unit/test_stack: | $(B)/unit/libstack_module.so
 
 # ---- Threads ---------------------------------------------------------------------
 # Criterion's process isolation does not start under ThreadSanitizer, so these are plain programs.

@@ -91,6 +91,7 @@ bool mr_memo_twig_make(struct mr_stack_memo *memo, const struct mr_walk *walk, u
 	twig->joined_node = memo->nodes[joined];
 	twig->joined_stack_pointer = memo->stack_pointers[joined];
 	twig->joined_frame_pointer = memo->frame_pointers[joined];
+	twig->epoch = memo->epoch;
 	twig->node = node;
 	return true;
 }

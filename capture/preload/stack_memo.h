@@ -33,7 +33,8 @@ struct mr_twig {
 	uintptr_t joined_frame_pointer;
 	uint32_t joined; /* the state of the whole stack that it leads to */
 	uint32_t joined_node;
-	uint32_t node; /* of the twig's innermost frame; 0: there is no twig here */
+	uint32_t node;  /* of the twig's innermost frame; 0: there is no twig here */
+	uint32_t epoch; /* the memo's when the twig was made */
 	uint16_t word_count;
 	bool live;
 	struct mr_twig_word {
@@ -135,7 +136,7 @@ static inline uint32_t mr_memo_by_twig(struct mr_stack_memo *memo, const struct 
 	const uint32_t joined = twig->joined;
 
 	if (twig->stack_pointer != walk->stack_pointer || twig->address != walk->address ||
-	    joined >= search->max || memo->nodes[joined] != twig->joined_node ||
+	    twig->epoch != memo->epoch || joined >= search->max || memo->nodes[joined] != twig->joined_node ||
 	    memo->stack_pointers[joined] != twig->joined_stack_pointer ||
 	    (twig->live && twig->frame_pointer != walk->frame_pointer) ||
 	    (memo->live[joined] && memo->frame_pointers[joined] != twig->joined_frame_pointer))

@@ -6,6 +6,8 @@
 
 #include "module.h"
 
+#define PAGE_SIZE_MIN 4096u
+
 static struct mr_hash_at at_of_rule(uint64_t place, uint64_t rule)
 {
 	(void)rule;
@@ -23,12 +25,17 @@ bool mr_unwind_cache_begin(struct mr_hash_state *state, unsigned bits)
 /* Whether there may be a call in front of ADDRESS. */
 static bool is_called(uintptr_t address)
 {
-	uint8_t code[7];
+	const uintptr_t page = (address - 1) & ~(uintptr_t)(PAGE_SIZE_MIN - 1);
+	uint8_t code[7] = { 0 };
+	uintptr_t first = address - sizeof(code);
 
-	if (!mr_memory_readable(address - sizeof(code)) || !mr_memory_readable(address - 1))
+	if (!mr_memory_readable(address - 1))
 		return false;
-	memcpy(code, (const void *)(address - sizeof(code)),
-	       sizeof(code)); // NOLINT(performance-no-int-to-ptr)
+	if (first < page && !mr_memory_readable(first))
+		first = page;
+	memcpy(code + sizeof(code) - (address - first),
+	       (const void *)first, // NOLINT(performance-no-int-to-ptr)
+	       address - first);
 	return mr_unwind_is_call(code);
 }
 

@@ -267,12 +267,18 @@ uint64_t mr_unwind_rule(const struct mr_unwind_tables *tables, uintptr_t return_
 	struct mr_unwind_row row;
 
 	row_prepare(&row, DWARF_NO_REGISTER);
-	if (!mr_unwind_row_find(tables, pc, &row))
-		return 0;
+	bool called = true;
+	if (!mr_unwind_row_find(tables, pc, &row)) {
+		/* No call leads to the first instruction of a function: somebody put its address there, as makecontext()
+		 * does where a stack begins. */
+		called = false;
+		if (!mr_unwind_row_find(tables, return_address, &row))
+			return 0;
+	}
 	if (row.signal_frame)
 		return is_signal_return(return_address) ? MR_UNWIND_INTERRUPTED : rule_unknown();
 	const struct mr_unwind_value *const back = &row.slots[MR_UNWIND_SLOT_RETURN];
-	if (back->where == MR_UNWIND_UNDEFINED)
+	if (back->where == MR_UNWIND_UNDEFINED || !called)
 		return MR_UNWIND_OUTERMOST;
 	if (back->where != MR_UNWIND_AT_OFFSET || back->offset != -8)
 		return rule_unknown();
