@@ -321,7 +321,7 @@ static int whole_map(struct mr_channel *channel, uint32_t ring_bytes)
 	channel->reserve_bytes = bytes;
 	channel->header = (struct mr_channel_header *)(void *)channel->reserve;
 	if (madvise(channel->reserve, header_len(), MADV_POPULATE_WRITE) != 0) {
-		/* Linux before 5.14 cannot say later whether there is memory: what there can be is reserved now. */
+		/* Linux before 5.14 cannot say later whether there is memory: all of it is reserved now. */
 		const uint64_t old_bytes = header_len() + WHOLE_RINGS_OLD * ring_len;
 
 		if (bytes > old_bytes)

@@ -209,14 +209,14 @@ struct mr_channel {
 };
 
 /* The program's side, for events of SOURCE (enum mr_stream_source).  With FOLDER (the
- * variable's value) NULL the memory is private.  Fills in identity and zero of the header.  MR_ERR_WRITE: the folder
- * has no living writer, or no room. */
+ * variable's value) NULL the memory is private.  Fills in identity and zero of the header.
+ * MR_ERR_WRITE: the folder has no living writer, or no room. */
 int mr_channel_create(struct mr_channel **channel, const char *folder, uint32_t source, struct mr_error *err)
 	MR_MUST_CHECK;
-/* The same for a program that may close every descriptor, or put another file in its place: all of the file is mapped
- * at once, address space for rings of RING_BYTES each, and the descriptor is closed. The memory of a ring is still
- * reserved when it is added.  A forked child does not inherit the mapping.  PREPARE may fill in more of the header
- * before anybody sees it. */
+/* The same for a program that may close every descriptor, or put another file in its place: all of
+ * the file is mapped at once, address space for rings of RING_BYTES each, and the descriptor is
+ * closed.  The memory of a ring is still reserved when it is added.  A forked child does not inherit
+ * the mapping.  PREPARE may fill in more of the header before anybody sees it. */
 int mr_channel_create_whole(struct mr_channel **channel, const char *folder, uint32_t source,
                             uint32_t ring_bytes, void (*prepare)(struct mr_channel_header *header),
                             struct mr_error *err) MR_MUST_CHECK;

@@ -23,8 +23,9 @@
  * The environment variable MEMCAPTURE_LOG names another file ("%p" is the pid),
  * or is "off": then memcapture_open() gives a NULL capture.  Every function
  * takes a NULL capture, class or object and does nothing then (but for what a
- * recording of the heap takes, below), so a program needs no check of its own.  Compiled with -DMEMCAPTURE_DISABLE, all of it
- * vanishes and nothing needs to be linked.
+ * recording of the heap takes, below), so a program needs no check of its own.
+ * Compiled with -DMEMCAPTURE_DISABLE, all of it vanishes and nothing needs to be
+ * linked.
  *
  * Nothing here prints, aborts, installs a signal handler or uses the program's
  * heap (starting a thread, which is the C library's work, apart).  All functions
@@ -264,14 +265,15 @@ int memcapture_clear(struct memcapture *capture, struct memcapture_error *error)
 /* Sizes all tracked objects, and the process; a recording of the heap takes a snapshot of its own with
  * the same description.  DESCRIPTION may be NULL. */
 int memcapture_snapshot(struct memcapture *capture, const char *description);
-/* A thread takes one, of the tracked objects alone, every INTERVAL_SECONDS; a second call changes the interval. */
+/* A thread takes one, of the tracked objects alone, every INTERVAL_SECONDS; a second call changes
+ * the interval. */
 int memcapture_start_periodic_snapshots(struct memcapture *capture, double interval_seconds);
 void memcapture_stop_periodic_snapshots(struct memcapture *capture);
 /* Writes a message into the log, at this moment. */
 int memcapture_mark(struct memcapture *capture, const char *text);
-/* What the calling thread is called in a recording of the heap from now on, and in a capture from the first mark
- * that it makes after this: any text, of which a capture keeps 63 bytes.  Without this it has the name that the
- * system knows.  The thread's name in the system stays. */
+/* What the calling thread is called in a recording of the heap from now on, and in a capture from
+ * the first mark that it makes after this: any text, of which a capture keeps 63 bytes.  Without
+ * this it has the name that the system knows.  The thread's name in the system stays. */
 void memcapture_name_thread(const char *name);
 
 /* How many objects are tracked now, of one class, or of all with klass NULL. */

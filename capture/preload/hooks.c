@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-MR_EXPORT void *malloc(size_t size)
+MR_HOOK(void *, malloc, (size_t size))
 {
 	void *const block = mr_real.malloc(size);
 
@@ -19,7 +19,7 @@ MR_EXPORT void *malloc(size_t size)
 	return block;
 }
 
-MR_EXPORT void free(void *block)
+MR_HOOK(void, free, (void *block))
 {
 	if (MR_UNLIKELY(block == NULL || mr_boot_owns(block)))
 		return;
@@ -28,8 +28,7 @@ MR_EXPORT void free(void *block)
 }
 
 /* An old name of free(), which newer C libraries keep for old programs alone: it is not looked up. */
-MR_EXPORT void cfree(void *block);
-MR_EXPORT void cfree(void *block)
+MR_HOOK(void, cfree, (void *block))
 {
 	if (block == NULL || mr_boot_owns(block))
 		return;
@@ -37,7 +36,7 @@ MR_EXPORT void cfree(void *block)
 	mr_real.free(block);
 }
 
-MR_EXPORT void *calloc(size_t count, size_t size)
+MR_HOOK(void *, calloc, (size_t count, size_t size))
 {
 	void *const block = mr_real.calloc(count, size);
 
@@ -59,7 +58,7 @@ static MR_COLD void *realloc_boot(void *block, size_t size, const uintptr_t *fra
 	return moved;
 }
 
-MR_EXPORT void *realloc(void *block, size_t size)
+MR_HOOK(void *, realloc, (void *block, size_t size))
 {
 	if (MR_UNLIKELY(mr_boot_owns(block)))
 		return realloc_boot(block, size, MR_FRAME);
@@ -76,7 +75,7 @@ MR_EXPORT void *realloc(void *block, size_t size)
 	return moved;
 }
 
-MR_EXPORT void *reallocarray(void *block, size_t count, size_t size)
+MR_HOOK(void *, reallocarray, (void *block, size_t count, size_t size))
 {
 	size_t all;
 
@@ -102,7 +101,7 @@ MR_EXPORT void *reallocarray(void *block, size_t count, size_t size)
 
 /* ---- Aligned ----------------------------------------------------------------- */
 
-MR_EXPORT int posix_memalign(void **block, size_t alignment, size_t size)
+MR_HOOK(int, posix_memalign, (void **block, size_t alignment, size_t size))
 {
 	const int failure = mr_real.posix_memalign(block, alignment, size);
 
@@ -111,7 +110,7 @@ MR_EXPORT int posix_memalign(void **block, size_t alignment, size_t size)
 	return failure;
 }
 
-MR_EXPORT void *aligned_alloc(size_t alignment, size_t size)
+MR_HOOK(void *, aligned_alloc, (size_t alignment, size_t size))
 {
 	void *const block = mr_real.aligned_alloc(alignment, size);
 
@@ -120,8 +119,7 @@ MR_EXPORT void *aligned_alloc(size_t alignment, size_t size)
 	return block;
 }
 
-MR_EXPORT void *memalign(size_t alignment, size_t size);
-MR_EXPORT void *memalign(size_t alignment, size_t size)
+MR_HOOK(void *, memalign, (size_t alignment, size_t size))
 {
 	void *const block = mr_real.memalign(alignment, size);
 
@@ -130,7 +128,7 @@ MR_EXPORT void *memalign(size_t alignment, size_t size)
 	return block;
 }
 
-MR_EXPORT void *valloc(size_t size)
+MR_HOOK(void *, valloc, (size_t size))
 {
 	void *const block = mr_real.valloc(size);
 
@@ -139,8 +137,7 @@ MR_EXPORT void *valloc(size_t size)
 	return block;
 }
 
-MR_EXPORT void *pvalloc(size_t size);
-MR_EXPORT void *pvalloc(size_t size)
+MR_HOOK(void *, pvalloc, (size_t size))
 {
 	void *const block = mr_real.pvalloc(size);
 
@@ -149,8 +146,7 @@ MR_EXPORT void *pvalloc(size_t size)
 	return block;
 }
 
-MR_EXPORT size_t malloc_usable_size(void *block);
-MR_EXPORT size_t malloc_usable_size(void *block)
+MR_HOOK(size_t, malloc_usable_size, (void *block))
 {
 	return mr_boot_owns(block) ? mr_boot_size(block) : mr_real.malloc_usable_size(block);
 }

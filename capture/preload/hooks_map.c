@@ -9,7 +9,6 @@
  * The linker leads the recorder's own calls of these functions past the hooks
  * (--wrap), to the kernel.
  */
-#undef _FILE_OFFSET_BITS /* it would give mmap the name mmap64 */
 #include "preload.h"
 
 #include <dlfcn.h>
@@ -46,7 +45,7 @@ MR_HOT bool is_wanted(void)
 	return MR_UNLIKELY(mr_process_records_mappings);
 }
 
-MR_EXPORT void *mmap(void *address, size_t length, int protection, int flags, int fd, off_t offset)
+MR_HOOK(void *, mmap, (void *address, size_t length, int protection, int flags, int fd, off_t offset))
 {
 	void *const mapping = mr_real.mmap(address, length, protection, flags, fd, offset);
 
@@ -55,7 +54,7 @@ MR_EXPORT void *mmap(void *address, size_t length, int protection, int flags, in
 	return mapping;
 }
 
-MR_EXPORT void *mmap64(void *address, size_t length, int protection, int flags, int fd, off_t offset)
+MR_HOOK(void *, mmap64, (void *address, size_t length, int protection, int flags, int fd, off_t offset))
 {
 	void *const mapping = mr_real.mmap(address, length, protection, flags, fd, offset);
 
@@ -64,7 +63,7 @@ MR_EXPORT void *mmap64(void *address, size_t length, int protection, int flags, 
 	return mapping;
 }
 
-MR_EXPORT int munmap(void *address, size_t length)
+MR_HOOK(int, munmap, (void *address, size_t length))
 {
 	if (!is_wanted())
 		return mr_real.munmap(address, length);
@@ -75,7 +74,7 @@ MR_EXPORT int munmap(void *address, size_t length)
 	return result;
 }
 
-MR_EXPORT void *mremap(void *address, size_t old_length, size_t length, int flags, ...)
+MR_HOOK(void *, mremap, (void *address, size_t old_length, size_t length, int flags, ...))
 {
 	va_list arguments;
 
@@ -98,7 +97,7 @@ MR_EXPORT void *mremap(void *address, size_t old_length, size_t length, int flag
 
 /* ---- Modules --------------------------------------------------------------------------- */
 
-MR_EXPORT int dlclose(void *handle)
+MR_HOOK(int, dlclose, (void *handle))
 {
 	const int result = mr_real.dlclose(handle);
 

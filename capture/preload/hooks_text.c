@@ -44,7 +44,7 @@ MR_EXPORT bool memrecord_name_thread(const char *name)
 	return append_text(MR_HEAP_RECORD_THREAD, 0, name, MR_FRAME);
 }
 
-MR_EXPORT int pthread_setname_np(pthread_t thread, const char *name)
+MR_HOOK(int, pthread_setname_np, (pthread_t thread, const char *name))
 {
 	const int failure = mr_real.pthread_setname_np(thread, name);
 

@@ -39,6 +39,11 @@
 #include "tracker_clock.h"
 
 #define MR_EXPORT __attribute__((visibility("default")))
+/* What the program calls by NAME in place of the real function; in C it has another name, so that
+ * nothing is taken for what the headers and the compiler know of that one. */
+#define MR_HOOK(result, name, parameters)                          \
+	MR_EXPORT result mr_hook_##name parameters __asm__(#name); \
+	MR_EXPORT result mr_hook_##name parameters
 #define MR_HOT static inline __attribute__((always_inline))
 #define MR_COLD __attribute__((cold, noinline))
 
@@ -104,8 +109,8 @@ struct mr_nested {
 	uint32_t len;                        /* bytes */
 };
 
-/* What is kept free in one piece when an event is appended: the event, and all that may be in the side buffer, so
- * that nothing waits for room once the clock has been read. */
+/* What is kept free in one piece when an event is appended: the event, and all that may be in the
+ * side buffer, so that nothing waits for room once the clock has been read. */
 #define MR_APPEND_RESERVE (sizeof(uint64_t[MR_RECORD_WORDS_MAX]) * (1 + MR_NESTED_MAX))
 
 struct mr_thread {
@@ -276,8 +281,8 @@ struct mr_process {
 	uint32_t thread_count;      /* states with a ring */
 };
 
-/* The calling process, with its channel open; opens it if that is still to be done.  NULL: it is not recorded, or not
- * yet. Signals are blocked. */
+/* The calling process, with its channel open; opens it if that is still to be done.  NULL: it is not
+ * recorded, or not yet.  Signals are blocked. */
 struct mr_process *mr_process_enter(void);
 /* MAP and UNMAP are wanted. */
 extern bool mr_process_records_mappings;

@@ -235,7 +235,7 @@ void mr_process_count(enum mr_heap_counter counter, enum mr_heap_counter counter
 		atomic_fetch_add_explicit(&early[counter_early], 1, memory_order_relaxed);
 }
 
-/* The main thread's first event may be long in coming; memrecord is to see that there is a recorded process. */
+/* The main thread's first event may be long in coming; memrecord is to know of the process. */
 __attribute__((constructor)) static void process_begin(void)
 {
 	if (mr_thread_current == NULL)

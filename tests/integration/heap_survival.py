@@ -119,24 +119,32 @@ def images_that_replace_each_other():
     survives("heap_children", "exec")
 
 
+def lost_by_handlers():
+    """Allocations that found no room beside an append that waited for room itself; they are counted."""
+    lost = lost_events()
+    nested = lost.pop("heap.nested_lost", 0)
+    allocations = lost.pop("heap.unrecorded_allocs", 0)
+    cases.equal(allocations + lost.pop("heap.unrecorded_frees", 0), nested)
+    cases.equal(lost, {})
+    return allocations
+
+
 def handlers_at_any_moment():
     """A handler's event that comes while the recorder is busy with another one has no stack."""
     wanted = expected(record("heap_signals"))
     actual = recorded()
     cases.equal(actual["main_makes"], wanted["main_makes"])
     without = [actual[name] for name in ("handler_makes", NO_STACK) if name in actual]
-    cases.equal(tuple(map(sum, zip(*without))), wanted["handler_makes"])
+    sums = tuple(map(sum, zip(*without)))
     assert facts()["heap.nested_events"] > 0
-    nothing_lost()
+    if lost_by_handlers() == 0:
+        cases.equal(sums, wanted["handler_makes"])
+    cases.equal(sums[0] + lost_by_handlers(), wanted["handler_makes"][0])
 
 
 def handlers_that_jump():
-    """Away from a wait for room again and again, their events may find none; what comes later does."""
     agree(record("heap_signals", "jump"))
-    lost = lost_events()
-    nested = lost.pop("heap.nested_lost", 0)
-    cases.equal(lost.pop("heap.unrecorded_allocs", 0) + lost.pop("heap.unrecorded_frees", 0), nested)
-    cases.equal(lost, {})
+    lost_by_handlers()
 
 
 def libraries_that_come_and_go():
