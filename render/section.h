@@ -68,6 +68,8 @@ struct mr_chart *mr_section_chart(struct mr_scope *scope, enum mr_chart_kind kin
 double *mr_section_numbers(struct mr_scope *scope, size_t count);
 /* A safe copy of a name, short enough for a chart or a sentence. */
 const char *mr_section_name(struct mr_scope *scope, const char *text, size_t columns_max);
+/* A copy of TEXT as it is, line ends and all: of parts that may be shown already. */
+const char *mr_section_lines(struct mr_scope *scope, const char *text);
 /* What a snapshot is called: its description, or "#3". */
 const char *mr_section_snapshot_name(struct mr_scope *scope, const struct mr_report_snapshot *snapshot);
 /* A size that may be MR_NO_VALUE: none then. */

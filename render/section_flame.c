@@ -85,8 +85,7 @@ static const char *hint_of(const struct drawing *drawing, const struct mr_flame_
 		mr_buffer_printf(&text, "\n%s", mr_section_name(drawing->scope, frame->module, 80));
 	mr_buffer_printf(&text, "\n%s, %s", value, percent);
 	mr_buffer_put_u8(&text, 0);
-	const char *made =
-		text.failed ? "" : mr_page_copy(mr_scope_page(drawing->scope), (const char *)text.data, 0);
+	const char *made = text.failed ? "" : mr_section_lines(drawing->scope, (const char *)text.data);
 	mr_buffer_release(&text);
 	return made;
 }

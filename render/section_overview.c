@@ -78,7 +78,7 @@ static const char *life_text(struct mr_scope *scope, const struct mr_report_run 
 	mr_text_duration(duration, run->duration_ns);
 	snprintf(text, sizeof(text), "%s\nfrom %s for %s",
 	         mr_section_name(scope, mr_report_run_name(run), 40), start, duration);
-	return mr_section_name(scope, text, 0);
+	return mr_section_lines(scope, text);
 }
 
 /* All runs that are listed, as a table and as bars on one axis of time. */

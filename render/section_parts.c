@@ -33,6 +33,16 @@ const char *mr_section_name(struct mr_scope *scope, const char *text, size_t col
 	return mr_page_copy(mr_scope_page(scope), text, columns_max);
 }
 
+const char *mr_section_lines(struct mr_scope *scope, const char *text)
+{
+	const size_t len = strlen(text);
+	char *copy = mr_page_alloc(mr_scope_page(scope), len + 1);
+	if (!copy)
+		return "";
+	memcpy(copy, text, len);
+	return copy;
+}
+
 const char *mr_section_snapshot_name(struct mr_scope *scope, const struct mr_report_snapshot *snapshot)
 {
 	char number[32];

@@ -16,6 +16,7 @@ sys.path.insert(0, os.path.join(os.environ["MR_ROOT"], "tests/browser"))
 import cases
 import devtools
 import golden_logs
+import heap_logs
 import log_making
 from golden_logs import MS
 from log_making import block
@@ -92,7 +93,10 @@ def pages():
         golden_logs.write_all()
         hostile().write("hostile.dat")
         wide().write("wide.dat")
-        for name in ("factory", "shop", "nothing", "both", "cut", "hostile", "wide"):
+        heap_logs.heap([f"ns::Type{i}<int>::method_with_a_long_name(std::string const&)" for i in range(60)],
+                       pid=71).write("heap.dat")
+        heap_logs.heap([text for text in EVIL if text != "\x00nul"], pid=72).write("evil_heap.dat")
+        for name in ("factory", "shop", "nothing", "both", "cut", "hostile", "wide", "heap", "evil_heap"):
             PAGES[name] = report(name + ".dat", "--quiet")
         result = cases.run("memreport", "shop.dat", "later.dat", "-o", "two.html")
         cases.equal(result.returncode, 0, result.stderr)
@@ -112,7 +116,7 @@ def asks_for_nothing_and_says_nothing():
 
 def nothing_is_wider_than_the_window():
     wide_elements = """[...document.querySelectorAll('body *')].filter(e => {
-        if (e.closest('.scroll, pre, .columns > div, .sections, svg, #tip, .skip')) return false;
+        if (e.closest('.scroll, pre, .columns > div, .sections, .bar, svg, #tip, .skip')) return false;
         const box = e.getBoundingClientRect();
         return box.width > 0 && (box.right > innerWidth + 1 || box.left < -1);
     }).map(e => e.outerHTML.slice(0, 120))"""
@@ -131,7 +135,7 @@ def tables_fit_a_desktop_and_paper():
     cut = """[...document.querySelectorAll('table')].filter(t => t.getBoundingClientRect().right >
         (t.closest('.scroll') || t.parentNode).getBoundingClientRect().right + 1).map(t => t.tHead.textContent)"""
     browser = devtools.shared()
-    for name in ("factory", "shop", "wide", "both"):
+    for name in ("factory", "shop", "wide", "both", "heap"):
         for width, media in ((1440, "screen"), (700, "print")):
             page = browser.open(dict(pages())[name], width=width)
             page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
