@@ -8,7 +8,7 @@
 #define MR_PRELOAD_MODULE_H
 
 #include "ring.h"
-#include "unwind.h"
+#include "unwind_rule.h"
 
 #define MR_MODULES_MAX 16384 /* those beyond have no number: 0 */
 

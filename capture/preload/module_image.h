@@ -8,7 +8,7 @@
 
 #include <link.h>
 
-#include "unwind.h"
+#include "unwind_rule.h"
 
 struct mr_image {
 	uintptr_t begin; /* of its mapping */

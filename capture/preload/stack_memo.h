@@ -81,9 +81,7 @@ static inline struct mr_memo_search mr_memo_search_begin(const struct mr_stack_m
 static inline uint32_t mr_memo_words_differ(const struct mr_stack_memo *memo, uint32_t end)
 {
 	for (uint32_t i = end; i > 0; i--)
-		if (MR_UNLIKELY(*(const uintptr_t *)
-		                         memo->word_addresses[i - 1] != // NOLINT(performance-no-int-to-ptr)
-		                memo->word_values[i - 1]))
+		if (MR_UNLIKELY(mr_walk_word(memo->word_addresses[i - 1]) != memo->word_values[i - 1]))
 			return i;
 	return 0;
 }
@@ -142,8 +140,7 @@ static inline uint32_t mr_memo_by_twig(struct mr_stack_memo *memo, const struct 
 	    (memo->live[joined] && memo->frame_pointers[joined] != twig->joined_frame_pointer))
 		return 0;
 	for (uint32_t i = 0; i < twig->word_count; i++)
-		if (*(const uintptr_t *)twig->words[i].address != // NOLINT(performance-no-int-to-ptr)
-		    twig->words[i].value)
+		if (mr_walk_word(twig->words[i].address) != twig->words[i].value)
 			return 0;
 	const uint32_t differs = mr_memo_words_differ(memo, memo->word_ends[joined]);
 	if (MR_UNLIKELY(differs != 0)) {

@@ -49,7 +49,7 @@ static bool walk_read(struct mr_walk *walk, uintptr_t address, uintptr_t *word)
 			walk->known_page = address >> PAGE_BITS;
 		}
 	}
-	*word = *(const uintptr_t *)address; // NOLINT(performance-no-int-to-ptr)
+	*word = mr_walk_word(address);
 	return true;
 }
 

@@ -10,6 +10,12 @@
 #include "heap_events.h"
 #include "unwind_cache.h"
 
+/* A word of a stack, whoever's it is. */
+static inline __attribute__((no_sanitize("address"))) uintptr_t mr_walk_word(uintptr_t address)
+{
+	return *(const uintptr_t *)address; // NOLINT(performance-no-int-to-ptr)
+}
+
 /* A frame that was left: its place, and how to know it again. */
 struct mr_stack_frame {
 	uint64_t place;
@@ -74,10 +80,9 @@ static inline __attribute__((always_inline)) enum mr_walk_end mr_walk_step(struc
 	frame->frame_pointer_at = 0;
 	if (MR_UNWIND_FRAME(rule) != MR_UNWIND_FRAME_SAME) {
 		frame->frame_pointer_at = cfa + (uintptr_t)mr_unwind_frame_offset(rule);
-		walk->frame_pointer =
-			*(const uintptr_t *)frame->frame_pointer_at; // NOLINT(performance-no-int-to-ptr)
+		walk->frame_pointer = mr_walk_word(frame->frame_pointer_at);
 	}
-	walk->address = *((const uintptr_t *)cfa - 1); // NOLINT(performance-no-int-to-ptr)
+	walk->address = mr_walk_word(cfa - sizeof(uintptr_t));
 	walk->stack_pointer = cfa;
 	frame->cfa = cfa;
 	frame->frame_pointer = walk->frame_pointer;

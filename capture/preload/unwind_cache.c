@@ -23,7 +23,7 @@ bool mr_unwind_cache_begin(struct mr_hash_state *state, unsigned bits)
 }
 
 /* Whether there may be a call in front of ADDRESS. */
-static bool is_called(uintptr_t address)
+static __attribute__((no_sanitize("address"))) bool is_called(uintptr_t address)
 {
 	const uintptr_t page = (address - 1) & ~(uintptr_t)(PAGE_SIZE_MIN - 1);
 	uint8_t code[7] = { 0 };
@@ -33,9 +33,9 @@ static bool is_called(uintptr_t address)
 		return false;
 	if (first < page && !mr_memory_readable(first))
 		first = page;
-	memcpy(code + sizeof(code) - (address - first),
-	       (const void *)first, // NOLINT(performance-no-int-to-ptr)
-	       address - first);
+	for (uintptr_t at = first; at < address; at++)
+		code[sizeof(code) - (address - at)] =
+			*(const uint8_t *)at; // NOLINT(performance-no-int-to-ptr)
 	return mr_unwind_is_call(code);
 }
 

@@ -8,7 +8,7 @@
 
 #include "ring.h"
 #include "stack_hash.h"
-#include "unwind.h"
+#include "unwind_rule.h"
 
 extern struct mr_hash mr_unwind_cache;
 

@@ -4,7 +4,7 @@
  * architecture that has no rules of its own.  On all that are known a frame
  * pointer points at the caller's, and the return address follows.
  */
-#include "unwind.h"
+#include "unwind_rule.h"
 
 uint64_t mr_unwind_guess(void)
 {

@@ -6,7 +6,7 @@
  * them: every read is checked against the segment that they lie in, and what
  * is not understood is no row.
  */
-#include "unwind.h"
+#include "unwind_rule.h"
 
 #define STATES_MAX 6 /* of DW_CFA_remember_state, one within another */
 

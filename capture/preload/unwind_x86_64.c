@@ -6,7 +6,7 @@
  * Expressions are evaluated on such terms rather than on values, so that a rule
  * can be made of them; one that cannot be written so is a way that is not known.
  */
-#include "unwind.h"
+#include "unwind_rule.h"
 
 #ifdef __x86_64__
 

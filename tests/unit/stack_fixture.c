@@ -3,10 +3,11 @@
 
 #include <criterion/criterion.h>
 #define UNW_LOCAL_ONLY
-#include <execinfo.h>
+#include <dlfcn.h>
 #include <libunwind.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <unwind.h>
 
 #include "log_format.h"
 
@@ -15,6 +16,8 @@
 #define MODULES_MAX 256
 #define THREADS_MAX 64
 #define FRAME ((const uintptr_t *)__builtin_frame_address(0))
+
+static void gcc_functions_find(void);
 
 struct thread {
 	struct mr_ring_writer ring;
@@ -48,6 +51,7 @@ void stack_fixture_begin(unsigned depth)
 	nodes = calloc(NODES_MAX, sizeof(*nodes));
 	cr_assert_not_null(nodes);
 	cr_assert(mr_stack_begin(channel, depth));
+	gcc_functions_find();
 	stack_fixture_thread_begin();
 }
 
@@ -212,6 +216,40 @@ static size_t path_by_libunwind(unw_context_t *context, uintptr_t *addresses, bo
 	return count;
 }
 
+struct path {
+	uintptr_t addresses[STACK_FRAMES_MAX];
+	size_t count;
+};
+
+typedef _Unwind_Reason_Code backtrace_function(_Unwind_Trace_Fn function, void *argument);
+typedef _Unwind_Ptr address_function(struct _Unwind_Context *context, int *interrupted);
+
+/* The compiler's own: libunwind has functions of the same names. */
+static backtrace_function *gcc_backtrace;
+static address_function *gcc_address;
+
+static void gcc_functions_find(void)
+{
+	void *const library = dlopen("libgcc_s.so.1", RTLD_NOW);
+
+	cr_assert_not_null(library);
+	gcc_backtrace = (backtrace_function *)(uintptr_t)dlsym(library, "_Unwind_Backtrace");
+	gcc_address = (address_function *)(uintptr_t)dlsym(library, "_Unwind_GetIPInfo");
+	cr_assert(gcc_backtrace != NULL && gcc_address != NULL);
+}
+
+static _Unwind_Reason_Code path_add(struct _Unwind_Context *context, void *argument)
+{
+	struct path *const path = argument;
+	int interrupted = 0;
+	const uintptr_t address = (uintptr_t)gcc_address(context, &interrupted);
+
+	if (path->count == STACK_FRAMES_MAX || address == 0)
+		return _URC_END_OF_STACK;
+	path->addresses[path->count++] = address + (interrupted ? 1 : 0);
+	return _URC_NO_REASON;
+}
+
 __attribute__((noinline)) size_t stack_check(const char *what)
 {
 	uintptr_t ours[STACK_FRAMES_MAX];
@@ -224,10 +262,9 @@ __attribute__((noinline)) size_t stack_check(const char *what)
 	size_t their_count = path_by_libunwind(&context, theirs, interrupted);
 	check_equal(what, "libunwind", ours, count, theirs, their_count);
 
-	their_count = (size_t)backtrace((void **)theirs, STACK_FRAMES_MAX);
-	for (size_t i = 0; i < their_count; i++)
-		theirs[i] += interrupted[i] ? 1 : 0;
-	check_equal(what, "backtrace()", ours, count, theirs, their_count);
+	struct path path = { .count = 0 };
+	(void)gcc_backtrace(path_add, &path);
+	check_equal(what, "_Unwind_Backtrace()", ours, count, path.addresses, path.count);
 
 	their_count = stack_path(stack_here_afresh(), theirs, NULL);
 	check_equal(what, "an empty memo", ours, count, theirs, their_count);

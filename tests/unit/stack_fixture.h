@@ -27,7 +27,7 @@ size_t stack_path(uint32_t id, uintptr_t *addresses, uint32_t *modules);
 /* The path that was told of module ID; NULL: it was not told. */
 const char *stack_module_path(uint32_t id);
 
-/* The caller's stack equals what libunwind and backtrace() make of it, whichever way it is asked for; its frames. */
+/* The caller's stack equals what libunwind and _Unwind_Backtrace() make of it, whichever way it is asked for; its frames. */
 size_t stack_check(const char *what);
 
 uint64_t stack_counter(enum mr_heap_counter counter);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The call stacks of the interposer, against libunwind's and backtrace()'s, in
+ * The call stacks of the interposer, against libunwind's and _Unwind_Backtrace()'s, in
  * the kinds of frames that compilers, libraries and signals make.
  */
 #include <alloca.h>

@@ -13,8 +13,8 @@
  *
  * Nothing here allocates or takes a lock; all may be called in a signal handler.
  */
-#ifndef MR_PRELOAD_UNWIND_H
-#define MR_PRELOAD_UNWIND_H
+#ifndef MR_PRELOAD_UNWIND_RULE_H
+#define MR_PRELOAD_UNWIND_RULE_H
 
 #include "base.h"
 
