@@ -91,6 +91,7 @@ struct mr_heap_image {
 	uint64_t interval_due_ns;
 	uint64_t peak_written;
 	uint64_t snapshot_bytes; /* that intermediate snapshots have taken */
+	bool changed;            /* something has come since the last snapshot */
 
 	uint64_t ticks_due; /* of the next sample */
 	uint64_t sample_due_ns;

@@ -356,6 +356,7 @@ void mr_heap_snapshot_take(struct mr_heap_image *image, enum mr_heap_reason reas
 	put_sites(image, &span, key);
 	put_snapshot(image, reason, text, &span, key);
 	image->peak_written = image->profile.peak_bytes;
+	image->changed = false;
 }
 
 static uint64_t interval_ns(uint64_t age_ns)
