@@ -207,6 +207,8 @@ static void sum_up(struct mr_heap_recorder *recorder, const struct mr_heap_image
 
 	mr_heap_drain_counts(image->drain, &counts);
 	totals->events += counts.events;
+	totals->lost += atomic_load_explicit(&image->channel->header->counters[MR_HEAP_UNRECORDED_ALLOCS],
+	                                     memory_order_relaxed);
 	if (image->pid == recorder->root_pid) {
 		totals->peak_bytes = heap->peak_bytes;
 		totals->leaked_bytes = heap->live_bytes;

@@ -55,6 +55,7 @@ struct mr_heap_recorder_totals {
 	uint64_t images;
 	uint64_t events;
 	uint64_t unrecorded; /* processes that opened no channel */
+	uint64_t lost; /* allocations of those that did, for which there was no room, or nobody to wait for */
 	uint64_t cpu_ns;     /* of the thread */
 	uint64_t memory_max; /* bytes of all images, most at a time that was looked at */
 	uint64_t peak_bytes; /* this and the next: of the root process, its last image */

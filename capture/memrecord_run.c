@@ -194,8 +194,8 @@ static void describe_heap(char *text, size_t size, const struct run *run)
 		const size_t len = strlen(text);
 
 		mr_text_bytes_short(peak, heap->largest_peak_bytes);
-		(void)snprintf(text + len, size - len, " (largest: %s, peak heap %s)", heap->largest_name,
-		               peak);
+		(void)snprintf(text + len, size - len, " (largest: %s, peak heap %s)",
+		               heap->largest_name[0] ? heap->largest_name : "another process", peak);
 	}
 }
 
@@ -266,6 +266,26 @@ static void finish_heap(struct run *run)
 	mr_heap_recorder_totals(run->watch.heap, &run->heap);
 }
 
+/* Says what is missing from what is otherwise whole. */
+static void warn_of_unrecorded(const struct run *run)
+{
+	const struct mr_heap_recorder_totals *const heap = &run->heap;
+
+	if (heap->unrecorded)
+		mr_command_warn(
+			run->options->command,
+			"the heap of %llu process%s was not recorded, of programs that are linked statically, "
+			"run with other rights, or had no room for it: %s",
+			(unsigned long long)heap->unrecorded, heap->unrecorded == 1 ? "" : "es",
+			heap->unrecorded_names);
+	if (heap->lost)
+		mr_command_warn(
+			run->options->command,
+			"%llu allocation%s not recorded: there was no room in shared memory, or memrecord "
+			"had been stopped; memstats health %s says whose",
+			(unsigned long long)heap->lost, heap->lost == 1 ? " was" : "s were", run->path);
+}
+
 /* Ends the log; what went wrong on the way is said here, also when quiet. */
 static void finish(struct run *run)
 {
@@ -295,6 +315,8 @@ static void finish(struct run *run)
 	if (complaint && watch->failure.code == MR_OK)
 		mr_command_warn(run->options->command, "not all tracked objects are in the log: %s",
 		                complaint);
+	if (watch->failure.code == MR_OK)
+		warn_of_unrecorded(run);
 	if (run->heap_complaint.code && watch->failure.code == MR_OK)
 		mr_command_warn(run->options->command, "not all allocations are in the log: %s",
 		                run->heap_complaint.message);
