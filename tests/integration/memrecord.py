@@ -55,7 +55,7 @@ def a_typing_error_keeps_the_old_log():
 
 
 def usage_is_125():
-    for words, part in [([], "no command"), (["--nonsense", "true"], "nonsense"), (["true"], "--sample-only"),
+    for words, part in [([], "no command"), (["--nonsense", "true"], "nonsense"), (["-p", "1"], "--sample-only"),
                         (["--sample-only"], "no command"),
                         (["--sample-only", "-o", "", "true"], "--output"),
                         (["--sample-only", "-o", "-", "true"], "--output"),
