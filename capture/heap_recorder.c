@@ -28,6 +28,7 @@ struct request {
 	enum request_kind kind;
 	uint32_t pid;
 	uint64_t start_ticks;
+	bool counts; /* when it was not recorded */
 	char name[MR_PROC_COMM_MAX];
 };
 
@@ -180,7 +181,8 @@ void mr_heap_recorder_ended(struct mr_heap_recorder *recorder, uint32_t pid, uin
 {
 	struct request request = { .kind = REQUEST_ENDED, .pid = pid, .start_ticks = start_ticks };
 
-	(void)snprintf(request.name, sizeof(request.name), "%s", name);
+	(void)snprintf(request.name, sizeof(request.name), "%s", name ? name : "");
+	request.counts = name != NULL;
 	ask(recorder, &request);
 }
 
@@ -333,7 +335,7 @@ static void answer(struct mr_heap_recorder *recorder, const struct request *requ
 	case REQUEST_ENDED:
 		scan(recorder);
 		if (!end_images_of(recorder, request->pid, request->start_ticks) &&
-		    !forget_closed(recorder, request))
+		    !forget_closed(recorder, request) && request->counts)
 			count_unrecorded(recorder, request->name);
 		return;
 	case REQUEST_SNAPSHOT:

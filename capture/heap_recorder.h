@@ -39,7 +39,8 @@ int mr_heap_recorder_fd(const struct mr_heap_recorder *recorder);
 /* A process that has opened a channel: true, and which; false: no more. */
 bool mr_heap_recorder_found(struct mr_heap_recorder *recorder, uint32_t *pid, uint64_t *start_ticks);
 
-/* A process has ended, which was called NAME: takes what it left.  Does not wait. */
+/* A process has ended: takes what it left.  Does not wait.  Had it no channel, it is counted as one
+ * that was not recorded, with its NAME; NULL: it is not. */
 void mr_heap_recorder_ended(struct mr_heap_recorder *recorder, uint32_t pid, uint64_t start_ticks,
                             const char *name);
 /* Takes a snapshot of every process that is recorded.  Does not wait. */

@@ -95,8 +95,10 @@ void mr_watch_process_ended(void *context, const struct mr_process *process, str
 	}
 	if (watch->channels)
 		mr_channels_ended(watch->channels, process->pid, process->start_ticks, watch->writer);
-	if (watch->heap)
-		mr_heap_recorder_ended(watch->heap, process->pid, process->start_ticks, process->comm);
+	if (watch->heap) /* a forked child that has allocated nothing has nothing to be recorded */
+		mr_heap_recorder_ended(watch->heap, process->pid, process->start_ticks,
+		                       mr_sampler_shares_image(watch->sampler, process) ? NULL
+		                                                                        : process->comm);
 }
 
 /* ---- The kernel's events ----------------------------------------------------------- */

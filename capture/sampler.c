@@ -283,6 +283,24 @@ const char *mr_sampler_name(const struct mr_sampler *sampler, uint32_t pid)
 	return process ? process->comm : "";
 }
 
+bool mr_sampler_shares_image(const struct mr_sampler *sampler, const struct mr_process *process)
+{
+	const struct mr_process *const parent = process_of(sampler, process->parent_pid);
+
+	/* Never seen alive: then its name is its parent's unless it called exec(2). */
+	if (process->image_stack == 0)
+		return parent && strcmp(parent->comm, process->comm) == 0;
+	for (size_t i = 0; i < sampler->count; i++) {
+		const struct mr_process *const other = sampler->processes[i];
+
+		/* Without permission these are 0 or 1; else each exec gives others. */
+		if (other != process && process->image_stack > 1 &&
+		    other->image_stack == process->image_stack && other->image_code == process->image_code)
+			return true;
+	}
+	return false;
+}
+
 /* PROCESS is gone afterwards, unless it is the root. */
 static int end_process(struct mr_sampler *sampler, struct mr_process *process, struct mr_process_end end,
                        struct mr_error *err)

@@ -65,6 +65,10 @@ bool mr_sampler_has_ended(const struct mr_sampler *sampler, uint32_t pid, uint64
 /* The name (comm) of process PID; "" when it is not known.  Borrowed until it ends. */
 const char *mr_sampler_name(const struct mr_sampler *sampler, uint32_t pid);
 
+/* Whether PROCESS, which has ended, ran the image of another that lives: a fork without an exec, as far as
+ * can be told. */
+bool mr_sampler_shares_image(const struct mr_sampler *sampler, const struct mr_process *process);
+
 /* Whether more has been spent than there was. */
 bool mr_sampler_is_behind(const struct mr_sampler *sampler);
 /* Writes a setting of the capture into the root's stream; KEY and VALUE are copied. */

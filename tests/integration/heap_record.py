@@ -1,0 +1,212 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+# sanitizers: no
+"""Recording the heap of a command: what memrecord itself decides. Which programs it takes, where
+its library comes from, images of one process, snapshots, limits, single events.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.environ.get("MR_ROOT", "."), "tests/lib"))
+import cases  # noqa: E402
+from heap_recording import KNOWN, images, record, start  # noqa: E402
+from recording import MEMRECORD, is_whole, processes, wait_for  # noqa: E402
+
+PRELOAD = os.path.join(cases.BUILD, "libmemrecord.so")
+INTERVAL, PEAK, MARK, REQUEST, END = 1, 2, 3, 4, 5
+ALLOC, FREE, REALLOC = 0, 1, 2
+PAUSES = """
+import os, sys, time
+kept = [bytearray(5_000_000)]
+print("ready", flush=True)
+sys.stdin.readline()
+"""
+
+
+def compiled(name, text, *flags):
+    with open(name + ".c", "w", encoding="ascii") as file:
+        file.write(text)
+    subprocess.run([os.environ.get("CC", "cc").split()[0], "-o", name, name + ".c", *flags], check=True)
+    return os.path.abspath(name)
+
+
+def static_programs_are_refused():
+    """Before anything runs, with a word on what to do; a script is what its interpreter is."""
+    program = compiled("static", "#include <stdio.h>\nint main(void) { return puts(\"ran\") < 0; }\n", "-static")
+    with open("script", "w", encoding="ascii") as file:
+        file.write(f"#!{program} -x\n")
+    os.chmod("script", 0o755)
+    for words in ([program], ["./script"]):
+        result = record(*words)
+        cases.equal((result.returncode, result.stdout), (125, ""), words)
+        cases.contains(result.stderr, "link it dynamically")
+        cases.contains(result.stderr, "--sample-only")
+        cases.equal(os.path.exists("t.dat"), False)
+    cases.equal(cases.run(MEMRECORD, "--sample-only", "-o", "t.dat", "--", program).stdout, "ran\n")
+
+
+def programs_with_rights_are_refused():
+    if os.getuid() != 0 or not shutil.which("setpriv"):
+        raise cases.Skip("needs root")
+    shutil.copy("/bin/true", "entitled")
+    os.chmod("entitled", 0o4755)
+    os.chmod(".", 0o777)
+    result = cases.run("setpriv", "--reuid", "65534", "--clear-groups", MEMRECORD, "-o", "t.dat", "--", "./entitled")
+    cases.equal(result.returncode, 125)
+    cases.contains(result.stderr, "set-user-ID")
+    # Who has these rights anyway gains none.
+    cases.equal(record("./entitled").returncode, 0)
+
+
+def a_library_with_a_strange_path():
+    """A folder with a space and a colon in its name, and a library that is preloaded already."""
+    os.makedirs("a place: here")
+    for path in (MEMRECORD, PRELOAD):
+        shutil.copy(path, "a place: here")
+    environment = dict(os.environ, LD_PRELOAD="libm.so.6")
+    result = cases.run("./a place: here/memrecord", "-o", "t.dat", "--", "sh", "-c", "echo $LD_PRELOAD; exec true",
+                       env=environment)
+    cases.equal(result.returncode, 0, result.stderr)
+    cases.equal(result.stdout.split(":")[1:], ["libm.so.6\n"])
+    cases.equal(len(images()), 2)
+
+
+def a_library_that_is_missing():
+    os.makedirs("alone")
+    shutil.copy(MEMRECORD, "alone")
+    result = cases.run("./alone/memrecord", "-o", "t.dat", "--", "true")
+    cases.equal((result.returncode, result.stdout), (125, ""))
+    cases.contains(result.stderr, "libmemrecord.so")
+
+
+def exec_begins_another_image():
+    """Many of them, so quickly that several are found at once: each ends with a snapshot, none is lost."""
+    script = "n=$1; [ $n = 0 ] || exec sh \"$0\" $((n - 1)); exec true"
+    with open("chain", "w", encoding="ascii") as file:
+        file.write(script)
+    result = record("sh", "chain", "20")
+    cases.equal(result.returncode, 0, result.stderr)
+    found = images()
+    cases.equal(len(found), 22)
+    cases.equal(len({(image.pid, image.identity["start_ticks"]) for image in found}), 1)
+    for image in found:
+        cases.equal([row["reason"] for row in image.heap_snapshots], [END])
+    is_whole()
+
+
+def pipes_of_commands():
+    """Processes that fork, exec and end all at once: nothing hangs, each image is there."""
+    for _ in range(5):
+        result = record("sh", "-c", "seq 20000 | sort -n | head -3; ls / >/dev/null", timeout=60)
+        cases.equal((result.returncode, result.stdout), (0, "1\n2\n3\n"), result.stderr)
+    names = {process.names[-1] for process in processes() if process.names}
+    cases.equal({"sort", "head", "ls"} <= names, True, names)
+
+
+def the_end_sums_up():
+    """Each snapshot's rows add up to what the snapshot says; the histogram has all allocations."""
+    result = record(sys.executable, "-c", "import json; json.dumps(list(range(50000)))", env=dict(
+        os.environ, PYTHONMALLOC="malloc"))
+    cases.equal(result.returncode, 0, result.stderr)
+    image = images()[-1]
+    sites = image.sites().values()
+    for column in ("live", "live_count", "peak", "peak_count", "total", "count", "temporary", "grown"):
+        cases.equal(sum(row[column] for row in sites), image.last[column], column)
+    cases.equal(image.last["count"] - image.last["frees"], image.last["live_count"])
+    sizes = [row for row in image.stream.rows["HEAP_HISTOGRAM"] if row["stack"] == 0 and row["measure"] == 0]
+    cases.equal(sum(row["count"] for row in sizes), image.last["count"])
+    cases.equal(sum(row["total"] for row in sizes), image.last["total"])
+    ends = [row for row in image.stream.rows["HEAP_HISTOGRAM"] if row["stack"] == 0 and row["measure"] == 1]
+    cases.equal(sum(row["count"] for row in ends), image.last["frees"])
+    curve = image.stream.rows["HEAP_SAMPLES"]
+    cases.equal(max(row["live_max"] for row in curve) <= image.last["peak"], True)
+    threads = image.stream.rows["HEAP_THREADS"]
+    cases.equal(sum(row["count"] for row in threads), image.last["count"])
+    # The closing line says the same.
+    cases.contains(result.stderr, "peak heap ")
+    cases.contains(result.stderr, f"in {image.last['live_count']} blocks")
+
+
+def a_signal_takes_a_snapshot():
+    recorder = start(sys.executable, "-c", PAUSES, stdin=subprocess.PIPE)
+    cases.equal(recorder.stdout.readline(), "ready\n")
+    recorder.send_signal(signal.SIGUSR1)
+    wait_for(lambda: any(row["reason"] == REQUEST for image in partial_images() for row in image.heap_snapshots),
+             "a snapshot in the log")
+    recorder.communicate("\n")
+    cases.equal(recorder.returncode, 0)
+    image = images()[-1]
+    cases.equal([row["reason"] for row in image.heap_snapshots if row["reason"] in (REQUEST, END)], [REQUEST, END])
+    cases.equal(image.heap_snapshots[0]["live"] >= 5_000_000, True)
+
+
+def partial_images():
+    """What a log that is being written has so far."""
+    shutil.copy("t.dat", "part.dat")
+    try:
+        return images("part.dat")
+    except subprocess.CalledProcessError:
+        return []
+
+
+def single_events():
+    """--events: the rows say what the sums say, and a free names the allocation that it ends."""
+    result = record(KNOWN, "sums", 2, 300, options=["--events"])
+    cases.equal(result.returncode, 0, result.stderr)
+    image = images()[-1]
+    rows = image.stream.rows["HEAP_EVENTS"]
+    made = [row for row in rows if row["kind"] in (ALLOC, REALLOC)]
+    cases.equal(len(made), image.last["count"])
+    cases.equal(sum(row["size"] for row in made), image.last["total"])
+    live, serial = {}, 0
+    for row in rows:
+        if row["back"]:
+            del live[serial - row["back"] + 1]
+        if row["kind"] in (ALLOC, REALLOC):
+            serial += 1
+            live[serial] = row["size"]
+    cases.equal((sum(live.values()), len(live)), (image.last["live"], image.last["live_count"]))
+    cases.equal([row["time"] for row in rows], sorted(row["time"] for row in rows))
+
+
+def a_limited_log():
+    """--max-size: samples and snapshots stop, the last snapshot and the names are there."""
+    program = "kept = []\nfor i in range(150000): kept.append({str(i): [i] * 3})"
+    result = record(sys.executable, "-c", program, options=["--events", "--max-size", "128K"], env=dict(
+        os.environ, PYTHONMALLOC="malloc"))
+    cases.equal(result.returncode, 0)
+    cases.contains(result.stderr, "--max-size")
+    image = images()[-1]
+    cases.equal(image.last["reason"], END)
+    cases.equal(image.last["count"] > 300000, True)
+    cases.equal(sum(row["total"] for row in image.sites().values()), image.last["total"])
+    cases.equal(len(image.stream.rows["SYMBOLS"]) > 0, True)
+    is_whole()
+
+
+def names_are_left_out():
+    record("true", options=["--no-symbols"])
+    cases.equal(sum(len(image.stream.rows["SYMBOLS"]) for image in images()), 0)
+    cases.equal(cases.run("memstats", "symbolize", "t.dat").returncode, 0)
+    cases.equal(cases.run("memstats", "sites", "t.dat").returncode, 0)
+
+
+def processes_that_are_not_recorded():
+    """A static program in the tree is counted and named; a child that allocates nothing is not."""
+    program = compiled("unseen", "#include <unistd.h>\nint main(void) { usleep(50000); return 0; }\n", "-static")
+    result = record("sh", "-c", f"{program}; true")
+    cases.equal(result.returncode, 0, result.stderr)
+    root = processes()[0]
+    cases.equal(root.counters["heap.unrecorded"], 1)
+    cases.equal(root.settings["heap.unrecorded"], "unseen")
+
+
+if __name__ == "__main__":
+    cases.main(static_programs_are_refused, programs_with_rights_are_refused, a_library_with_a_strange_path,
+               a_library_that_is_missing, exec_begins_another_image, pipes_of_commands, the_end_sums_up,
+               a_signal_takes_a_snapshot, single_events, a_limited_log, names_are_left_out,
+               processes_that_are_not_recorded)
