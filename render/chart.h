@@ -138,7 +138,8 @@ struct mr_stacked {
 	const char *const *mark_names;
 	double peak_time, peak_value; /* marked where the value is above 0 */
 	const char *peak_text;
-	bool low; /* less high than usual */
+	bool low;      /* less high than usual */
+	double detail; /* as in struct mr_timeline */
 };
 
 struct mr_flame_box {

@@ -82,6 +82,13 @@ double mr_stacked_height(const struct mr_chart *chart)
 
 /* ---- Drawing ------------------------------------------------------------------ */
 
+/* How many of COUNT points or strips are drawn. */
+static size_t in_detail(const struct mr_stacked *stacked, size_t count)
+{
+	const size_t wanted = stacked->detail > 0 ? (size_t)((double)count * stacked->detail) : count;
+	return wanted < 8 ? 8 : wanted;
+}
+
 /* Which points are drawn: those at which the whole looks as it is. */
 static size_t choose_points(const struct mr_stacked *stacked, size_t indexes[POINTS_MAX])
 {
@@ -92,7 +99,7 @@ static size_t choose_points(const struct mr_stacked *stacked, size_t indexes[POI
 		return 0;
 	for (size_t i = 0; i < count; i++)
 		sums[i] = stack_at(stacked, i);
-	chosen = mr_points_choose(sums, count, POINTS_MAX, indexes);
+	chosen = mr_points_choose(sums, count, in_detail(stacked, POINTS_MAX), indexes);
 	mr_free(sums);
 	return chosen;
 }
@@ -220,7 +227,7 @@ static void put_hint(const struct mr_stacked *stacked, struct mr_buffer *text, d
 
 static void draw_hints(const struct mr_chart *chart, const struct mr_plot *plot, struct mr_canvas *canvas)
 {
-	const size_t count = chart->width < NARROW ? HINTS_NARROW : HINTS_WIDE;
+	const size_t count = in_detail(&chart->of.stacked, chart->width < NARROW ? HINTS_NARROW : HINTS_WIDE);
 	const double step = plot->width / (double)count, span = plot->x_high / (double)count;
 	struct mr_buffer text = { 0 };
 	for (size_t i = 0; i < count; i++) {
@@ -242,7 +249,7 @@ void mr_stacked_draw(const struct mr_chart *chart, struct mr_canvas *canvas)
 	mr_plot_y_axis(&plot, canvas, MR_UNIT_BYTES);
 	draw_areas(stacked, &plot, canvas);
 	for (size_t i = stacked->line_count; i-- > 0;)
-		mr_plot_line(&plot, canvas, &stacked->lines[i], i == 0 ? 2 : 1.5, 0);
+		mr_plot_line(&plot, canvas, &stacked->lines[i], i == 0 ? 2 : 1.5, stacked->detail);
 	mr_plot_time_axis(&plot, canvas, true);
 	draw_moments(stacked, &plot, canvas);
 	draw_marks(stacked, &plot, canvas);

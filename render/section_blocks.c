@@ -8,6 +8,7 @@
 #include <inttypes.h>
 
 #define BINS_MAX 64
+#define BYTES_LIMIT 5 /* rows of tables below which there is no room for bytes beside counts */
 
 /* ---- Sizes and lifetimes -------------------------------------------------------------- */
 
@@ -54,7 +55,7 @@ static bool has_bytes(const struct mr_heap_buckets *buckets)
 	return buckets->count > 0;
 }
 
-static void add_histograms(struct mr_scope *scope, const struct mr_report_heap *heap)
+static void add_histograms(struct mr_scope *scope, const struct mr_report_heap *heap, bool with_bytes)
 {
 	mr_scope_none(scope, "size_counts");
 	mr_scope_none(scope, "size_bytes");
@@ -66,13 +67,13 @@ static void add_histograms(struct mr_scope *scope, const struct mr_report_heap *
 	if (heap->sizes.count > 0)
 		add_histogram(scope, "size_counts", "Allocations by size", &heap->sizes, MR_UNIT_BYTES,
 		              false);
-	if (has_bytes(&heap->sizes))
+	if (with_bytes && has_bytes(&heap->sizes))
 		add_histogram(scope, "size_bytes", "Bytes by size of the allocation", &heap->sizes,
 		              MR_UNIT_BYTES, true);
 	if (heap->lifetimes.count > 0)
 		add_histogram(scope, "lifetime_counts", "Blocks by lifetime", &heap->lifetimes, MR_UNIT_TIME,
 		              false);
-	if (has_bytes(&heap->lifetimes))
+	if (with_bytes && has_bytes(&heap->lifetimes))
 		add_histogram(scope, "lifetime_bytes", "Bytes by lifetime", &heap->lifetimes, MR_UNIT_TIME,
 		              true);
 }
@@ -204,7 +205,7 @@ static void add_modules(const struct mr_view *view, struct mr_scope *scope)
 
 int mr_section_blocks(const struct mr_view *view, struct mr_scope *scope, struct mr_error *err MR_UNUSED)
 {
-	add_histograms(scope, view->run->heap);
+	add_histograms(scope, view->run->heap, view->limit >= BYTES_LIMIT);
 	add_threads(view, scope, view->run->heap);
 	add_modules(view, scope);
 	return 0;

@@ -17,6 +17,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#define NODES_MIN 20
 #define NODES_A_ROW 60 /* nodes of a tree for each row that a table may have */
 #define NODES_MAX 3000
 #define NODES_OTHER 6 /* of processes after the first: a part of that */
@@ -317,7 +318,7 @@ static int put_data(const struct mr_view *view, struct mr_scope *scope, const st
 static size_t nodes_of(const struct mr_view *view)
 {
 	const size_t nodes = NODES_A_ROW * view->limit / (view->run->rank > 0 ? NODES_OTHER : 1);
-	return nodes < 40 ? 40 : nodes < NODES_MAX ? nodes : NODES_MAX;
+	return nodes < NODES_MIN ? NODES_MIN : nodes < NODES_MAX ? nodes : NODES_MAX;
 }
 
 static void add_legend(const struct mr_view *view, struct mr_scope *scope)
@@ -352,12 +353,13 @@ int mr_section_flame(const struct mr_view *view, struct mr_scope *scope, struct 
 		return 0;
 	const enum mr_flame_cost cost = heap->cost[MR_COST_PEAK] > 0 ? MR_COST_PEAK : MR_COST_COUNT;
 	const size_t nodes = nodes_of(view);
+	const size_t boxes = nodes / 2 > NODES_MIN ? nodes / 2 : NODES_MIN; /* drawn twice, and long */
 	mr_scope_chart(
 		scope, "flame_wide",
-		flame_chart(view, scope, cost, MR_CHART_WIDE, nodes < BOXES_WIDE ? nodes : BOXES_WIDE, err));
+		flame_chart(view, scope, cost, MR_CHART_WIDE, boxes < BOXES_WIDE ? boxes : BOXES_WIDE, err));
 	mr_scope_chart(scope, "flame_narrow",
 	               flame_chart(view, scope, cost, MR_CHART_NARROW,
-	                           nodes < BOXES_NARROW ? nodes : BOXES_NARROW, err));
+	                           boxes < BOXES_NARROW ? boxes : BOXES_NARROW, err));
 	add_legend(view, scope);
 	int status = mr_flame_prune(&heap->outer, nodes, &outer, err);
 	if (status == 0)

@@ -7,6 +7,8 @@
 
 #define MOMENTS_MAX 400 /* snapshots that are marked */
 #define MARKS_MAX 200
+#define BOTH_LIMIT 5    /* rows of tables below which an account stands for the curve, too */
+#define DETAIL_LIMIT 10 /* rows of tables below which charts lose points, too */
 
 static const struct {
 	const char *name;
@@ -186,23 +188,33 @@ static struct mr_chart *live_chart(struct mr_scope *scope, const struct mr_repor
 	return chart;
 }
 
+/* A chart under NAME, with fewer points where a page has to be small. */
+static void put_chart(const struct mr_view *view, struct mr_scope *scope, const char *name,
+                      struct mr_chart *chart)
+{
+	if (chart && view->limit < DETAIL_LIMIT)
+		chart->of.stacked.detail = (double)view->limit / DETAIL_LIMIT;
+	mr_scope_chart(scope, name, chart);
+}
+
 int mr_section_memory(const struct mr_view *view, struct mr_scope *scope, struct mr_error *err MR_UNUSED)
 {
 	const struct mr_report_run *run = view->run;
 	const bool has_account = run->heap && run->heap->account.count > 1;
-	const bool has_curve = run->heap && run->heap->moment_count > 1;
+	const bool has_curve =
+		run->heap && run->heap->moment_count > 1 && (!has_account || view->limit >= BOTH_LIMIT);
 	mr_scope_none(scope, "account_wide");
 	mr_scope_none(scope, "account_narrow");
 	mr_scope_none(scope, "live_wide");
 	mr_scope_none(scope, "live_narrow");
 	mr_scope_flag(scope, "memory", has_account || has_curve);
 	if (has_account) {
-		mr_scope_chart(scope, "account_wide", account_chart(scope, run, MR_CHART_WIDE));
-		mr_scope_chart(scope, "account_narrow", account_chart(scope, run, MR_CHART_NARROW));
+		put_chart(view, scope, "account_wide", account_chart(scope, run, MR_CHART_WIDE));
+		put_chart(view, scope, "account_narrow", account_chart(scope, run, MR_CHART_NARROW));
 	}
 	if (has_curve) {
-		mr_scope_chart(scope, "live_wide", live_chart(scope, run, MR_CHART_WIDE, has_account));
-		mr_scope_chart(scope, "live_narrow", live_chart(scope, run, MR_CHART_NARROW, has_account));
+		put_chart(view, scope, "live_wide", live_chart(scope, run, MR_CHART_WIDE, has_account));
+		put_chart(view, scope, "live_narrow", live_chart(scope, run, MR_CHART_NARROW, has_account));
 	}
 	return 0;
 }

@@ -8,6 +8,8 @@
 #include "suspects.h"
 
 #define FRAMES_MAX 40
+#define FRAMES_MIN 6
+#define CURVES_LIMIT 5 /* rows of tables below which sites have no curves */
 #define FRAME_COLUMNS 400
 #define CALLERS_MAX 3
 #define CALLER_COLUMNS 60
@@ -187,9 +189,11 @@ static void add_site(const struct mr_view *view, struct mr_scope *tab, enum mr_f
 		mr_scope_duration(item, "lifetime", lifetime);
 	set_callers(item, mr_report_rows_text(table, site->row, mr_report_rows_column(table, "stack")),
 	            place->name);
-	mr_section_stack(item, table, site->row, FRAMES_MAX);
+	/* A page that has to be small has no room for deep stacks either. */
+	const size_t frames = FRAMES_MIN + view->limit * 2;
+	mr_section_stack(item, table, site->row, frames < FRAMES_MAX ? frames : FRAMES_MAX);
 	mr_scope_none(item, "curve");
-	if (cost == MR_COST_PEAK || cost == MR_COST_LEAKED)
+	if ((cost == MR_COST_PEAK || cost == MR_COST_LEAKED) && view->limit >= CURVES_LIMIT)
 		mr_section_site_curve(item, view->run, site);
 }
 

@@ -7,6 +7,7 @@
 #include "suspects.h"
 
 #define FRAMES_MAX 24
+#define FRAMES_MIN 4 /* where a page has to be small */
 
 /* The suspicion's own measure of a site. */
 static uint64_t measure_of(enum mr_suspicion suspicion, const struct mr_heap_site *site)
@@ -41,7 +42,8 @@ static void add_stack(const struct mr_view *view, struct mr_scope *item, const s
 			most = &heap->sites[i];
 	if (!most)
 		return;
-	mr_section_stack(item, view->data->heap.sites, most->row, FRAMES_MAX);
+	const size_t frames = FRAMES_MIN + view->limit;
+	mr_section_stack(item, view->data->heap.sites, most->row, frames < FRAMES_MAX ? frames : FRAMES_MAX);
 	const size_t count = heap->places[suspect->index].site_count;
 	if (count > 1)
 		mr_scope_format(item, "stacks", "The call stack that weighs most, of %s",

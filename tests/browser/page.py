@@ -277,9 +277,10 @@ def colours_can_be_read():
         }).filter(c => c[0] < 4.5).slice(0, 5);
     })()"""
     browser = devtools.shared()
-    for dark in (False, True):
-        page = browser.open(dict(pages())["shop"], dark=dark)
-        cases.equal(page.evaluate(contrast), [], "dark" if dark else "light")
+    for name in ("shop", "heap"):
+        for dark in (False, True):
+            page = browser.open(dict(pages())[name], dark=dark)
+            cases.equal(page.evaluate(contrast), [], f"{name}, {'dark' if dark else 'light'}")
 
 
 def prints_whole():
