@@ -23,6 +23,7 @@
 	X(changes_html, "changes.html")       \
 	X(diff_html, "diff.html")             \
 	X(comparison_html, "comparison.html") \
+	X(site_diff_html, "site_diff.html")   \
 	X(process_html, "process.html")       \
 	X(marks_html, "marks.html")           \
 	X(overview_html, "overview.html")     \

@@ -86,6 +86,9 @@ void mr_section_paint(struct mr_scope *scope, const char *name, enum mr_paint pa
 /* Fills "diff" and "diff_rest" from the diff table: the rows of a run, or with
  * MR_NO_VALUE those between two files. */
 void mr_section_diff(const struct mr_view *view, struct mr_scope *scope, uint64_t run);
+/* Fills "site_diff" and "site_diff_rest" likewise with the places in the code that hold more or less
+ * (section_site_changes.c). */
+void mr_section_site_diff(const struct mr_view *view, struct mr_scope *scope, uint64_t run);
 /* Which of COUNT things are shown when there is room for LIMIT: the first, the
  * last, BEST, and an even choice of the rest.  Fills INDEXES, rising; gives how many. */
 size_t mr_section_choose(size_t count, size_t limit, size_t best, size_t *indexes);

@@ -134,7 +134,8 @@ static void tell_losses(const struct mr_view *view, struct mr_scope *scope)
 		if (sum == 0)
 			continue;
 		mr_count_text(number, sum);
-		mr_buffer_printf(&text, "%s%s: %s", text.len > 0 ? "; " : "The recorder did not see all. ",
+		mr_buffer_printf(&text, "%s%s (%s)",
+		                 text.len > 0 ? "; " : "What was not seen, or had to be guessed: ",
 		                 losses[i].words, number);
 	}
 	const bool any = text.len > 0;

@@ -128,5 +128,6 @@ int mr_section_overview(const struct mr_view *view, struct mr_scope *scope, stru
 		mr_scope_format(scope, "processes_rest", "%s more, smaller and shorter",
 		                mr_section_plural(scope, data->run_count - limit, "process", "processes"));
 	mr_section_diff(view, scope, MR_NO_VALUE);
+	mr_section_site_diff(view, scope, MR_NO_VALUE);
 	return 0;
 }

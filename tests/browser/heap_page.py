@@ -19,7 +19,7 @@ FUNCTIONS = ["parse_node", "read_all", "ns::Table<int>::grow(int const&)"]
 
 def page(name="heap", **options):
     if not os.path.exists(name + ".html"):
-        made = {"heap": {}, "clean": {"leaks": False, "account": False}}[name]
+        made = {"heap": {}, "clean": {"leaks": False, "account": False, "pid": 88}}[name]
         heap_logs.heap(FUNCTIONS, **made).write(name + ".dat")
         result = cases.run("memreport", name + ".dat", "-o", name + ".html")
         cases.equal((result.returncode, result.stderr), (0, ""))
@@ -131,6 +131,16 @@ def figures_agree_with_memstats():
     cases.equal(figures["Allocations"], str(sum(row["count"] for row in rows)))
 
 
+def two_logs_are_compared_by_place():
+    page()
+    page("clean")
+    cases.equal(cases.run("memreport", "heap.dat", "clean.dat", "-o", "compared.html").returncode, 0)
+    shown = devtools.shared().open("compared.html")
+    rows = shown.evaluate("""[...document.querySelectorAll('#sites-compared tbody tr')].map(row =>
+        [...row.cells].map(cell => cell.textContent))""")
+    cases.equal([(row[0].split(" ")[0], row[2], row[-1]) for row in rows], [("parse_node", "shrunk", "\u22121.25 MiB")])
+
+
 def goes_on_paper():
     page()
     cases.equal(cases.run("memreport", "heap.dat", "-o", "heap.pdf").returncode, 0)
@@ -142,4 +152,5 @@ def goes_on_paper():
 
 cases.main(sums_close_in_both_trees, flame_graph_folds_recursion_and_turns, flame_graph_switches_what_it_costs,
            flame_graph_zooms_and_searches, flame_graph_takes_keys, sites_lie_behind_tabs_without_a_script,
-           all_can_be_read_without_a_script, figures_agree_with_memstats, goes_on_paper)
+           all_can_be_read_without_a_script, figures_agree_with_memstats, two_logs_are_compared_by_place,
+           goes_on_paper)
