@@ -6,7 +6,6 @@
  */
 #include "heap_image.h"
 
-#include "memrecord_folder.h"
 #include "proc_memory.h"
 
 #define ROWS_MAX 4096
@@ -283,7 +282,6 @@ void mr_heap_image_end(struct mr_heap_image *image)
 	if (image->ended)
 		return;
 	image->ended = true;
-	mr_folder_guard_begin();
 	mr_heap_image_begin(image);
 	time_ns = mr_heap_image_now(image);
 	for (size_t i = 0; i < image->profile.thread_count; i++)
@@ -297,7 +295,6 @@ void mr_heap_image_end(struct mr_heap_image *image)
 	put_threads(image);
 	put_histograms(image);
 	put_counters(image);
-	mr_folder_guard_end();
 	if (image->common->symbols)
 		(void)(want_names(image, &image->complaint) < 0); /* said once, at the end */
 

@@ -34,6 +34,8 @@ static void join(struct parts *parts)
 {
 	size_t kept = 0;
 
+	if (parts->count == 0)
+		return;
 	qsort(parts->items, parts->count, sizeof(*parts->items), by_address);
 	for (size_t i = 1; i < parts->count; i++) {
 		struct part *const before = &parts->items[kept];
@@ -44,7 +46,7 @@ static void join(struct parts *parts)
 		else if (part->last > before->last)
 			before->last = part->last;
 	}
-	parts->count = parts->count ? kept + 1 : 0;
+	parts->count = kept + 1;
 }
 
 /* Blocks that are gone are there until their place is used again: they lay there lately.
@@ -108,7 +110,7 @@ static uint64_t *stacks_of(const struct mr_heap_image *image, size_t *count)
 	for (size_t i = 0; addresses && i < image->thread_name_count; i++)
 		if (image->thread_names[i].stack_address)
 			addresses[(*count)++] = image->thread_names[i].stack_address;
-	if (addresses)
+	if (addresses && *count > 0)
 		qsort(addresses, *count, sizeof(*addresses), by_value);
 	return addresses;
 }

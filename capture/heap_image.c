@@ -6,7 +6,6 @@
 
 #include <unistd.h>
 
-#include "memrecord_folder.h"
 #include "proc_identity.h"
 #include "sampler_pace.h"
 
@@ -502,10 +501,8 @@ uint64_t mr_heap_image_run(struct mr_heap_image *image, bool ended)
 	const uint64_t now_ns = mr_clock_monotonic_ns();
 	const uint64_t now_ticks = mr_heap_drain_ticks_now(image->drain);
 
-	mr_folder_guard_begin();
 	const uint64_t bytes = mr_heap_drain_run(image->drain, ended, &image->complaint);
 
-	mr_folder_guard_end();
 	if (bytes > 0)
 		image->changed = true;
 	else if (image->changed && image->begun && !ended && now_ticks >= image->ticks_due)

@@ -2,8 +2,8 @@
  *
  * One image of a process whose heap is recorded: its channel, what is known of its
  * heap, and its stream in the log.  heap_image.c takes events, heap_snapshot.c
- * writes snapshots, heap_holding.c what the process holds, heap_ending.c what comes at the end.  Private to memrecord; one
- * thread, the heap's.
+ * writes snapshots, heap_holding.c what the process holds, heap_ending.c what comes
+ * at the end.  Private to memrecord; one thread, the heap's.
  */
 #ifndef MR_HEAP_IMAGE_H
 #define MR_HEAP_IMAGE_H

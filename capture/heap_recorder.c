@@ -465,6 +465,7 @@ static void *run(void *argument)
 	struct mr_heap_recorder *const recorder = argument;
 	struct timespec cpu = { 0 };
 
+	mr_folder_guard_begin(); /* other programs' memory is looked at everywhere */
 	for (;;) {
 		mr_channel_heartbeat(recorder->folder.page);
 		mr_clock_adjust(recorder->clock);
@@ -503,6 +504,7 @@ int mr_heap_recorder_start(struct mr_heap_recorder *recorder, struct mr_log_writ
 		.events = recorder->options.events,
 	};
 	(void)sigfillset(&all);
+	(void)sigdelset(&all, SIGBUS); /* one that is blocked ends us; see mr_folder_guard_begin() */
 	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
 	const int failed = pthread_create(&recorder->thread, NULL, run, recorder);
 

@@ -47,12 +47,12 @@ static void guard_install(void)
 
 void mr_folder_guard_begin(void)
 {
-	guarded = 1;
+	guarded = guarded + 1;
 }
 
 void mr_folder_guard_end(void)
 {
-	guarded = 0;
+	guarded = guarded - 1;
 }
 
 /* ---- Removing -------------------------------------------------------------------- */

@@ -46,7 +46,7 @@ void mr_folder_scan(struct mr_folder *folder, mr_folder_visit *visit, void *cont
  *
  * A program can cut its file while we have it mapped.  Then a read of ours gets
  * SIGBUS; between these two a page of zeros takes the place of the one that is
- * gone, so that whoever reads goes on and finds nonsense.  For the calling thread. */
+ * gone, so that whoever reads goes on and finds nonsense.  For the calling thread; pairs nest. */
 void mr_folder_guard_begin(void);
 void mr_folder_guard_end(void);
 

@@ -62,7 +62,7 @@ static int judge_elf(const char *path, int fd, const Elf64_Ehdr *header, struct 
 	}
 	return mr_fail(
 		err, MR_ERR_ARG,
-		"'%s' is linked statically, so that its allocations cannot be seen: link it dynamically" ADVICE,
+		"'%s' is linked statically, and its allocations cannot be seen: link it dynamically" ADVICE,
 		path);
 }
 

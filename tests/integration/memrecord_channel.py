@@ -10,7 +10,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.environ["MR_ROOT"], "tests/lib"))
 import cases
-from recording import EXITED, SAMPLER, SIGNALLED, TRACKER, is_whole, processes, record, start, wait_for
+from recording import EXITED, MEMRECORD, SAMPLER, SIGNALLED, TRACKER, is_whole, processes, record, start, wait_for
 
 RECORDED = os.path.join(cases.BUILD, "fixtures/recorded")
 HOSTILE = os.path.join(cases.BUILD, "fixtures/hostile_channel")
@@ -122,6 +122,17 @@ def hostile_channels():
         cases.equal(processes(source=SAMPLER)[0].exits, [(EXITED, 5)])
 
 
+def hostile_channels_of_the_heap():
+    """The same where the interposer's channels are looked for."""
+    for seed in range(1, 7):
+        script = f'LD_PRELOAD= MEMCAPTURE_CHANNEL="$MEMCAPTURE_CHANNEL/heap" exec {HOSTILE} 60 {seed}'
+        result = cases.run(MEMRECORD, "-o", "t.dat", "--", "sh", "-c", script)
+        cases.equal(result.returncode, 5, result.stderr)
+        cases.contains(result.stderr, "not all allocations are in the log")
+        is_whole()
+        cases.equal(processes(source=SAMPLER)[0].exits, [(EXITED, 5)])
+
+
 def max_size_ends_detail():
     result = record(RECORDED, "1500000", "close", options=["--max-size", "256K"])
     cases.equal(result.returncode, 0)
@@ -151,4 +162,4 @@ def a_full_disk():
 
 cases.main(one_log_whatever_the_end, more_than_the_rings_hold, threads_each_with_a_ring, a_forked_child_and_an_exec,
            several_programs_at_once, turned_off_by_the_user, memrecord_is_killed, folders_are_removed,
-           hostile_channels, max_size_ends_detail, a_full_disk)
+           hostile_channels, hostile_channels_of_the_heap, max_size_ends_detail, a_full_disk)
