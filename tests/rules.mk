@@ -53,7 +53,7 @@ UNIT_ARCHIVES_test_size_seen := $(TEST_LIB_LOG)
 # Of the interposer, the call stacks.
 TEST_LIB_STACK := $(B)/test/libstack.a
 $(TEST_LIB_STACK): $(call room_objects,$(PRELOAD_STACK_SOURCES))
-STACK_TESTS := stack stack_walks unwind_tables
+STACK_TESTS := stack stack_walks
 $(foreach t,$(STACK_TESTS),$(eval UNIT_ARCHIVES_test_$(t) := $(TEST_LIB_STACK) $(TEST_LIB_CAPTURE) $(TEST_LIB_LOG)))
 $(foreach t,$(STACK_TESTS),$(eval UNIT_LIBS_test_$(t) := -lunwind))
 test_archives = $(strip $(if $(UNIT_ARCHIVES_test_$(1)),$(UNIT_ARCHIVES_test_$(1)), \
@@ -90,7 +90,6 @@ UNIT_MEMORY_test_visited := $(B)/obj/tests/unit/memory_failing.o
 UNIT_MEMORY_test_size_seen := $(B)/obj/capture/python/size_seen.o $(B)/obj/tests/unit/memory_failing_pages.o
 UNIT_MEMORY_test_stack := $(B)/obj/capture/memory_mapped.o $(B)/obj/tests/unit/stack_fixture.o
 UNIT_MEMORY_test_stack_walks := $(UNIT_MEMORY_test_stack)
-UNIT_MEMORY_test_unwind_tables := $(B)/obj/capture/memory_mapped.o
 $(foreach t,$(UNIT_TESTS),$(eval $(call test_program,$(B)/unit/$(t),$(B)/obj/tests/unit/$(t).o,\
   $(call test_archives,$(t:test_%=%)),$(call test_memory,$(t)),$(TEST_HELPERS),-lcriterion $(UNIT_LIBS_$(t)))))
 # A library that a test loads.
@@ -117,6 +116,7 @@ FUZZ_TARGETS := $(basename $(notdir $(wildcard tests/fuzz/fuzz_*.c)))
 FUZZ_PROGRAMS := $(FUZZ_TARGETS:%=$(B)/fuzz/%)
 FUZZ_ARCHIVES := $(TEST_LIB_RENDER) $(TEST_LIB_ANALYZE) $(TEST_LIB_LOG)
 FUZZ_ARCHIVES_fuzz_options := $(TEST_LIB_LOG)
+FUZZ_ARCHIVES_fuzz_unwind := $(TEST_LIB_STACK) $(TEST_LIB_LOG)
 FUZZ_SECONDS ?= 30
 ifeq ($(FUZZER),1)
 FUZZ_DRIVER :=
@@ -196,7 +196,14 @@ test-programs: all commands samples fixtures unit-programs
 # ---- Measuring ------------------------------------------------------------------------------
 # Never part of `make test`: figures depend on the machine and on what else it does.
 BENCH_PROGRAMS := $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/bench_*.c))
-$(BENCH_PROGRAMS): $(B)/bench/%: $(B)/obj/tests/bench/%.o $(B)/libmemcapture.a
+# The interposer's call stacks, compiled as they are in it.
+BENCH_STACK_OBJECTS := $(filter-out $(B)/obj-preload/capture/preload/hooks% $(B)/obj-preload/capture/preload/thread%, \
+                         $(PRELOAD_OBJECTS))
+$(B)/bench/bench_stack: $(B)/obj/tests/bench/bench_stack.o $(BENCH_STACK_OBJECTS)
+	@mkdir -p $(@D)
+	$(say) LD $@
+	$(Q)$(CC) $(LDFLAGS) -Wl,--gc-sections -o $@ $^ -lpthread
+$(filter-out $(B)/bench/bench_stack,$(BENCH_PROGRAMS)): $(B)/bench/%: $(B)/obj/tests/bench/%.o $(B)/libmemcapture.a
 	@mkdir -p $(@D)
 	$(say) LD $@
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lpthread

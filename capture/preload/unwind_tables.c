@@ -215,7 +215,7 @@ static bool common_read(const struct mr_unwind_tables *tables, const uint8_t *at
 	if (nul == NULL)
 		return false;
 	in.at = nul + 1;
-	if (version == 4 && (read_fixed(&in, 1) != 8 || read_fixed(&in, 1) != 0))
+	if (version == 4 && read_fixed(&in, 2) != 8) /* bytes of an address, and of a segment's number */
 		return false;
 	about->code_align = read_uleb(&in);
 	about->data_align = read_sleb(&in);

@@ -16,6 +16,7 @@
 
 #include "module.h"
 #include "stack_fixture.h"
+#include "unwind_rule.h"
 
 TestSuite(stack);
 
@@ -102,6 +103,31 @@ static NOINLINE __attribute__((optimize("omit-frame-pointer"))) void without_fra
 	USE(block);
 }
 
+static NOINLINE __attribute__((optimize("no-omit-frame-pointer"))) void by_frame_pointers(int levels)
+{
+	uintptr_t ours[STACK_FRAMES_MAX];
+	uintptr_t theirs[STACK_FRAMES_MAX];
+
+	if (levels > 0) {
+		by_frame_pointers(levels - 1);
+		KEEP;
+		return;
+	}
+	const size_t count = stack_path(stack_here(), ours, NULL);
+	const size_t their_count = mr_unwind_by_frame_pointers(__builtin_frame_address(0), (uintptr_t)environ,
+	                                                       theirs, STACK_FRAMES_MAX);
+	cr_assert_gt(count, 10);
+	cr_assert_gt(their_count, 9);
+	/* Those of this function; further out frame pointers are for others to keep. */
+	cr_assert_arr_eq(ours + 1, theirs, 9 * sizeof(ours[0]));
+}
+
+Test(stack, functions_with_frame_pointers__the_same_without_tables)
+{
+	begin("frame pointers");
+	by_frame_pointers(10);
+}
+
 typedef void caller(void (*function)(void));
 caller stack_busy_register;
 caller stack_other_register;
@@ -160,6 +186,63 @@ Test(stack, frames_of_every_kind__as_others_say)
 	stack_other_register(leaf);
 	cr_assert_eq(stack_counter(MR_HEAP_STACKS_BROKEN), 0);
 	cr_assert_eq(stack_counter(MR_HEAP_FRAMES_GUESSED), 0);
+}
+
+uint32_t stack_moved(uint32_t (*function)(void), size_t size);
+
+/* FUNCTION, called out of a frame of SIZE bytes, which are left as they were. */
+__asm__(".text\n"
+        "stack_moved:\n"
+        ".cfi_startproc\n"
+        "push %rbp\n"
+        ".cfi_def_cfa_offset 16\n"
+        ".cfi_offset rbp, -16\n"
+        "mov %rsp, %rbp\n"
+        ".cfi_def_cfa_register rbp\n"
+        "sub %rsi, %rsp\n"
+        "call *%rdi\n"
+        "leave\n"
+        ".cfi_def_cfa rsp, 8\n"
+        "ret\n"
+        ".cfi_endproc\n");
+
+static NOINLINE uint32_t moved_less(void)
+{
+	const uint32_t id = stack_moved(stack_here, 64);
+
+	KEEP;
+	return id;
+}
+
+static NOINLINE uint32_t moved_more(void)
+{
+	const uint32_t id = stack_moved(stack_here, 128);
+
+	KEEP;
+	return id;
+}
+
+/* The innermost state differs by its frame pointer alone, and where the words were that led on the last time they
+ * still are. */
+Test(stack, frames_that_differ_by_their_frame_pointer_alone__are_told_apart)
+{
+	uintptr_t addresses[2][STACK_FRAMES_MAX];
+	uint32_t ids[8] = { 0 };
+
+	begin("moved frames");
+	for (int i = 0; i < 12; i++) {
+		/* One call for both, so that the frames further out are the same. */
+		for (size_t j = 0; j < MR_ARRAY_LEN(ids); j++)
+			ids[j] = stack_moved(j % 2 == 0 ? moved_less : moved_more, j % 2 == 0 ? 128 : 64);
+		for (size_t j = 2; j < MR_ARRAY_LEN(ids); j++)
+			cr_assert_eq(ids[j], ids[j - 2]);
+		cr_assert_eq(stack_path(ids[0], addresses[0], NULL), stack_path(ids[1], addresses[1], NULL));
+		cr_assert_eq(addresses[0][0], addresses[1][0]);
+		cr_assert_eq(addresses[0][1] - (uintptr_t)moved_less,
+		             addresses[1][1] - (uintptr_t)moved_more);
+		if (i % 4 == 0)
+			with_frame_pointer(2);
+	}
 }
 
 /* ---- The C library's frames ------------------------------------------------------------------ */
