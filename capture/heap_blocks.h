@@ -56,7 +56,9 @@ uint64_t mr_heap_blocks_memory(const struct mr_heap_blocks *blocks); /* bytes in
 
 static inline uint32_t mr_heap_blocks_hash(uint64_t address)
 {
-	return (uint32_t)((address * UINT64_C(0x9e3779b97f4a7c15)) >> 32);
+	/* Blocks of a page have chains beside each other: programs go through their memory in its order. */
+	return (uint32_t)(((address >> 12) * UINT64_C(0x9e3779b97f4a7c15)) >> 32) +
+	       (uint32_t)(address >> 4 & 255);
 }
 
 static inline uint32_t mr_heap_blocks_chain(const struct mr_heap_blocks *blocks, uint32_t hash)
