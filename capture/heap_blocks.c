@@ -7,6 +7,8 @@
 #include <sys/mman.h>
 
 #define BYTES_FIRST 65536u /* of address space: pages that are not touched are not there */
+#define SPLIT_AHEAD 12u    /* chains */
+#define HUGE_PAGE ((size_t)2 << 20)
 #define HUGE_BYTES (4u << 20)
 
 void mr_heap_blocks_init(struct mr_heap_blocks *blocks, bool keep_sequences)
@@ -33,6 +35,37 @@ uint64_t mr_heap_blocks_memory(const struct mr_heap_blocks *blocks)
 	return blocks->used * item_bytes + blocks->chains * (uint64_t)sizeof(*blocks->heads);
 }
 
+/* SIZE bytes of address space that begin where a huge page does; MAP_FAILED: none. */
+static void *reserve_aligned(size_t size)
+{
+	uint8_t *const space =
+		mmap(NULL, size + HUGE_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (space == MAP_FAILED)
+		return MAP_FAILED;
+	const size_t before = (HUGE_PAGE - (uintptr_t)space % HUGE_PAGE) % HUGE_PAGE;
+
+	if (before > 0)
+		(void)munmap(space, before);
+	(void)munmap(space + before + size, HUGE_PAGE - before);
+	return space + before;
+}
+
+/* Moves the mapping at MEMORY to one of SIZE bytes; MAP_FAILED: no memory. */
+static void *enlarge(void *memory, size_t bytes, size_t size)
+{
+	void *place;
+
+	if (!memory)
+		return mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+		            -1, 0);
+	if (size < HUGE_BYTES)
+		return mremap(memory, bytes, size, MREMAP_MAYMOVE);
+	place = reserve_aligned(size);
+	return place == MAP_FAILED ? MAP_FAILED
+	                           : mremap(memory, bytes, size, MREMAP_MAYMOVE | MREMAP_FIXED, place);
+}
+
 /* Makes the mapping at *MEMORY hold WANTED bytes, zeros where it is new. */
 static bool grow(void *memory, size_t *bytes, size_t wanted)
 {
@@ -44,11 +77,7 @@ static bool grow(void *memory, size_t *bytes, size_t wanted)
 		return true;
 	while (size < wanted)
 		size *= 2;
-	if (*at)
-		mapped = mremap(*at, *bytes, size, MREMAP_MAYMOVE);
-	else
-		mapped = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-		              -1, 0);
+	mapped = enlarge(*at, *bytes, size);
 	if (mapped == MAP_FAILED)
 		return false;
 	if (size >= HUGE_BYTES)
@@ -56,6 +85,17 @@ static bool grow(void *memory, size_t *bytes, size_t wanted)
 	*at = mapped;
 	*bytes = size;
 	return true;
+}
+
+/* Chains are divided in turn, so what the next ones need is known. */
+static void expect_split(const struct mr_heap_blocks *blocks, uint32_t added)
+{
+	const uint32_t half = blocks->mask >> 1;
+	const uint32_t first = blocks->heads[(added + SPLIT_AHEAD) & half];
+
+	__builtin_prefetch(&blocks->heads[(added + 4 * SPLIT_AHEAD) & half]);
+	if (first)
+		__builtin_prefetch(&blocks->items[first - 1], 1);
 }
 
 /* One chain more: some blocks of an older one belong to it. */
@@ -70,6 +110,7 @@ static bool add_chain(struct mr_heap_blocks *blocks)
 
 	if (added == 0)
 		return true;
+	expect_split(blocks, added);
 	uint32_t *kept = &blocks->heads[added & (blocks->mask >> 1)];
 	uint32_t *moved = &blocks->heads[added];
 	uint32_t at = *kept;
@@ -110,7 +151,11 @@ bool mr_heap_blocks_insert_growing(struct mr_heap_blocks *blocks, const struct m
 {
 	uint32_t index;
 
-	if ((blocks->count >= blocks->chains && !add_chain(blocks)) || !take_item(blocks, &index))
+	/* Two chains a block: most are short, and their first block is all that is looked at. */
+	for (unsigned i = 0; i < 2 && 2 * (uint64_t)blocks->count >= blocks->chains; i++)
+		if (!add_chain(blocks))
+			return false;
+	if (!take_item(blocks, &index))
 		return false;
 	uint32_t *const head = &blocks->heads[mr_heap_blocks_chain(blocks, hash)];
 

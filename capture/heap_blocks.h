@@ -3,7 +3,7 @@
  * The live blocks of a process: from an address to what is known of the block.
  * Nodes of 32 bytes in one array, found through chains of a table that grows by
  * one chain at a time (linear hashing), so there is never a second copy of it:
- * less than 40 bytes a block at any moment, 48 with sequence numbers.  The arrays
+ * about 40 bytes a block at any moment, 48 with sequence numbers.  The arrays
  * are mappings that the kernel moves rather than copies.
  *
  * A look at an address misses the cache twice; whoever has many to look at can
@@ -83,6 +83,26 @@ static inline void mr_heap_blocks_expect_node(const struct mr_heap_blocks *block
 		__builtin_prefetch(&blocks->items[first - 1], 1);
 }
 
+/* And the third, for the block at ADDRESS: it may be the second of its chain. */
+static inline void mr_heap_blocks_expect_next(const struct mr_heap_blocks *blocks, uint64_t address,
+                                              uint32_t hash)
+{
+	const uint32_t first = blocks->heads ? blocks->heads[mr_heap_blocks_chain(blocks, hash)] : 0;
+
+	if (!first)
+		return;
+	const struct mr_heap_block *const block = &blocks->items[first - 1];
+
+	if (block->next && mr_heap_block_address(block) != address)
+		__builtin_prefetch(&blocks->items[block->next - 1], 1);
+}
+
+/* So few blocks that they are in the cache, and nothing need be asked for. */
+static inline bool mr_heap_blocks_are_few(const struct mr_heap_blocks *blocks)
+{
+	return blocks->used < 4096;
+}
+
 /* The link that leads to the block at ADDRESS: index + 1 is there, or 0 when there is no such block. */
 static inline uint32_t *mr_heap_blocks_link(const struct mr_heap_blocks *blocks, uint64_t address,
                                             uint32_t hash)
@@ -126,7 +146,7 @@ static inline bool mr_heap_blocks_insert(struct mr_heap_blocks *blocks, const st
 {
 	const uint32_t at = blocks->free_first;
 
-	if (MR_UNLIKELY(at == 0 || blocks->count >= blocks->chains || blocks->sequences))
+	if (MR_UNLIKELY(at == 0 || 2 * (uint64_t)blocks->count >= blocks->chains || blocks->sequences))
 		return mr_heap_blocks_insert_growing(blocks, block, hash, sequence);
 	struct mr_heap_block *const item = &blocks->items[at - 1];
 	uint32_t *const head = &blocks->heads[mr_heap_blocks_chain(blocks, hash)];

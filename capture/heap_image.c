@@ -10,9 +10,9 @@
 #include "sampler_pace.h"
 
 #define CREATOR "memrecord " MR_VERSION_STRING
-#define AHEAD_CHAIN 16 /* events: how early memory is asked for */
-#define AHEAD_NODE 8
-#define AHEAD_SITE 4
+#define AHEAD_CHAIN 24 /* events: how early memory is asked for */
+#define AHEAD_NODE 16
+#define AHEAD_NEXT 8
 #define ACCOUNT_PART 50 /* a look at what the process holds for this part of its age */
 #define WRITE_INTERVAL_NS UINT64_C(1000000000)
 
@@ -311,6 +311,7 @@ static void take_mark(struct mr_heap_image *image, uint32_t thread, const struct
 static void take_other(struct mr_heap_image *image, uint32_t thread, const struct mr_heap_taken *event)
 {
 	const uint32_t site = event->type == MR_HEAP_RECORD_MAP ? site_of(image, event->stack) : UINT32_MAX;
+	uint64_t back;
 
 	switch (event->type) {
 	case MR_HEAP_RECORD_MARK:
@@ -322,13 +323,18 @@ static void take_other(struct mr_heap_image *image, uint32_t thread, const struc
 		mr_free(event->text);
 		return;
 	case MR_HEAP_RECORD_MAP:
-		if (site != UINT32_MAX)
-			mr_heap_maps_map(&image->maps, &image->profile, thread, site, event->address,
-			                 event->size, event->ticks);
+		if (site == UINT32_MAX)
+			return;
+		mr_heap_maps_map(&image->maps, &image->profile, thread, site, event->address, event->size,
+		                 event->ticks);
+		if (image->common->events)
+			put_event(image, event, MR_HEAP_EVENT_ALLOC, thread, 0);
 		return;
 	case MR_HEAP_RECORD_UNMAP:
-		mr_heap_maps_unmap(&image->maps, &image->profile, thread, event->address, event->size,
-		                   event->ticks);
+		back = mr_heap_maps_unmap(&image->maps, &image->profile, thread, event->address, event->size,
+		                          event->ticks);
+		if (image->common->events && back)
+			put_event(image, event, MR_HEAP_EVENT_FREE, thread, back);
 		return;
 	default:
 		return;
@@ -396,25 +402,40 @@ static inline void expect_site(const struct mr_heap_image *image, const struct m
 	}
 }
 
+/* Asks for the memory that events behind the first will need: each step needs what the one before asked for. */
+static inline void expect(const struct mr_heap_image *image, const struct mr_heap_taken *events, size_t count)
+{
+	const struct mr_heap_blocks *const blocks = &image->profile.blocks;
+
+	if (count > AHEAD_CHAIN)
+		mr_heap_blocks_expect(blocks, events[AHEAD_CHAIN].hash);
+	if (count > AHEAD_NODE) {
+		mr_heap_blocks_expect_node(blocks, events[AHEAD_NODE].hash);
+		if (events[AHEAD_NODE].stack < image->stacks.node_count)
+			__builtin_prefetch(&image->stacks.nodes[events[AHEAD_NODE].stack]);
+	}
+	if (count > AHEAD_NEXT) {
+		mr_heap_blocks_expect_next(blocks, events[AHEAD_NEXT].address, events[AHEAD_NEXT].hash);
+		expect_site(image, &events[AHEAD_NEXT]);
+	}
+}
+
 static void take_events(void *context, const struct mr_heap_taken *events, size_t count)
 {
 	struct mr_heap_image *const image = context;
 	const struct mr_heap_blocks *const blocks = &image->profile.blocks;
 
 	mr_heap_image_begin(image);
-	for (size_t i = 0; i < count && i < AHEAD_CHAIN; i++)
-		mr_heap_blocks_expect(blocks, events[i].hash);
-	for (size_t i = 0; i < count; i++) {
-		if (i + AHEAD_CHAIN < count)
-			mr_heap_blocks_expect(blocks, events[i + AHEAD_CHAIN].hash);
-		if (i + AHEAD_NODE < count) {
-			mr_heap_blocks_expect_node(blocks, events[i + AHEAD_NODE].hash);
-			if (events[i + AHEAD_NODE].stack < image->stacks.node_count)
-				__builtin_prefetch(&image->stacks.nodes[events[i + AHEAD_NODE].stack]);
+	if (mr_heap_blocks_are_few(blocks)) {
+		for (size_t i = 0; i < count; i++)
+			take_event(image, &events[i]);
+	} else {
+		for (size_t i = 0; i < count && i < AHEAD_CHAIN; i++)
+			mr_heap_blocks_expect(blocks, events[i].hash);
+		for (size_t i = 0; i < count; i++) {
+			expect(image, events + i, count - i);
+			take_event(image, &events[i]);
 		}
-		if (i + AHEAD_SITE < count)
-			expect_site(image, &events[i + AHEAD_SITE]);
-		take_event(image, &events[i]);
 	}
 	image->ticks_last = events[count - 1].ticks;
 }

@@ -74,7 +74,11 @@ static size_t cut(struct mr_heap_maps *maps, struct mr_heap_profile *profile, si
 		if (!insert(maps, at, &rest))
 			profile->failed = true;
 	}
-	mr_heap_profile_unmap(profile, &part, maps->pieces[piece.mapping] == 0, ticks);
+	const bool all = maps->pieces[piece.mapping] == 0;
+
+	mr_heap_profile_unmap(profile, &part, all, ticks);
+	if (all)
+		maps->sequence_ended = piece.sequence;
 	return at;
 }
 
@@ -99,6 +103,7 @@ void mr_heap_maps_map(struct mr_heap_maps *maps, struct mr_heap_profile *profile
 		.begin = address,
 		.end = address + len,
 		.ticks = ticks,
+		.sequence = profile->sequence + 1,
 		.mapping = (uint32_t)maps->mapping_count,
 		.site = site,
 		.thread = thread,
@@ -120,10 +125,12 @@ void mr_heap_maps_map(struct mr_heap_maps *maps, struct mr_heap_profile *profile
 	mr_heap_profile_map(profile, thread, site, len, ticks);
 }
 
-void mr_heap_maps_unmap(struct mr_heap_maps *maps, struct mr_heap_profile *profile, uint32_t thread,
-                        uint64_t address, uint64_t len, uint64_t ticks)
+uint64_t mr_heap_maps_unmap(struct mr_heap_maps *maps, struct mr_heap_profile *profile, uint32_t thread,
+                            uint64_t address, uint64_t len, uint64_t ticks)
 {
+	maps->sequence_ended = 0;
 	profile->threads[thread].frees++;
 	if (address + len > address && !unmap(maps, profile, address, address + len, ticks))
 		profile->threads[thread].unknown_frees++;
+	return maps->sequence_ended ? profile->sequence - maps->sequence_ended + 1 : 0;
 }

@@ -27,12 +27,15 @@ struct mr_heap_maps {
 	uint32_t *pieces; /* by mapping: how many are left */
 	size_t mapping_count;
 	size_t mapping_capacity;
+	uint64_t sequence_ended; /* of the last mapping of which nothing is left */
 };
 
 void mr_heap_maps_release(struct mr_heap_maps *maps);
 void mr_heap_maps_map(struct mr_heap_maps *maps, struct mr_heap_profile *profile, uint32_t thread,
                       uint32_t site, uint64_t address, uint64_t len, uint64_t ticks);
-void mr_heap_maps_unmap(struct mr_heap_maps *maps, struct mr_heap_profile *profile, uint32_t thread,
-                        uint64_t address, uint64_t len, uint64_t ticks);
+/* Gives how many allocations ago the mapping was made of which nothing is left now (the last one, where there
+ * are several); 0: none. */
+uint64_t mr_heap_maps_unmap(struct mr_heap_maps *maps, struct mr_heap_profile *profile, uint32_t thread,
+                            uint64_t address, uint64_t len, uint64_t ticks);
 
 #endif
