@@ -28,7 +28,8 @@ enum mr_module_found {
 
 /* Memory for what is known; again in a forked child, where that is nothing.  False: there is none. */
 bool mr_modules_begin(void);
-/* The module whose mapping holds ADDRESS.  RING takes the record of one that is new; NULL: then it is untold. */
+/* The module whose mapping holds ADDRESS.  RING takes the record of one that is new; NULL: then it is
+ * untold. */
 enum mr_module_found mr_module_find(uintptr_t address, struct mr_ring_writer *ring, struct mr_module *module);
 /* What is known of modules is to be compared again before it is used. */
 void mr_modules_changed(void);

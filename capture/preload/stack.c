@@ -83,10 +83,24 @@ void mr_stack_modules_changed(void)
 static __attribute__((noinline, cold)) bool place_learn(struct mr_walk *walk, struct mr_unwind_at *at)
 {
 	walk->learning.moved = false;
-	*at = mr_unwind_cache_learn(walk->address, &walk->learning);
+	*at = mr_unwind_cache_learn(walk->state.address, &walk->learning);
 	if (walk->learning.moved)
 		atomic_fetch_add(&shared->epoch, 1);
 	return at->place != 0;
+}
+
+/* A step that is not a usual one. */
+static __attribute__((noinline)) enum mr_walk_end step_unusual(struct mr_walk *walk,
+                                                               struct mr_stack_frame *frames,
+                                                               struct mr_memo_search *search)
+{
+	const enum mr_walk_end end = mr_walk_step_checked(walk, frames);
+
+	if (walk->switched) {
+		walk->switched = false;
+		search->at = search->max;
+	}
+	return end;
 }
 
 /* Walks until the stack ends, or MEMO (which may be NULL) knows the rest: from *JOINED on. */
@@ -94,37 +108,50 @@ static inline __attribute__((always_inline)) enum mr_walk_end walk_frames(
 	struct mr_walk *walk, struct mr_stack_frame *frames, uint32_t frames_max,
 	const struct mr_stack_memo *memo, struct mr_memo_search search, uint32_t *joined)
 {
-	enum mr_walk_end end = MR_WALK_GOES_ON;
+	/* Kept in registers between unusual steps. */
+	struct mr_walk_state state = walk->state;
+	uintptr_t high = walk->high;
+	uint32_t frame_count = walk->count;
+	bool usual = true;
 
-	while (end == MR_WALK_GOES_ON) {
+	for (;; frame_count++) {
+		struct mr_stack_frame *const frame = &frames[frame_count];
 		struct mr_unwind_at at;
+		enum mr_walk_end end = MR_WALK_GOES_ON;
 
-		if (search.at > 0 && mr_memo_join(memo, walk, &search, joined)) {
-			const uint32_t whole = walk->count + *joined + 1;
+		walk->count = frame_count;
+		if (search.at > 0 &&
+		    mr_memo_join(memo, &state, !usual && walk->frame_lost, &search, joined)) {
+			const uint32_t whole = frame_count + *joined + 1;
 
 			if (whole == frames_max || (whole < frames_max && memo->end != MR_WALK_CUT))
 				return MR_WALK_JOINED;
 			search.at = 0;
 			search.max = 0;
 		}
-		if (walk->count == frames_max)
+		if (frame_count == frames_max)
 			return MR_WALK_CUT;
-		if (MR_UNLIKELY(!mr_unwind_cache_find(walk->address, &at))) {
-			if (walk->address == 0 && walk->guessed)
+		if (MR_UNLIKELY(!mr_unwind_cache_find(state.address, &at))) {
+			walk->state = state;
+			if (state.address == 0 && walk->guessed)
 				return MR_WALK_OUTERMOST;
 			if (!place_learn(walk, &at))
 				return MR_WALK_BROKEN;
 		}
+		frame->place = at.place;
+		frame->rule = at.rule;
+		if (MR_LIKELY(usual && mr_walk_step(&state, high, frame, at.rule)))
+			continue;
+
+		walk->state = state;
 		walk->learning.interrupted = false;
-		frames[walk->count].place = at.place;
-		frames[walk->count].rule = at.rule;
-		end = mr_walk_step(walk, frames);
-		if (MR_UNLIKELY(walk->switched)) {
-			walk->switched = false;
-			search.at = search.max;
-		}
+		end = step_unusual(walk, frames, &search);
+		if (end != MR_WALK_GOES_ON)
+			return end;
+		state = walk->state;
+		high = walk->high;
+		usual = !walk->guessed && !walk->frame_lost && !walk->learning.interrupted;
 	}
-	return end;
 }
 
 static uint32_t node_of(struct mr_ring_writer *ring, uint64_t place, uint32_t parent)
@@ -154,9 +181,11 @@ static bool walk_ended(const struct mr_walk *walk, enum mr_walk_end end)
 static struct mr_walk walk_begin(struct mr_ring_writer *ring, const uintptr_t *frame)
 {
 	return (struct mr_walk){
-		.address = frame[1],
-		.stack_pointer = (uintptr_t)(frame + 2),
-		.frame_pointer = frame[0],
+		.state = {
+			.address = frame[1],
+			.stack_pointer = (uintptr_t)(frame + 2),
+			.frame_pointer = frame[0],
+		},
 		.high = mr_walk_high((uintptr_t)frame),
 		.learning = { .ring = ring },
 	};
@@ -185,7 +214,7 @@ static __attribute__((noinline, cold)) uint32_t number_without_memo(struct mr_ri
 /* Makes the whole stack of MEMO the one whose inner COUNT frames are in `fresh`, and lead to its first KEPT
  * states; BEGIN has the registers that they began with. */
 static uint32_t memo_replace(struct mr_stack_memo *memo, struct mr_ring_writer *ring,
-                             const struct mr_walk *begin, uint32_t frame_count, uint32_t kept)
+                             const struct mr_walk_state *begin, uint32_t frame_count, uint32_t kept)
 {
 	uint32_t node = kept > 0 ? memo->nodes[kept - 1] : 0;
 
@@ -204,7 +233,7 @@ static uint32_t memo_replace(struct mr_stack_memo *memo, struct mr_ring_writer *
 
 /* COUNT frames in `fresh` lead to state JOINED. */
 static uint32_t memo_branch(struct mr_stack_memo *memo, struct mr_ring_writer *ring,
-                            const struct mr_walk *begin, uint32_t frame_count, uint32_t joined)
+                            const struct mr_walk_state *begin, uint32_t frame_count, uint32_t joined)
 {
 	const uint32_t lost = memo->count - (joined + 1);
 	uint32_t node = memo->nodes[joined];
@@ -232,7 +261,7 @@ uint32_t mr_stack_number(struct mr_stack_memo *memo, struct mr_ring_writer *ring
 	}
 	const struct mr_walk begin = walk_begin(ring, frame);
 	struct mr_memo_search search = mr_memo_search_begin(memo);
-	uint32_t joined = mr_memo_by_twig(memo, &begin, &search);
+	uint32_t joined = mr_memo_by_twig(memo, &begin.state, &search);
 	if (MR_LIKELY(joined != 0)) {
 		(void)walk_ended(&begin, memo->end);
 		return joined;
@@ -242,12 +271,12 @@ uint32_t mr_stack_number(struct mr_stack_memo *memo, struct mr_ring_writer *ring
 	if (MR_LIKELY(end == MR_WALK_JOINED)) {
 		if (MR_UNLIKELY(!walk_ended(&walk, memo->end)))
 			return 0;
-		return memo_branch(memo, ring, &begin, walk.count, joined);
+		return memo_branch(memo, ring, &begin.state, walk.count, joined);
 	}
 	memo->end = end;
 	if (MR_UNLIKELY(!walk_ended(&walk, end))) {
 		mr_memo_cut(memo, 0);
 		return 0;
 	}
-	return memo_replace(memo, ring, &begin, walk.count, 0);
+	return memo_replace(memo, ring, &begin.state, walk.count, 0);
 }

@@ -22,10 +22,11 @@ size_t mr_stack_memo_size(void);
  * a stack; again in a forked child: then with nothing known.  False: no memory. */
 bool mr_stack_begin(struct mr_channel *channel, unsigned depth);
 
-/* The number of the stack whose innermost frame is the caller of a hook.  FRAME is the hook's own frame address
- * (__builtin_frame_address(0)): FRAME[0] is the caller's frame pointer, FRAME[1] the return address into it, FRAME + 2
- * its stack pointer.  RING takes the records of nodes and modules that are new.  MEMO may be NULL: in a
- * signal handler that interrupted this very function, or where there is none.  0: not known. */
+/* The number of the stack whose innermost frame is the caller of a hook.  FRAME is the hook's own frame
+ * address (__builtin_frame_address(0)): FRAME[0] is the caller's frame pointer, FRAME[1] the return
+ * address into it, FRAME + 2 its stack pointer.  RING takes the records of nodes and modules that are
+ * new.  MEMO may be NULL: in a signal handler that interrupted this very function, or where there is
+ * none.  0: not known. */
 uint32_t mr_stack_number(struct mr_stack_memo *memo, struct mr_ring_writer *ring, const uintptr_t *frame);
 
 /* To be called after a dlclose: what was learned of addresses is forgotten if a module has gone. */

@@ -34,7 +34,9 @@ static bool table_insert(uintptr_t table, struct mr_hash_at at, uint64_t place, 
 	struct mr_hash_entry *const entries = (struct mr_hash_entry *)mr_hash_entries(table);
 
 	for (uint64_t i = 0; i < MR_HASH_LINE + MR_HASH_PROBES_MAX; i++) {
-		struct mr_hash_entry *const entry = &entries[mr_hash_slot(table, at, i)];
+		struct mr_hash_entry *const entry =
+			&entries[i < MR_HASH_LINE ? mr_hash_line(table, at) + i
+		                                  : mr_hash_far(table, at, i - MR_HASH_LINE)];
 		uint64_t expected = 0;
 
 		if (atomic_load_explicit(&entry->place, memory_order_relaxed) != 0 ||

@@ -73,11 +73,15 @@ static inline uint64_t mr_hash_mask(uintptr_t table)
 	return (UINT64_C(1) << (table & MR_HASH_TABLE_BITS)) - 1;
 }
 
-/* The I-th place to look at: 0 .. MR_HASH_LINE + MR_HASH_PROBES_MAX - 1. */
-static inline uint64_t mr_hash_slot(uintptr_t table, struct mr_hash_at at, uint64_t i)
+/* The line of entry AT. */
+static inline uint64_t mr_hash_line(uintptr_t table, struct mr_hash_at at)
 {
-	if (i < MR_HASH_LINE)
-		return (at.near * MR_HASH_LINE + i) & mr_hash_mask(table);
+	return at.near * MR_HASH_LINE & mr_hash_mask(table);
+}
+
+/* The I-th far place to look at. */
+static inline uint64_t mr_hash_far(uintptr_t table, struct mr_hash_at at, uint64_t i)
+{
 	return ((at.far >> (64 - (table & MR_HASH_TABLE_BITS))) + i) & mr_hash_mask(table);
 }
 

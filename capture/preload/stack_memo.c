@@ -55,16 +55,17 @@ void mr_memo_push(struct mr_stack_memo *memo, const struct mr_stack_frame *frame
 	memo->count = state + 1;
 }
 
-bool mr_memo_twig_make(struct mr_stack_memo *memo, const struct mr_walk *walk, uint32_t count,
+bool mr_memo_twig_make(struct mr_stack_memo *memo, const struct mr_walk_state *state, uint32_t count,
                        uint32_t joined, uint32_t node)
 {
-	struct mr_twig *const twig = mr_memo_twig(memo, walk);
+	struct mr_twig *const twig = mr_memo_twig(memo, state);
 	bool live = memo->live[joined];
 	uint32_t word_count = 0;
 
 	if (count > MR_TWIG_WORDS_MAX)
 		return false;
-	/* From the outermost frame, to know where the frame pointer is live; so the words come in the wrong order. */
+	/* From the outermost frame, to know where the frame pointer is live; so the words come in the
+	 * wrong order. */
 	struct mr_twig_word *const end = twig->words + MR_TWIG_WORDS_MAX;
 	twig->node = 0;
 	for (uint32_t i = count; i-- > 0;) {
@@ -82,9 +83,9 @@ bool mr_memo_twig_make(struct mr_stack_memo *memo, const struct mr_walk *walk, u
 		live = mr_memo_is_live(frame->rule, live);
 	}
 	memmove(twig->words, end - word_count, word_count * sizeof(twig->words[0]));
-	twig->stack_pointer = walk->stack_pointer;
-	twig->address = walk->address;
-	twig->frame_pointer = walk->frame_pointer;
+	twig->stack_pointer = state->stack_pointer;
+	twig->address = state->address;
+	twig->frame_pointer = state->frame_pointer;
 	twig->live = live;
 	twig->word_count = (uint16_t)word_count;
 	twig->joined = joined;

@@ -96,47 +96,48 @@ static inline void mr_memo_forget_from(const struct mr_stack_memo *memo, struct 
 	search->max = at;
 }
 
-/* Whether WALK has come to a state that is remembered, from which all is as it was. *STATE is its number. */
-static inline bool mr_memo_join(const struct mr_stack_memo *memo, const struct mr_walk *walk,
-                                struct mr_memo_search *search, uint32_t *state)
+/* Whether a walk has come to a state that is remembered, from which all is as it was: *FOUND.  LOST: its
+ * frame pointer is not known. */
+static inline bool mr_memo_join(const struct mr_stack_memo *memo, const struct mr_walk_state *state,
+                                bool lost, struct mr_memo_search *search, uint32_t *found)
 {
 	uint32_t at = search->at;
 
-	while (at > 0 && memo->stack_pointers[at - 1] < walk->stack_pointer)
+	while (at > 0 && memo->stack_pointers[at - 1] < state->stack_pointer)
 		at--;
 	search->at = at;
-	if (at == 0 || memo->stack_pointers[at - 1] != walk->stack_pointer ||
-	    ((memo->places[at - 1] ^ walk->address) << (64 - MR_PLACE_MODULE_SHIFT)) != 0 ||
-	    (memo->live[at - 1] && (memo->frame_pointers[at - 1] != walk->frame_pointer || walk->frame_lost)))
+	if (at == 0 || memo->stack_pointers[at - 1] != state->stack_pointer ||
+	    ((memo->places[at - 1] ^ state->address) << (64 - MR_PLACE_MODULE_SHIFT)) != 0 ||
+	    (memo->live[at - 1] && (lost || memo->frame_pointers[at - 1] != state->frame_pointer)))
 		return false;
 	const uint32_t differs = mr_memo_words_differ(memo, memo->word_ends[at - 1]);
 	if (MR_LIKELY(differs == 0)) {
-		*state = at - 1;
+		*found = at - 1;
 		return true;
 	}
 	mr_memo_forget_from(memo, search, at, differs);
 	return false;
 }
 
-static inline struct mr_twig *mr_memo_twig(struct mr_stack_memo *memo, const struct mr_walk *walk)
+static inline struct mr_twig *mr_memo_twig(struct mr_stack_memo *memo, const struct mr_walk_state *state)
 {
-	const uint64_t hash = (walk->address + walk->stack_pointer * 5) * MR_HASH_FACTOR;
+	const uint64_t hash = (state->address + state->stack_pointer * 5) * MR_HASH_FACTOR;
 
 	return &memo->twigs[hash >> (64 - MR_TWIG_BITS)];
 }
 
-/* The node of the state that WALK begins with, if a twig leads from it; 0: none does.  *SEARCH is where to
+/* The node of STATE, if a twig leads from it; 0: none does.  *SEARCH is where to
  * look for the walk to join. */
-static inline uint32_t mr_memo_by_twig(struct mr_stack_memo *memo, const struct mr_walk *walk,
+static inline uint32_t mr_memo_by_twig(struct mr_stack_memo *memo, const struct mr_walk_state *state,
                                        struct mr_memo_search *search)
 {
-	const struct mr_twig *const twig = mr_memo_twig(memo, walk);
+	const struct mr_twig *const twig = mr_memo_twig(memo, state);
 	const uint32_t joined = twig->joined;
 
-	if (twig->stack_pointer != walk->stack_pointer || twig->address != walk->address ||
+	if (twig->stack_pointer != state->stack_pointer || twig->address != state->address ||
 	    twig->epoch != memo->epoch || joined >= search->max || memo->nodes[joined] != twig->joined_node ||
 	    memo->stack_pointers[joined] != twig->joined_stack_pointer ||
-	    (twig->live && twig->frame_pointer != walk->frame_pointer) ||
+	    (twig->live && twig->frame_pointer != state->frame_pointer) ||
 	    (memo->live[joined] && memo->frame_pointers[joined] != twig->joined_frame_pointer))
 		return 0;
 	for (uint32_t i = 0; i < twig->word_count; i++)
@@ -150,15 +151,16 @@ static inline uint32_t mr_memo_by_twig(struct mr_stack_memo *memo, const struct 
 	return twig->node;
 }
 
-/* Keeps the COUNT frames of `fresh` as a twig to state JOINED, NODE being the innermost frame's; WALK has the
- * registers that they began with.  False: they are not to be kept so. */
-bool mr_memo_twig_make(struct mr_stack_memo *memo, const struct mr_walk *walk, uint32_t count,
+/* Keeps the COUNT frames of `fresh` as a twig to state JOINED, NODE being the innermost frame's; STATE is
+ * where they began.  False: they are not to be kept so. */
+bool mr_memo_twig_make(struct mr_stack_memo *memo, const struct mr_walk_state *state, uint32_t count,
                        uint32_t joined, uint32_t node);
 
 /* Adds a state: in FRAME, with STACK_POINTER and FRAME_POINTER. */
 void mr_memo_push(struct mr_stack_memo *memo, const struct mr_stack_frame *frame, uintptr_t stack_pointer,
                   uintptr_t frame_pointer, uint32_t node);
-/* Whether the frame pointer is needed to leave a frame by RULE, when OUTWARD says that it is from there on. */
+/* Whether the frame pointer is needed to leave a frame by RULE, when OUTWARD says that it is from there
+ * on. */
 bool mr_memo_is_live(uint64_t rule, bool outward);
 /* Forgets all but the first KEPT states. */
 void mr_memo_cut(struct mr_stack_memo *memo, uint32_t kept);

@@ -22,6 +22,24 @@ bool mr_stack_tree_begin(struct mr_hash_state *state, _Atomic uint32_t *next, un
 	return mr_hash_begin(&mr_stack_tree, bits);
 }
 
+uint32_t mr_stack_tree_find_far(uint64_t place, uint32_t parent)
+{
+	const uintptr_t table = atomic_load_explicit(&mr_stack_tree.table, memory_order_acquire);
+	const struct mr_hash_at at = mr_stack_tree_at(place, parent);
+
+	for (uint64_t i = 0; i < MR_HASH_PROBES_MAX; i++) {
+		const struct mr_hash_entry *const entry = mr_hash_entries(table) + mr_hash_far(table, at, i);
+		const uint64_t there = atomic_load_explicit(&entry->place, memory_order_acquire);
+		const uint64_t value = atomic_load_explicit(&entry->value, memory_order_relaxed);
+
+		if (there == place && value >> 32 == parent)
+			return (uint32_t)value;
+		if (there == 0)
+			return 0;
+	}
+	return 0;
+}
+
 uint32_t mr_stack_tree_add(struct mr_ring_writer *ring, uint64_t place, uint32_t parent)
 {
 	struct mr_heap_stack record = {

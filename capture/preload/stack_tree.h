@@ -20,27 +20,26 @@ static inline struct mr_hash_at mr_stack_tree_at(uint64_t place, uint32_t parent
 	};
 }
 
+/* Where the line is full. */
+uint32_t mr_stack_tree_find_far(uint64_t place, uint32_t parent);
+
 /* 0: there is no such node yet. */
 static inline uint32_t mr_stack_tree_find(uint64_t place, uint32_t parent)
 {
 	const uintptr_t table = atomic_load_explicit(&mr_stack_tree.table, memory_order_acquire);
-	const struct mr_hash_entry *const entries = mr_hash_entries(table);
-	const struct mr_hash_at at = mr_stack_tree_at(place, parent);
+	const struct mr_hash_entry *const line =
+		mr_hash_entries(table) + mr_hash_line(table, mr_stack_tree_at(place, parent));
 
-	for (uint64_t i = 0; i < MR_HASH_LINE + MR_HASH_PROBES_MAX; i++) {
-		const struct mr_hash_entry *const entry = &entries[mr_hash_slot(table, at, i)];
-		const uint64_t there = atomic_load_explicit(&entry->place, memory_order_acquire);
+	for (uint64_t i = 0; i < MR_HASH_LINE; i++) {
+		const uint64_t there = atomic_load_explicit(&line[i].place, memory_order_acquire);
+		const uint64_t value = atomic_load_explicit(&line[i].value, memory_order_relaxed);
 
-		if (there == place) {
-			const uint64_t value = atomic_load_explicit(&entry->value, memory_order_relaxed);
-
-			if (MR_LIKELY(value >> 32 == parent))
-				return (uint32_t)value;
-		}
+		if (there == place && value >> 32 == parent)
+			return (uint32_t)value;
 		if (there == 0)
 			return 0;
 	}
-	return 0;
+	return mr_stack_tree_find_far(place, parent);
 }
 
 /* Makes the node, and tells it to RING.  0: it cannot take it. */

@@ -33,14 +33,14 @@ uintptr_t mr_walk_high(uintptr_t stack_pointer)
 /* The stack surely reaches from here to its end. */
 static bool is_sure(const struct mr_walk *walk)
 {
-	return walk->high == main_stack_end() && walk->high - walk->stack_pointer <= MAIN_STACK_SURE;
+	return walk->high == main_stack_end() && walk->high - walk->state.stack_pointer <= MAIN_STACK_SURE;
 }
 
 /* The word at ADDRESS; false: it is not to be read. */
 static bool walk_read(struct mr_walk *walk, uintptr_t address, uintptr_t *word)
 {
 	if (walk->guessed) {
-		if (address % sizeof(*word) != 0 || address < walk->stack_pointer ||
+		if (address % sizeof(*word) != 0 || address < walk->state.stack_pointer ||
 		    address > walk->high - sizeof(*word))
 			return false;
 		if (!is_sure(walk) && address >> PAGE_BITS != walk->known_page) {
@@ -82,16 +82,16 @@ static bool cfa_find(struct mr_walk *walk, struct mr_stack_frame *frames, uintpt
 		return false;
 	switch (base) {
 	case MR_UNWIND_STACK_POINTER:
-		*cfa = walk->stack_pointer + (uintptr_t)mr_unwind_cfa_offset(rule);
+		*cfa = walk->state.stack_pointer + (uintptr_t)mr_unwind_cfa_offset(rule);
 		return true;
 	case MR_UNWIND_FRAME_POINTER:
-		*cfa = walk->frame_pointer + (uintptr_t)mr_unwind_cfa_offset(rule);
+		*cfa = walk->state.frame_pointer + (uintptr_t)mr_unwind_cfa_offset(rule);
 		return true;
 	case MR_UNWIND_STACK_WORD:
-		frame->word_at = walk->stack_pointer + (uintptr_t)mr_unwind_word_offset(rule);
+		frame->word_at = walk->state.stack_pointer + (uintptr_t)mr_unwind_word_offset(rule);
 		break;
 	case MR_UNWIND_FRAME_WORD:
-		frame->word_at = walk->frame_pointer + (uintptr_t)mr_unwind_word_offset(rule);
+		frame->word_at = walk->state.frame_pointer + (uintptr_t)mr_unwind_word_offset(rule);
 		break;
 	default: /* MR_UNWIND_UNKNOWN */
 		frame->remembered = reg == 0;
@@ -109,8 +109,8 @@ static bool cfa_find(struct mr_walk *walk, struct mr_stack_frame *frames, uintpt
 /* FRAME is known, but not who called it. */
 static enum mr_walk_end step_last(struct mr_walk *walk, struct mr_stack_frame *frame, enum mr_walk_end end)
 {
-	frame->cfa = walk->stack_pointer;
-	frame->frame_pointer = walk->frame_pointer;
+	frame->cfa = walk->state.stack_pointer;
+	frame->frame_pointer = walk->state.frame_pointer;
 	frame->last = true;
 	frame->remembered = frame->remembered && frame->word_at == 0;
 	walk->count++;
@@ -121,18 +121,18 @@ static enum mr_walk_end step_interrupted(struct mr_walk *walk, struct mr_stack_f
 {
 	uintptr_t registers[3];
 
-	mr_unwind_interrupted((const uintptr_t *)walk->stack_pointer,
+	mr_unwind_interrupted((const uintptr_t *)walk->state.stack_pointer,
 	                      registers); // NOLINT(performance-no-int-to-ptr)
-	walk->address = registers[0];
-	walk->stack_pointer = registers[1];
-	walk->frame_pointer = registers[2];
-	walk->high = mr_walk_high(walk->stack_pointer);
+	walk->state.address = registers[0];
+	walk->state.stack_pointer = registers[1];
+	walk->state.frame_pointer = registers[2];
+	walk->high = mr_walk_high(walk->state.stack_pointer);
 	walk->frame_lost = false;
 	walk->switched = true;
 	walk->learning.interrupted = true;
 	frame->remembered = false;
-	frame->cfa = walk->stack_pointer;
-	frame->frame_pointer = walk->frame_pointer;
+	frame->cfa = walk->state.stack_pointer;
+	frame->frame_pointer = walk->state.frame_pointer;
 	walk->count++;
 	return MR_WALK_GOES_ON;
 }
@@ -149,11 +149,11 @@ enum mr_walk_end mr_walk_step_checked(struct mr_walk *walk, struct mr_stack_fram
 	frame->last = false;
 	walk->guessed = walk->guessed || (rule & MR_UNWIND_GUESS) != 0;
 	frame->remembered = !walk->guessed || is_sure(walk);
-	if (base == MR_UNWIND_OUTERMOST || ((rule & MR_UNWIND_GUESS) != 0 && walk->frame_pointer == 0))
+	if (base == MR_UNWIND_OUTERMOST || ((rule & MR_UNWIND_GUESS) != 0 && walk->state.frame_pointer == 0))
 		return step_last(walk, frame, MR_WALK_OUTERMOST);
 	if (base == MR_UNWIND_INTERRUPTED)
 		return walk->guessed ? step_last(walk, frame, MR_WALK_BROKEN) : step_interrupted(walk, frame);
-	if (!cfa_find(walk, frames, &cfa) || cfa <= walk->stack_pointer || cfa > walk->high ||
+	if (!cfa_find(walk, frames, &cfa) || cfa <= walk->state.stack_pointer || cfa > walk->high ||
 	    !walk_read(walk, cfa - sizeof(uintptr_t), &frame->return_address))
 		return step_last(walk, frame, MR_WALK_BROKEN);
 
@@ -161,15 +161,15 @@ enum mr_walk_end mr_walk_step_checked(struct mr_walk *walk, struct mr_stack_fram
 	if (MR_UNWIND_FRAME(rule) == MR_UNWIND_FRAME_AT_CFA)
 		frame->frame_pointer_at = cfa + offset;
 	if (MR_UNWIND_FRAME(rule) == MR_UNWIND_FRAME_AT_FRAME_POINTER)
-		frame->frame_pointer_at = walk->frame_pointer + offset;
+		frame->frame_pointer_at = walk->state.frame_pointer + offset;
 	if (MR_UNWIND_FRAME(rule) == MR_UNWIND_FRAME_LOST)
 		walk->frame_lost = true;
 	else if (frame->frame_pointer_at != 0)
-		walk->frame_lost = !walk_read(walk, frame->frame_pointer_at, &walk->frame_pointer);
-	walk->address = frame->return_address;
-	walk->stack_pointer = cfa;
+		walk->frame_lost = !walk_read(walk, frame->frame_pointer_at, &walk->state.frame_pointer);
+	walk->state.address = frame->return_address;
+	walk->state.stack_pointer = cfa;
 	frame->cfa = cfa;
-	frame->frame_pointer = walk->frame_pointer;
+	frame->frame_pointer = walk->state.frame_pointer;
 	walk->count++;
 	return MR_WALK_GOES_ON;
 }

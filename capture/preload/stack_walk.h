@@ -38,10 +38,15 @@ enum mr_walk_end {
 	MR_WALK_JOINED,
 };
 
-struct mr_walk {
+/* What a walk goes by. */
+struct mr_walk_state {
 	uintptr_t address; /* of the place that is to be left */
 	uintptr_t stack_pointer;
 	uintptr_t frame_pointer;
+};
+
+struct mr_walk {
+	struct mr_walk_state state;
 	uintptr_t high;       /* no frame of this stack lies beyond */
 	uintptr_t known_page; /* its bytes were found to be readable */
 	bool frame_lost;      /* the frame pointer is not known */
@@ -62,35 +67,32 @@ enum mr_walk_end mr_walk_step_checked(struct mr_walk *walk, struct mr_stack_fram
 	  ((1u << MR_UNWIND_STACK_POINTER) | (1u << MR_UNWIND_FRAME_POINTER))) == 0 || \
 	 ((rule) & (MR_UNWIND_GUESS | (uint64_t)2 << 3)) != 0)
 
-/* One step out of FRAMES[walk->count], whose place and rule are filled in. */
-static inline __attribute__((always_inline)) enum mr_walk_end mr_walk_step(struct mr_walk *walk,
-                                                                           struct mr_stack_frame *frames)
+/* One step from STATE out of FRAME, whose place and rule are filled in.  False: not a usual one; nothing
+ * was done. */
+static inline __attribute__((always_inline)) bool mr_walk_step(struct mr_walk_state *state, uintptr_t high,
+                                                               struct mr_stack_frame *frame, uint64_t rule)
 {
-	struct mr_stack_frame *const frame = &frames[walk->count];
-	const uint64_t rule = frame->rule;
-
-	if (MR_UNLIKELY(MR_WALK_UNUSUAL(rule) || walk->guessed || walk->frame_lost))
-		return mr_walk_step_checked(walk, frames);
 	const uintptr_t base =
-		MR_UNWIND_BASE(rule) == MR_UNWIND_STACK_POINTER ? walk->stack_pointer : walk->frame_pointer;
+		MR_UNWIND_BASE(rule) == MR_UNWIND_STACK_POINTER ? state->stack_pointer : state->frame_pointer;
 	const uintptr_t cfa = base + (uintptr_t)mr_unwind_cfa_offset(rule);
-	if (MR_UNLIKELY(cfa <= walk->stack_pointer || cfa > walk->high))
-		return MR_WALK_BROKEN;
-	frame->word_at = 0;
-	frame->frame_pointer_at = 0;
+
+	if (MR_UNLIKELY(MR_WALK_UNUSUAL(rule) || cfa <= state->stack_pointer || cfa > high))
+		return false;
+	uintptr_t frame_pointer_at = 0;
 	if (MR_UNWIND_FRAME(rule) != MR_UNWIND_FRAME_SAME) {
-		frame->frame_pointer_at = cfa + (uintptr_t)mr_unwind_frame_offset(rule);
-		walk->frame_pointer = mr_walk_word(frame->frame_pointer_at);
+		frame_pointer_at = cfa + (uintptr_t)mr_unwind_frame_offset(rule);
+		state->frame_pointer = mr_walk_word(frame_pointer_at);
 	}
-	walk->address = mr_walk_word(cfa - sizeof(uintptr_t));
-	walk->stack_pointer = cfa;
+	state->address = mr_walk_word(cfa - sizeof(uintptr_t));
+	state->stack_pointer = cfa;
+	frame->word_at = 0;
+	frame->frame_pointer_at = frame_pointer_at;
 	frame->cfa = cfa;
-	frame->frame_pointer = walk->frame_pointer;
-	frame->return_address = walk->address;
+	frame->frame_pointer = state->frame_pointer;
+	frame->return_address = state->address;
 	frame->remembered = true;
 	frame->last = false;
-	walk->count++;
-	return MR_WALK_GOES_ON;
+	return true;
 }
 
 #endif

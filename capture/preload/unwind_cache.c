@@ -22,6 +22,24 @@ bool mr_unwind_cache_begin(struct mr_hash_state *state, unsigned bits)
 	return mr_hash_begin(&mr_unwind_cache, bits);
 }
 
+bool mr_unwind_cache_find_far(uintptr_t address, struct mr_unwind_at *at)
+{
+	const uintptr_t table = atomic_load_explicit(&mr_unwind_cache.table, memory_order_acquire);
+	const struct mr_hash_at where = mr_unwind_cache_at(address);
+
+	for (uint64_t i = 0; i < MR_HASH_PROBES_MAX; i++) {
+		const struct mr_hash_entry *const entry =
+			mr_hash_entries(table) + mr_hash_far(table, where, i);
+		const uint64_t place = atomic_load_explicit(&entry->place, memory_order_acquire);
+
+		if (mr_unwind_cache_same(place, address))
+			return mr_unwind_cache_take(entry, place, at);
+		if (place == 0)
+			return false;
+	}
+	return false;
+}
+
 /* Whether there may be a call in front of ADDRESS. */
 static __attribute__((no_sanitize("address"))) bool is_called(uintptr_t address)
 {

@@ -28,26 +28,39 @@ static inline struct mr_hash_at mr_unwind_cache_at(uint64_t address)
 	};
 }
 
+static inline bool mr_unwind_cache_same(uint64_t place, uintptr_t address)
+{
+	return (place ^ address) << (64 - MR_PLACE_MODULE_SHIFT) == 0;
+}
+
+/* The rule in ENTRY; false: none, or it has just been forgotten. */
+static inline bool mr_unwind_cache_take(const struct mr_hash_entry *entry, uint64_t place,
+                                        struct mr_unwind_at *at)
+{
+	at->rule = atomic_load_explicit(&entry->value, memory_order_acquire);
+	at->place = place;
+	return MR_LIKELY(atomic_load_explicit(&entry->place, memory_order_relaxed) == place) && at->rule != 0;
+}
+
+/* Where the line is full. */
+bool mr_unwind_cache_find_far(uintptr_t address, struct mr_unwind_at *at);
+
 /* False: nothing is known of ADDRESS. */
 static inline bool mr_unwind_cache_find(uintptr_t address, struct mr_unwind_at *at)
 {
 	const uintptr_t table = atomic_load_explicit(&mr_unwind_cache.table, memory_order_acquire);
-	const struct mr_hash_entry *const entries = mr_hash_entries(table);
-	const struct mr_hash_at where = mr_unwind_cache_at(address);
+	const struct mr_hash_entry *const line =
+		mr_hash_entries(table) + mr_hash_line(table, mr_unwind_cache_at(address));
 
-	for (uint64_t i = 0; i < MR_HASH_LINE + MR_HASH_PROBES_MAX; i++) {
-		const struct mr_hash_entry *const entry = &entries[mr_hash_slot(table, where, i)];
-		const uint64_t place = atomic_load_explicit(&entry->place, memory_order_acquire);
+	for (uint64_t i = 0; i < MR_HASH_LINE; i++) {
+		const uint64_t place = atomic_load_explicit(&line[i].place, memory_order_acquire);
 
-		if (MR_LIKELY(((place ^ address) << (64 - MR_PLACE_MODULE_SHIFT)) == 0)) {
-			at->rule = atomic_load_explicit(&entry->value, memory_order_acquire);
-			at->place = atomic_load_explicit(&entry->place, memory_order_relaxed);
-			return MR_LIKELY(at->place == place) && at->rule != 0;
-		}
+		if (MR_LIKELY(mr_unwind_cache_same(place, address)))
+			return mr_unwind_cache_take(&line[i], place, at);
 		if (place == 0)
 			return false;
 	}
-	return false;
+	return mr_unwind_cache_find_far(address, at);
 }
 
 struct mr_unwind_learning {

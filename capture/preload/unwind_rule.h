@@ -84,7 +84,8 @@ struct mr_unwind_tables {
 	const uint8_t *frames_end;
 };
 
-/* Finds .eh_frame_hdr's .eh_frame; `header` and `header_end` are given.  NULL: the header is not to be used. */
+/* Finds .eh_frame_hdr's .eh_frame; `header` and `header_end` are given.  NULL: the header is not to be
+ * used. */
 const uint8_t *mr_unwind_tables_frames(const struct mr_unwind_tables *tables);
 
 enum mr_unwind_where {

@@ -273,8 +273,8 @@ uint64_t mr_unwind_rule(const struct mr_unwind_tables *tables, uintptr_t return_
 	row_prepare(&row, DWARF_NO_REGISTER);
 	bool called = true;
 	if (!mr_unwind_row_find(tables, pc, &row)) {
-		/* No call leads to the first instruction of a function: somebody put its address there, as makecontext()
-		 * does where a stack begins. */
+		/* No call leads to the first instruction of a function: somebody put its address there,
+		 * as makecontext() does where a stack begins. */
 		called = false;
 		if (!mr_unwind_row_find(tables, return_address, &row))
 			return 0;
@@ -311,7 +311,8 @@ bool mr_unwind_saved(const struct mr_unwind_tables *tables, uintptr_t return_add
 
 bool mr_unwind_is_call(const uint8_t code[7])
 {
-	/* Calls through a register or memory, by their length: opcode 0xff with 2 in the middle of the next byte. */
+	/* Calls through a register or memory, by their length: opcode 0xff with 2 in the middle of the
+	 * next byte. */
 	static const uint8_t lengths[] = { 2, 3, 4, 6, 7 };
 
 	if (code[2] == 0xe8)

@@ -21,13 +21,14 @@ uint32_t stack_here(void);
 uint32_t stack_here_afresh(void);
 uint32_t stack_here_without_memo(void);
 
-/* Return addresses of stack ID, innermost first, and their modules (which may be NULL).  Fails the test when a
- * node was not told. */
+/* Return addresses of stack ID, innermost first, and their modules (which may be NULL).  Fails the test
+ * when a node was not told. */
 size_t stack_path(uint32_t id, uintptr_t *addresses, uint32_t *modules);
 /* The path that was told of module ID; NULL: it was not told. */
 const char *stack_module_path(uint32_t id);
 
-/* The caller's stack equals what libunwind and _Unwind_Backtrace() make of it, whichever way it is asked for; its frames. */
+/* The caller's stack equals what libunwind and _Unwind_Backtrace() make of it, whichever way it is asked
+ * for; its frames. */
 size_t stack_check(const char *what);
 
 uint64_t stack_counter(enum mr_heap_counter counter);

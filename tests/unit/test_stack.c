@@ -222,8 +222,8 @@ static NOINLINE uint32_t moved_more(void)
 	return id;
 }
 
-/* The innermost state differs by its frame pointer alone, and where the words were that led on the last time they
- * still are. */
+/* The innermost state differs by its frame pointer alone, and where the words were that led on the last
+ * time they still are. */
 Test(stack, frames_that_differ_by_their_frame_pointer_alone__are_told_apart)
 {
 	uintptr_t addresses[2][STACK_FRAMES_MAX];
