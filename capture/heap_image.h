@@ -16,7 +16,7 @@
 #include "heap_stacks.h"
 #include "heap_symbols.h"
 
-#define MR_HEAP_SAMPLES_MAX 512
+#define MR_HEAP_SAMPLES_MAX 128 /* that wait; a process that is recorded has room for all of them */
 #define MR_HEAP_ACCOUNTS_MAX 32
 #define MR_HEAP_EVENT_ROWS 4096
 #define MR_HEAP_THREAD_NAME_MAX 64
