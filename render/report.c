@@ -95,6 +95,30 @@ static mr_section_fill *const run_sections[] = { MR_RUN_SECTIONS(SECTION_FILL) }
 static mr_section_fill *const page_sections[] = { MR_PAGE_SECTIONS(SECTION_FILL) };
 #undef SECTION_FILL
 
+/* Fewer rows for processes whose heaps are small beside the largest, so that a page of a process with
+ * many small children has room for what matters. */
+static void set_limit(struct mr_view *view, const struct mr_report_run *run, size_t limit)
+{
+	static const struct {
+		double share; /* of the largest peak, from which on */
+		size_t part;  /* of the rows */
+	} steps[] = { { 0.2, 1 }, { 0.02, 3 }, { 0, 8 } };
+	const struct mr_report_data *data = view->data;
+	uint64_t largest = 0;
+	size_t step = 0;
+	view->limit = limit;
+	view->minor = false;
+	for (size_t i = 0; i < data->run_count; i++)
+		if (data->runs[i].heap && data->runs[i].heap->cost[MR_COST_PEAK] > largest)
+			largest = data->runs[i].heap->cost[MR_COST_PEAK];
+	if (!run->heap || run->objects_total > 0 || run->snapshot_count > 0)
+		return;
+	while ((double)run->heap->cost[MR_COST_PEAK] < steps[step].share * (double)largest)
+		step++;
+	view->minor = step + 1 == MR_ARRAY_LEN(steps);
+	view->limit = limit / steps[step].part > 0 ? limit / steps[step].part : 1;
+}
+
 static int fill_run(struct mr_scope *root, struct mr_view *view, const struct mr_report_run *run,
                     struct mr_error *err)
 {
@@ -174,8 +198,11 @@ int mr_report_fill(struct memreport *report, size_t limit, struct mr_page **page
 		status = page_sections[i](&view, root, err);
 	/* The others are rows of the overview only. */
 	for (size_t i = 0; i < report->data.run_count && status == 0; i++)
-		if (mr_section_run_is_shown(&view, &report->data.runs[i]))
+		if (mr_section_run_is_shown(&view, &report->data.runs[i])) {
+			set_limit(&view, &report->data.runs[i], limit);
 			status = fill_run(root, &view, &report->data.runs[i], err);
+			view.limit = limit;
+		}
 	if (status == 0)
 		status = mr_page_status(made, err);
 	if (status < 0) {

@@ -11,7 +11,8 @@
 
 #define DEPTH_MAX 4096  /* of the tree that is read; what claims to be deeper hangs there */
 #define NODES_MAX 4000  /* of a tree that a page may show */
-#define NODES_OTHER 800 /* of those of processes beyond the first */
+#define NODES_OTHER 800 /* of those of processes that hold less than a part of what the largest holds */
+#define LARGE_PART 5
 
 struct tree_columns {
 	int run, depth, function, module, file, self[MR_COST_KINDS];
@@ -201,11 +202,16 @@ int mr_report_heap_tree_read(struct mr_report_data *data, struct mr_error *err)
 	if (status == 0)
 		status = read_calls(data, parents, err);
 	mr_free(parents);
+	uint64_t largest = 0;
+	for (size_t i = 0; i < data->run_count; i++)
+		if (data->runs[i].heap && data->runs[i].heap->cost[MR_COST_PEAK] > largest)
+			largest = data->runs[i].heap->cost[MR_COST_PEAK];
 	for (size_t i = 0; i < data->run_count && status == 0; i++) {
 		struct mr_report_heap *heap = data->runs[i].heap;
-		const size_t nodes_max = i == 0 ? NODES_MAX : NODES_OTHER;
 		if (!heap)
 			continue;
+		const size_t nodes_max =
+			heap->cost[MR_COST_PEAK] >= largest / LARGE_PART ? NODES_MAX : NODES_OTHER;
 		status = mr_flame_build(&heap->outer, heap->calls, heap->call_count,
 		                        (uint32_t)data->heap.frame_count, false, nodes_max, err);
 		if (status == 0)

@@ -186,7 +186,7 @@ static void add_modules(const struct mr_view *view, struct mr_scope *scope)
 	size_t shown = 0, hidden = 0;
 	mr_scope_list(scope, "modules");
 	mr_scope_none(scope, "modules_rest");
-	if (!view->run->heap)
+	if (!view->run->heap || view->minor)
 		return;
 	for (size_t row = 0; row < memstats_table_row_count(table); row++) {
 		if (mr_report_rows_number(table, row, run) != view->run->id)
@@ -205,7 +205,7 @@ static void add_modules(const struct mr_view *view, struct mr_scope *scope)
 
 int mr_section_blocks(const struct mr_view *view, struct mr_scope *scope, struct mr_error *err MR_UNUSED)
 {
-	add_histograms(scope, view->run->heap, view->limit >= BYTES_LIMIT);
+	add_histograms(scope, view->minor ? NULL : view->run->heap, view->limit >= BYTES_LIMIT);
 	add_threads(view, scope, view->run->heap);
 	add_modules(view, scope);
 	return 0;

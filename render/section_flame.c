@@ -20,7 +20,6 @@
 #define NODES_MIN 20
 #define NODES_A_ROW 60 /* nodes of a tree for each row that a table may have */
 #define NODES_MAX 3000
-#define NODES_OTHER 6 /* of processes after the first: a part of that */
 #define BOXES_WIDE 320
 #define BOXES_NARROW 140
 #define BOX_MIN 0.0008 /* of the width, below which a box is not drawn */
@@ -317,7 +316,7 @@ static int put_data(const struct mr_view *view, struct mr_scope *scope, const st
 
 static size_t nodes_of(const struct mr_view *view)
 {
-	const size_t nodes = NODES_A_ROW * view->limit / (view->run->rank > 0 ? NODES_OTHER : 1);
+	const size_t nodes = NODES_A_ROW * view->limit;
 	return nodes < NODES_MIN ? NODES_MIN : nodes < NODES_MAX ? nodes : NODES_MAX;
 }
 
@@ -349,7 +348,7 @@ int mr_section_flame(const struct mr_view *view, struct mr_scope *scope, struct 
 	mr_scope_none(scope, "flame_narrow");
 	mr_scope_none(scope, "flame_data");
 	mr_scope_list(scope, "flame_modules");
-	if (!heap || heap->outer.count < 2 || heap->outer.nodes[0].cost[MR_COST_COUNT] == 0)
+	if (!heap || view->minor || heap->outer.count < 2 || heap->outer.nodes[0].cost[MR_COST_COUNT] == 0)
 		return 0;
 	const enum mr_flame_cost cost = heap->cost[MR_COST_PEAK] > 0 ? MR_COST_PEAK : MR_COST_COUNT;
 	const size_t nodes = nodes_of(view);
