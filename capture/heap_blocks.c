@@ -6,164 +6,393 @@
 
 #include <sys/mman.h>
 
-#define BYTES_FIRST 65536u /* of address space: pages that are not touched are not there */
-#define SPLIT_AHEAD 12u    /* chains */
-#define HUGE_PAGE ((size_t)2 << 20)
-#define HUGE_BYTES (4u << 20)
+#define REGION_BYTES (UINT64_C(1) << MR_HEAP_REGION_SHIFT)
+#define GROUP 4u /* places in the table that neighbours share */
+#define GROUPS_FIRST 4u
+#define MAPPED_BYTES 65536u /* tables from this size on are mappings: what is given back is gone */
+
+/* Places for blocks in an array, by shape.  An array grows by two shapes, or by one where
+ * sequence numbers make it larger. */
+static const uint16_t capacities[MR_HEAP_SHAPES] = { 0,   1,   2,    3,    4,    6,    8,    12,   16,
+	                                             24,  32,  48,   64,   96,   128,  192,  256,  384,
+	                                             512, 768, 1024, 1536, 2048, 3072, 4096, 6144, 8192 };
 
 void mr_heap_blocks_init(struct mr_heap_blocks *blocks, bool keep_sequences)
 {
 	*blocks = (struct mr_heap_blocks){ .keep_sequences = keep_sequences };
 }
 
+uint64_t mr_heap_blocks_memory(const struct mr_heap_blocks *blocks)
+{
+	return blocks->table_bytes + blocks->slabs.used_bytes;
+}
+
+/* ---- Arrays ------------------------------------------------------------------------ */
+
+static inline size_t array_bytes(const struct mr_heap_blocks *blocks, unsigned shape)
+{
+	return capacities[shape] *
+	       (sizeof(struct mr_heap_block) + (blocks->keep_sequences ? sizeof(uint64_t) : 0));
+}
+
+/* Blocks that an array may hold before it has to grow: long ones keep some gaps. */
+static inline unsigned limit_of(unsigned capacity)
+{
+	return capacity < 8 ? capacity : capacity - (capacity + 15) / 16;
+}
+
+static inline unsigned home_of(unsigned at, unsigned capacity)
+{
+	return (at - 1) * capacity >> MR_HEAP_REGION_SHIFT;
+}
+
+static inline unsigned next_slot(unsigned slot, unsigned capacity)
+{
+	return slot + 1 == capacity ? 0 : slot + 1;
+}
+
+/* How far the block in SLOT is from its home. */
+static inline unsigned way_of(const struct mr_heap_block *array, unsigned slot, unsigned capacity)
+{
+	const unsigned home = home_of(array[slot].at, capacity);
+
+	return slot >= home ? slot - home : slot + capacity - home;
+}
+
+/* Where a block that begins at AT is, or, with false, would have to be. */
+static inline bool look_for(const struct mr_heap_block *array, unsigned capacity, unsigned at, unsigned *slot)
+{
+	unsigned i = home_of(at, capacity);
+
+	for (unsigned way = 0;; way++) {
+		if (array[i].at == at) {
+			*slot = i;
+			return true;
+		}
+		if (array[i].at == 0 || way_of(array, i, capacity) < way) {
+			*slot = i;
+			return false;
+		}
+		i = next_slot(i, capacity);
+	}
+}
+
+static inline uint64_t *sequences_of(struct mr_heap_block *array, unsigned capacity)
+{
+	return (uint64_t *)(array + capacity);
+}
+
+/* Moves what is in SLOT, and all after it up to the next gap, one place on. */
+static void make_gap(const struct mr_heap_blocks *blocks, struct mr_heap_block *array, unsigned capacity,
+                     unsigned slot)
+{
+	uint64_t *const sequences = sequences_of(array, capacity);
+	unsigned gap = slot;
+
+	while (array[gap].at != 0)
+		gap = next_slot(gap, capacity);
+	while (gap != slot) {
+		const unsigned before = gap == 0 ? capacity - 1 : gap - 1;
+
+		array[gap] = array[before];
+		if (blocks->keep_sequences)
+			sequences[gap] = sequences[before];
+		gap = before;
+	}
+}
+
+/* Closes the gap in SLOT with those after it that are not at home. */
+static inline void close_gap(const struct mr_heap_blocks *blocks, struct mr_heap_block *array,
+                             unsigned capacity, unsigned slot)
+{
+	uint64_t *const sequences = sequences_of(array, capacity);
+	unsigned next = next_slot(slot, capacity);
+
+	while (array[next].at != 0 && next != home_of(array[next].at, capacity)) {
+		array[slot] = array[next];
+		if (blocks->keep_sequences)
+			sequences[slot] = sequences[next];
+		slot = next;
+		next = next_slot(next, capacity);
+	}
+	array[slot].at = 0;
+}
+
+/* Puts a block into an array that has a gap, where it is to be. */
+static inline void put_in(const struct mr_heap_blocks *blocks, struct mr_heap_block *array, unsigned capacity,
+                          unsigned slot, const struct mr_heap_block *block, uint64_t sequence)
+{
+	if (MR_UNLIKELY(array[slot].at != 0))
+		make_gap(blocks, array, capacity, slot);
+	array[slot] = *block;
+	if (blocks->keep_sequences)
+		sequences_of(array, capacity)[slot] = sequence;
+}
+
+/* Gives REGION an array of SHAPE, with room for what it holds. */
+static bool reshape(struct mr_heap_blocks *blocks, struct mr_heap_region *region, unsigned shape)
+{
+	const unsigned before = capacities[region->shape];
+	const unsigned capacity = capacities[shape];
+	struct mr_heap_block *const old = region->blocks;
+	struct mr_heap_block *const array =
+		mr_heap_slabs_take(&blocks->slabs, shape, array_bytes(blocks, shape));
+
+	if (!array)
+		return false;
+	for (unsigned i = 0; i < capacity; i++)
+		array[i].at = 0;
+	for (unsigned i = 0; i < before; i++) {
+		unsigned slot;
+
+		if (old[i].at != 0 && !look_for(array, capacity, old[i].at, &slot))
+			put_in(blocks, array, capacity, slot, &old[i],
+			       blocks->keep_sequences ? sequences_of(old, before)[i] : 0);
+	}
+	if (before > 0)
+		mr_heap_slabs_give(&blocks->slabs, region->shape, old, array_bytes(blocks, region->shape));
+	region->blocks = array;
+	region->shape = shape;
+	return true;
+}
+
+static bool grow_array(struct mr_heap_blocks *blocks, struct mr_heap_region *region)
+{
+	const unsigned step = region->shape == 0 || blocks->keep_sequences ? 1 : 2;
+
+	/* A region's every byte may begin a block, and the largest shape but two has room for that. */
+	return reshape(blocks, region, region->shape + step);
+}
+
+/* A region that has lost many blocks gets a smaller array, while there is much room in arrays
+ * altogether: blocks that die in the order in which they came never lead to this. */
+static void consider_less(struct mr_heap_blocks *blocks, struct mr_heap_region *region)
+{
+	const unsigned step = blocks->keep_sequences ? 1 : 2;
+	const unsigned capacity = capacities[region->shape];
+
+	if (capacity >= 6 && region->count * 8 <= capacity * 3u &&
+	    mr_heap_blocks_memory(blocks) > blocks->count * 48)
+		(void)reshape(blocks, region, region->shape - step); /* no memory: it stays large */
+}
+
+/* ---- The table of regions ------------------------------------------------------------ */
+
+/* The same for four neighbours. */
+static inline uint32_t hash_of(uint64_t number)
+{
+	return (uint32_t)(((number / GROUP) * UINT64_C(0x9e3779b97f4a7c15)) >> 32);
+}
+
+static struct mr_heap_region *table_new(size_t bytes)
+{
+	void *table;
+
+	if (bytes < MAPPED_BYTES)
+		return mr_alloc(bytes);
+	table = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	return table == MAP_FAILED ? NULL : table;
+}
+
+static void table_free(struct mr_heap_region *table, size_t bytes)
+{
+	if (table && bytes >= MAPPED_BYTES)
+		(void)munmap(table, bytes);
+	else
+		mr_free(table);
+}
+
+static size_t table_bytes(const struct mr_heap_shard *shard)
+{
+	return shard->groups * (size_t)GROUP * sizeof(*shard->regions);
+}
+
+/* The place of region NUMBER, or the one that it would have. */
+static inline struct mr_heap_region *place_of(const struct mr_heap_shard *shard, uint64_t number,
+                                              uint32_t hash)
+{
+	const size_t places = shard->groups * (size_t)GROUP;
+	size_t i = (size_t)((uint64_t)hash * shard->groups >> 32) * GROUP + number % GROUP;
+
+	while (shard->regions[i].number != number && shard->regions[i].number != 0)
+		i = i + 1 == places ? 0 : i + 1;
+	return &shard->regions[i];
+}
+
+/* Makes the table right for the regions of SHARD that have blocks, and some more. */
+static bool resize_table(struct mr_heap_blocks *blocks, struct mr_heap_shard *shard)
+{
+	struct mr_heap_shard made = { .groups = GROUPS_FIRST };
+	const size_t places = shard->groups * (size_t)GROUP;
+	size_t alive = 0;
+
+	for (size_t i = 0; i < places; i++)
+		alive += shard->regions[i].shape != 0;
+	if (alive * 100 / 216 >= UINT32_MAX / 2)
+		return false;
+	if (alive * 100 / 216 > GROUPS_FIRST)
+		made.groups = (uint32_t)(alive * 100 / 216); /* a bit more than half full */
+	made.regions = table_new(table_bytes(&made));
+	if (!made.regions)
+		return false;
+	for (size_t i = 0; i < places; i++) {
+		const struct mr_heap_region *const region = &shard->regions[i];
+
+		if (region->shape == 0)
+			continue;
+		*place_of(&made, region->number, hash_of(region->number)) = *region;
+		made.used++;
+	}
+	blocks->table_bytes += table_bytes(&made) - table_bytes(shard);
+	table_free(shard->regions, table_bytes(shard));
+	*shard = made;
+	blocks->last = NULL;
+	return true;
+}
+
+static inline struct mr_heap_shard *shard_of(struct mr_heap_blocks *blocks, uint32_t hash)
+{
+	return &blocks->shards[hash % MR_HEAP_SHARDS];
+}
+
+/* The region of ADDRESS; NULL: never met. */
+static inline struct mr_heap_region *find_region(struct mr_heap_blocks *blocks, uint64_t address)
+{
+	const uint64_t number = (address >> MR_HEAP_REGION_SHIFT) + 1;
+
+	if (MR_LIKELY(blocks->last && blocks->last->number == number))
+		return blocks->last;
+	const uint32_t hash = hash_of(number);
+	const struct mr_heap_shard *const shard = shard_of(blocks, hash);
+
+	if (!shard->regions)
+		return NULL;
+	struct mr_heap_region *const region = place_of(shard, number, hash);
+
+	if (region->number != number)
+		return NULL;
+	blocks->last = region;
+	return region;
+}
+
+/* As before, but it is there afterwards; NULL: no memory. */
+static struct mr_heap_region *make_region(struct mr_heap_blocks *blocks, uint64_t address)
+{
+	const uint64_t number = (address >> MR_HEAP_REGION_SHIFT) + 1;
+	const uint32_t hash = hash_of(number);
+	struct mr_heap_shard *const shard = shard_of(blocks, hash);
+	const uint64_t places = shard->groups * (uint64_t)GROUP;
+
+	if ((uint64_t)shard->used * 16 >= places * 13 && !resize_table(blocks, shard))
+		return NULL;
+	struct mr_heap_region *const region = place_of(shard, number, hash);
+
+	*region = (struct mr_heap_region){ .number = number };
+	shard->used++;
+	blocks->last = region;
+	return region;
+}
+
+/* ---- Blocks ---------------------------------------------------------------------------- */
+
 void mr_heap_blocks_release(struct mr_heap_blocks *blocks)
 {
-	if (blocks->items)
-		(void)munmap(blocks->items, blocks->items_bytes);
-	if (blocks->sequences)
-		(void)munmap(blocks->sequences, blocks->sequences_bytes);
-	if (blocks->heads)
-		(void)munmap(blocks->heads, blocks->heads_bytes);
+	for (unsigned i = 0; i < MR_HEAP_SHARDS; i++) {
+		struct mr_heap_shard *const shard = &blocks->shards[i];
+
+		for (size_t j = 0; j < shard->groups * (size_t)GROUP; j++)
+			if (array_bytes(blocks, shard->regions[j].shape) > MR_HEAP_SLAB_ARRAY_MAX)
+				mr_free(shard->regions[j].blocks);
+		table_free(shard->regions, table_bytes(shard));
+	}
+	mr_heap_slabs_release(&blocks->slabs);
 	mr_heap_blocks_init(blocks, blocks->keep_sequences);
 }
 
-uint64_t mr_heap_blocks_memory(const struct mr_heap_blocks *blocks)
+static inline unsigned at_of(uint64_t address)
 {
-	const uint64_t item_bytes =
-		sizeof(*blocks->items) + (blocks->keep_sequences ? sizeof(*blocks->sequences) : 0);
-
-	return blocks->used * item_bytes + blocks->chains * (uint64_t)sizeof(*blocks->heads);
+	return (unsigned)(address & (REGION_BYTES - 1)) + 1;
 }
 
-/* SIZE bytes of address space that begin where a huge page does; MAP_FAILED: none. */
-static void *reserve_aligned(size_t size)
+const struct mr_heap_block *mr_heap_blocks_find(struct mr_heap_blocks *blocks, uint64_t address,
+                                                uint64_t *sequence)
 {
-	uint8_t *const space =
-		mmap(NULL, size + HUGE_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	const struct mr_heap_region *const region = find_region(blocks, address);
+	unsigned slot;
 
-	if (space == MAP_FAILED)
-		return MAP_FAILED;
-	const size_t before = (HUGE_PAGE - (uintptr_t)space % HUGE_PAGE) % HUGE_PAGE;
-
-	if (before > 0)
-		(void)munmap(space, before);
-	(void)munmap(space + before + size, HUGE_PAGE - before);
-	return space + before;
+	if (!region || region->shape == 0 ||
+	    !look_for(region->blocks, capacities[region->shape], at_of(address), &slot))
+		return NULL;
+	*sequence =
+		blocks->keep_sequences ? sequences_of(region->blocks, capacities[region->shape])[slot] : 0;
+	return &region->blocks[slot];
 }
 
-/* Moves the mapping at MEMORY to one of SIZE bytes; MAP_FAILED: no memory. */
-static void *enlarge(void *memory, size_t bytes, size_t size)
+enum mr_heap_put mr_heap_blocks_put(struct mr_heap_blocks *blocks, uint64_t address,
+                                    const struct mr_heap_block *block, uint64_t sequence)
 {
-	void *place;
+	struct mr_heap_region *region = find_region(blocks, address);
+	struct mr_heap_block added = *block;
+	unsigned slot = 0;
 
-	if (!memory)
-		return mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-		            -1, 0);
-	if (size < HUGE_BYTES)
-		return mremap(memory, bytes, size, MREMAP_MAYMOVE);
-	place = reserve_aligned(size);
-	return place == MAP_FAILED ? MAP_FAILED
-	                           : mremap(memory, bytes, size, MREMAP_MAYMOVE | MREMAP_FIXED, place);
-}
-
-/* Makes the mapping at *MEMORY hold WANTED bytes, zeros where it is new. */
-static bool grow(void *memory, size_t *bytes, size_t wanted)
-{
-	void **const at = memory;
-	size_t size = *bytes ? *bytes : BYTES_FIRST;
-	void *mapped;
-
-	if (MR_LIKELY(wanted <= *bytes))
-		return true;
-	while (size < wanted)
-		size *= 2;
-	mapped = enlarge(*at, *bytes, size);
-	if (mapped == MAP_FAILED)
-		return false;
-	if (size >= HUGE_BYTES)
-		mr_memory_wish_huge_pages(mapped, size);
-	*at = mapped;
-	*bytes = size;
-	return true;
-}
-
-/* Chains are divided in turn, so what the next ones need is known. */
-static void expect_split(const struct mr_heap_blocks *blocks, uint32_t added)
-{
-	const uint32_t half = blocks->mask >> 1;
-	const uint32_t first = blocks->heads[(added + SPLIT_AHEAD) & half];
-
-	__builtin_prefetch(&blocks->heads[(added + 4 * SPLIT_AHEAD) & half]);
-	if (first)
-		__builtin_prefetch(&blocks->items[first - 1], 1);
-}
-
-/* One chain more: some blocks of an older one belong to it. */
-static bool add_chain(struct mr_heap_blocks *blocks)
-{
-	if (!grow(&blocks->heads, &blocks->heads_bytes,
-	          ((size_t)blocks->chains + 1) * sizeof(*blocks->heads)))
-		return false;
-	if (blocks->chains == blocks->mask + 1 || blocks->chains == 0)
-		blocks->mask = blocks->mask * 2 + 1;
-	const uint32_t added = blocks->chains++;
-
-	if (added == 0)
-		return true;
-	expect_split(blocks, added);
-	uint32_t *kept = &blocks->heads[added & (blocks->mask >> 1)];
-	uint32_t *moved = &blocks->heads[added];
-	uint32_t at = *kept;
-
-	while (at) {
-		struct mr_heap_block *const block = &blocks->items[at - 1];
-		const uint32_t hash = mr_heap_blocks_hash(mr_heap_block_address(block));
-		uint32_t **const tail = (hash & blocks->mask) == added ? &moved : &kept;
-
-		**tail = at;
-		*tail = &block->next;
-		at = block->next;
+	added.at = (uint16_t)at_of(address);
+	if (MR_UNLIKELY(!region)) {
+		region = make_region(blocks, address);
+		if (!region)
+			return MR_HEAP_PUT_NO_MEMORY;
 	}
-	*kept = 0;
-	*moved = 0;
-	return true;
-}
-
-static bool take_item(struct mr_heap_blocks *blocks, uint32_t *index)
-{
-	if (blocks->free_first) {
-		*index = blocks->free_first - 1;
-		blocks->free_first = blocks->items[*index].next;
-		return true;
+	if (region->shape != 0 && look_for(region->blocks, capacities[region->shape], added.at, &slot))
+		return MR_HEAP_PUT_IS_THERE;
+	if (MR_UNLIKELY(region->count >= limit_of(capacities[region->shape]))) {
+		if (!grow_array(blocks, region))
+			return MR_HEAP_PUT_NO_MEMORY;
+		(void)look_for(region->blocks, capacities[region->shape], added.at, &slot);
 	}
-	if (blocks->used == UINT32_MAX - 1 ||
-	    !grow(&blocks->items, &blocks->items_bytes,
-	          ((size_t)blocks->used + 1) * sizeof(*blocks->items)) ||
-	    (blocks->keep_sequences && !grow(&blocks->sequences, &blocks->sequences_bytes,
-	                                     ((size_t)blocks->used + 1) * sizeof(*blocks->sequences))))
+	put_in(blocks, region->blocks, capacities[region->shape], slot, &added, sequence);
+	region->count++;
+	if (++blocks->count > blocks->count_max)
+		blocks->count_max = blocks->count;
+	return MR_HEAP_PUT;
+}
+
+bool mr_heap_blocks_take(struct mr_heap_blocks *blocks, uint64_t address, struct mr_heap_block *block,
+                         uint64_t *sequence)
+{
+	struct mr_heap_region *const region = find_region(blocks, address);
+	unsigned slot;
+
+	if (MR_UNLIKELY(!region || region->shape == 0))
 		return false;
-	*index = blocks->used++;
+	const unsigned capacity = capacities[region->shape];
+
+	if (MR_UNLIKELY(!look_for(region->blocks, capacity, at_of(address), &slot)))
+		return false;
+	*block = region->blocks[slot];
+	*sequence = blocks->keep_sequences ? sequences_of(region->blocks, capacity)[slot] : 0;
+	close_gap(blocks, region->blocks, capacity, slot);
+	region->count--;
+	blocks->count--;
+	if (region->count == 0) {
+		mr_heap_slabs_give(&blocks->slabs, region->shape, region->blocks,
+		                   array_bytes(blocks, region->shape));
+		region->shape = 0;
+		region->blocks = NULL;
+	} else if (MR_UNLIKELY(region->count * 8 <= capacity * 3u)) {
+		consider_less(blocks, region);
+	}
 	return true;
 }
 
-bool mr_heap_blocks_insert_growing(struct mr_heap_blocks *blocks, const struct mr_heap_block *block,
-                                   uint32_t hash, uint64_t sequence)
+bool mr_heap_blocks_pages(const struct mr_heap_blocks *blocks, bool (*page)(void *context, uint64_t address),
+                          void *context)
 {
-	uint32_t index;
+	for (unsigned i = 0; i < MR_HEAP_SHARDS; i++) {
+		const struct mr_heap_shard *const shard = &blocks->shards[i];
 
-	/* Two chains a block: most are short, and their first block is all that is looked at. */
-	for (unsigned i = 0; i < 2 && 2 * (uint64_t)blocks->count >= blocks->chains; i++)
-		if (!add_chain(blocks))
-			return false;
-	if (!take_item(blocks, &index))
-		return false;
-	uint32_t *const head = &blocks->heads[mr_heap_blocks_chain(blocks, hash)];
-
-	blocks->items[index] = *block;
-	blocks->items[index].next = *head;
-	if (blocks->sequences)
-		blocks->sequences[index] = sequence;
-	*head = index + 1;
-	blocks->count++;
+		for (size_t j = 0; j < shard->groups * (size_t)GROUP; j++)
+			if (shard->regions[j].number != 0 &&
+			    !page(context, (uint64_t)(shard->regions[j].number - 1) << MR_HEAP_REGION_SHIFT))
+				return false;
+	}
 	return true;
 }

@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "futex.h"
-#include "heap_blocks.h"
 #include "tracker_clock.h"
 
 #define WINDOW 64                    /* events */
@@ -137,7 +136,6 @@ static void take_stamped(struct mr_heap_drain *drain, struct ring *ring, const u
 	event->ticks = stamp_of(drain, ring, MR_HEAP_TICKS(word));
 	event->address = second & MR_HEAP_ADDRESS_MASK;
 	event->type = (uint8_t)type;
-	event->hash = mr_heap_blocks_hash(event->address);
 	if (type == MR_HEAP_RECORD_FREE || type == MR_HEAP_RECORD_REALLOC_BEGIN) {
 		event->size = 0;
 		event->stack = 0;

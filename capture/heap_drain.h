@@ -27,7 +27,6 @@ struct mr_heap_taken {
 		struct mr_heap_text_taken *text; /* MARK and THREAD; the taker's to free with mr_free() */
 	};
 	uint32_t stack;
-	uint32_t hash; /* of the address: mr_heap_blocks_hash() */
 	uint16_t ring;
 	uint8_t type; /* enum mr_heap_record_type */
 };

@@ -10,7 +10,7 @@
 
 #define PART_SHIFT 18 /* of an address: blocks are gathered by parts of 256 KiB */
 
-/* Where blocks lie, by parts of the address space: from the first to the last in each. */
+/* Where blocks lie, by parts of the address space: the first and the last page in each. */
 struct part {
 	uint64_t first;
 	uint64_t last;
@@ -19,6 +19,7 @@ struct parts {
 	struct part *items;
 	size_t count;
 	size_t capacity;
+	size_t joined_at; /* parts in the list before it is joined again */
 };
 
 static int by_address(const void *left, const void *right)
@@ -49,29 +50,32 @@ static void join(struct parts *parts)
 	parts->count = kept + 1;
 }
 
-/* Blocks that are gone are there until their place is used again: they lay there lately.
- * Neighbours in time are mostly neighbours in place, so the list is short before it is sorted. */
+/* Neighbours are mostly met together, so the list is short before it is sorted. */
+static bool add_page(void *context, uint64_t address)
+{
+	struct parts *const parts = context;
+	struct part *const last = parts->count ? &parts->items[parts->count - 1] : NULL;
+
+	if (last && last->first >> PART_SHIFT == address >> PART_SHIFT) {
+		last->first = address < last->first ? address : last->first;
+		last->last = address > last->last ? address : last->last;
+		return true;
+	}
+	if (parts->count >= parts->joined_at) {
+		join(parts);
+		parts->joined_at = 2 * parts->count > parts->joined_at ? 2 * parts->count : parts->joined_at;
+	}
+	if (mr_grow(&parts->items, &parts->capacity, parts->count + 1, sizeof(*parts->items)) < 0)
+		return false;
+	parts->items[parts->count++] = (struct part){ address, address };
+	return true;
+}
+
 static bool gather(struct parts *parts, const struct mr_heap_blocks *blocks)
 {
-	size_t joined_at = 65536;
-
-	for (uint32_t i = 0; i < blocks->used; i++) {
-		const uint64_t address = mr_heap_block_address(&blocks->items[i]);
-		struct part *const last = parts->count ? &parts->items[parts->count - 1] : NULL;
-
-		if (last && last->first >> PART_SHIFT == address >> PART_SHIFT) {
-			last->first = address < last->first ? address : last->first;
-			last->last = address > last->last ? address : last->last;
-			continue;
-		}
-		if (parts->count >= joined_at) {
-			join(parts);
-			joined_at = 2 * parts->count > joined_at ? 2 * parts->count : joined_at;
-		}
-		if (mr_grow(&parts->items, &parts->capacity, parts->count + 1, sizeof(*parts->items)) < 0)
-			return false;
-		parts->items[parts->count++] = (struct part){ address, address };
-	}
+	parts->joined_at = 65536;
+	if (!mr_heap_blocks_pages(blocks, add_page, parts))
+		return false;
 	join(parts);
 	return true;
 }

@@ -10,9 +10,9 @@
 #include "sampler_pace.h"
 
 #define CREATOR "memrecord " MR_VERSION_STRING
-#define AHEAD_CHAIN 24 /* events: how early memory is asked for */
-#define AHEAD_NODE 16
-#define AHEAD_NEXT 8
+#define AHEAD_NODE 8 /* events: how early memory is asked for, where there are so many */
+#define AHEAD_SITE 4
+#define MANY_SITES 500
 #define ACCOUNT_PART 50 /* a look at what the process holds for this part of its age */
 #define WRITE_INTERVAL_NS UINT64_C(1000000000)
 
@@ -348,7 +348,7 @@ static void take_realloc_end(struct mr_heap_image *image, uint32_t thread, const
 	if (site == UINT32_MAX)
 		return;
 	const uint64_t back = mr_heap_profile_realloc_end(&image->profile, thread, site, event->address,
-	                                                  event->hash, event->size, event->ticks);
+	                                                  event->size, event->ticks);
 
 	if (image->common->events && (event->address || event->size == 0))
 		put_event(image, event, event->address ? MR_HEAP_EVENT_REALLOC : MR_HEAP_EVENT_FREE, thread,
@@ -369,20 +369,18 @@ static inline void take_event(struct mr_heap_image *image, const struct mr_heap_
 		site = site_of(image, event->stack);
 		if (MR_UNLIKELY(site == UINT32_MAX))
 			return;
-		mr_heap_profile_alloc(&image->profile, thread, site, event->address, event->hash, event->size,
+		mr_heap_profile_alloc(&image->profile, thread, site, event->address, event->size,
 		                      event->ticks);
 		if (MR_UNLIKELY(image->common->events))
 			put_event(image, event, MR_HEAP_EVENT_ALLOC, thread, 0);
 		return;
 	case MR_HEAP_RECORD_FREE:
-		back = mr_heap_profile_free(&image->profile, thread, event->address, event->hash,
-		                            event->ticks);
+		back = mr_heap_profile_free(&image->profile, thread, event->address, event->ticks);
 		if (MR_UNLIKELY(image->common->events))
 			put_event(image, event, MR_HEAP_EVENT_FREE, thread, back);
 		return;
 	case MR_HEAP_RECORD_REALLOC_BEGIN:
-		mr_heap_profile_realloc_begin(&image->profile, thread, event->address, event->hash,
-		                              event->ticks);
+		mr_heap_profile_realloc_begin(&image->profile, thread, event->address, event->ticks);
 		return;
 	case MR_HEAP_RECORD_REALLOC_END:
 		take_realloc_end(image, thread, event);
@@ -402,40 +400,23 @@ static inline void expect_site(const struct mr_heap_image *image, const struct m
 	}
 }
 
-/* Asks for the memory that events behind the first will need: each step needs what the one before asked for. */
-static inline void expect(const struct mr_heap_image *image, const struct mr_heap_taken *events, size_t count)
-{
-	const struct mr_heap_blocks *const blocks = &image->profile.blocks;
-
-	if (count > AHEAD_CHAIN)
-		mr_heap_blocks_expect(blocks, events[AHEAD_CHAIN].hash);
-	if (count > AHEAD_NODE) {
-		mr_heap_blocks_expect_node(blocks, events[AHEAD_NODE].hash);
-		if (events[AHEAD_NODE].stack < image->stacks.node_count)
-			__builtin_prefetch(&image->stacks.nodes[events[AHEAD_NODE].stack]);
-	}
-	if (count > AHEAD_NEXT) {
-		mr_heap_blocks_expect_next(blocks, events[AHEAD_NEXT].address, events[AHEAD_NEXT].hash);
-		expect_site(image, &events[AHEAD_NEXT]);
-	}
-}
-
 static void take_events(void *context, const struct mr_heap_taken *events, size_t count)
 {
 	struct mr_heap_image *const image = context;
-	const struct mr_heap_blocks *const blocks = &image->profile.blocks;
 
 	mr_heap_image_begin(image);
-	if (mr_heap_blocks_are_few(blocks)) {
+	if (image->profile.site_count < MANY_SITES) { /* they are in the cache */
 		for (size_t i = 0; i < count; i++)
 			take_event(image, &events[i]);
-	} else {
-		for (size_t i = 0; i < count && i < AHEAD_CHAIN; i++)
-			mr_heap_blocks_expect(blocks, events[i].hash);
-		for (size_t i = 0; i < count; i++) {
-			expect(image, events + i, count - i);
-			take_event(image, &events[i]);
-		}
+		image->ticks_last = events[count - 1].ticks;
+		return;
+	}
+	for (size_t i = 0; i < count; i++) {
+		if (i + AHEAD_NODE < count && events[i + AHEAD_NODE].stack < image->stacks.node_count)
+			__builtin_prefetch(&image->stacks.nodes[events[i + AHEAD_NODE].stack]);
+		if (i + AHEAD_SITE < count)
+			expect_site(image, &events[i + AHEAD_SITE]);
+		take_event(image, &events[i]);
 	}
 	image->ticks_last = events[count - 1].ticks;
 }

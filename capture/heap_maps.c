@@ -54,10 +54,10 @@ static size_t cut(struct mr_heap_maps *maps, struct mr_heap_profile *profile, si
 	const uint64_t cut_begin = begin > piece.begin ? begin : piece.begin;
 	const uint64_t cut_end = end < piece.end ? end : piece.end;
 	const struct mr_heap_block part = {
-		.place = (uint64_t)piece.thread << MR_HEAP_BLOCK_ADDRESS_BITS,
 		.ticks = piece.ticks,
 		.size = cut_end - cut_begin,
 		.site = piece.site,
+		.thread = (uint16_t)piece.thread,
 	};
 
 	if (cut_begin == piece.begin && cut_end == piece.end) {

@@ -166,7 +166,7 @@ void mr_heap_profile_sums(const struct mr_heap_profile *profile, struct mr_heap_
 static inline void come(struct mr_heap_profile *profile, const struct mr_heap_block *block, uint64_t ticks)
 {
 	struct mr_heap_site *const site = &profile->sites[block->site];
-	struct mr_heap_thread_figures *const thread = &profile->threads[mr_heap_block_thread(block)];
+	struct mr_heap_thread_figures *const thread = &profile->threads[block->thread];
 
 	touch(profile, site);
 	site->figures.live_bytes += block->size;
@@ -189,7 +189,7 @@ static inline void come(struct mr_heap_profile *profile, const struct mr_heap_bl
 static inline void leave(struct mr_heap_profile *profile, const struct mr_heap_block *block)
 {
 	struct mr_heap_site *const site = &profile->sites[block->site];
-	struct mr_heap_thread_figures *const thread = &profile->threads[mr_heap_block_thread(block)];
+	struct mr_heap_thread_figures *const thread = &profile->threads[block->thread];
 
 	touch(profile, site);
 	site->figures.live_bytes -= block->size;
@@ -201,13 +201,12 @@ static inline void leave(struct mr_heap_profile *profile, const struct mr_heap_b
 }
 
 /* BLOCK has left for good: counts its end. */
-static inline void count_end(struct mr_heap_profile *profile, const struct mr_heap_block *block,
-                             uint64_t ticks)
+static inline void count_end(struct mr_heap_profile *profile, uint64_t address,
+                             const struct mr_heap_block *block, uint64_t ticks)
 {
 	struct mr_heap_site *const site = &profile->sites[block->site];
-	struct mr_heap_thread_figures *const thread = &profile->threads[mr_heap_block_thread(block)];
+	struct mr_heap_thread_figures *const thread = &profile->threads[block->thread];
 	const uint64_t lifetime_ns = ticks > block->ticks ? duration_ns(profile, ticks - block->ticks) : 0;
-	const uint64_t address = mr_heap_block_address(block);
 
 	site->figures.lifetime_ns += lifetime_ns;
 	if (thread->last_address == address && address != 0) {
@@ -219,25 +218,26 @@ static inline void count_end(struct mr_heap_profile *profile, const struct mr_he
 }
 
 /* An address that is live already: what freed it was not recorded. */
-static void make_way(struct mr_heap_profile *profile, uint32_t *link, uint64_t ticks)
+static bool make_way(struct mr_heap_profile *profile, uint64_t address, uint64_t ticks)
 {
-	const struct mr_heap_block *const gone = mr_heap_blocks_unlink(&profile->blocks, link);
+	struct mr_heap_block gone;
+	uint64_t sequence;
 
-	leave(profile, gone);
-	count_end(profile, gone, ticks);
+	if (!mr_heap_blocks_take(&profile->blocks, address, &gone, &sequence))
+		return false;
+	leave(profile, &gone);
+	count_end(profile, address, &gone, ticks);
+	return true;
 }
 
-static inline void put_block(struct mr_heap_profile *profile, const struct mr_heap_block *block,
-                             uint32_t hash, uint64_t sequence, uint64_t ticks)
+static inline void put_block(struct mr_heap_profile *profile, uint64_t address,
+                             const struct mr_heap_block *block, uint64_t sequence, uint64_t ticks)
 {
-	if (MR_LIKELY(profile->blocks.heads)) {
-		uint32_t *const link =
-			mr_heap_blocks_link(&profile->blocks, mr_heap_block_address(block), hash);
+	enum mr_heap_put put = mr_heap_blocks_put(&profile->blocks, address, block, sequence);
 
-		if (MR_UNLIKELY(*link))
-			make_way(profile, link, ticks);
-	}
-	if (MR_UNLIKELY(!mr_heap_blocks_insert(&profile->blocks, block, hash, sequence))) {
+	if (MR_UNLIKELY(put == MR_HEAP_PUT_IS_THERE) && make_way(profile, address, ticks))
+		put = mr_heap_blocks_put(&profile->blocks, address, block, sequence);
+	if (MR_UNLIKELY(put != MR_HEAP_PUT)) {
 		profile->failed = true;
 		return;
 	}
@@ -259,24 +259,24 @@ static inline void count_alloc(struct mr_heap_profile *profile, uint32_t thread_
 }
 
 static inline void alloc(struct mr_heap_profile *profile, uint32_t thread, uint32_t site, uint64_t address,
-                         uint32_t hash, uint64_t size_bytes, uint64_t ticks)
+                         uint64_t size_bytes, uint64_t ticks)
 {
 	const struct mr_heap_block block = {
-		.place = address | (uint64_t)thread << MR_HEAP_BLOCK_ADDRESS_BITS,
 		.ticks = ticks,
 		.size = size_bytes,
 		.site = site,
+		.thread = (uint16_t)thread,
 	};
 
 	count_alloc(profile, thread, site, size_bytes);
-	put_block(profile, &block, hash, profile->sequence, ticks);
+	put_block(profile, address, &block, profile->sequence, ticks);
 	profile->threads[thread].last_address = address;
 }
 
 void mr_heap_profile_alloc(struct mr_heap_profile *profile, uint32_t thread, uint32_t site, uint64_t address,
-                           uint32_t hash, uint64_t size_bytes, uint64_t ticks)
+                           uint64_t size_bytes, uint64_t ticks)
 {
-	alloc(profile, thread, site, address, hash, size_bytes, ticks);
+	alloc(profile, thread, site, address, size_bytes, ticks);
 }
 
 static uint64_t distance(const struct mr_heap_profile *profile, uint64_t sequence)
@@ -285,21 +285,19 @@ static uint64_t distance(const struct mr_heap_profile *profile, uint64_t sequenc
 }
 
 uint64_t mr_heap_profile_free(struct mr_heap_profile *profile, uint32_t thread, uint64_t address,
-                              uint32_t hash, uint64_t ticks)
+                              uint64_t ticks)
 {
-	uint32_t *const link =
-		profile->blocks.heads ? mr_heap_blocks_link(&profile->blocks, address, hash) : NULL;
+	struct mr_heap_block gone;
+	uint64_t sequence;
 
 	profile->threads[thread].frees++;
-	if (MR_UNLIKELY(!link || !*link)) {
+	if (MR_UNLIKELY(!mr_heap_blocks_take(&profile->blocks, address, &gone, &sequence))) {
 		profile->threads[thread].unknown_frees++;
 		return 0;
 	}
-	const struct mr_heap_block *const gone = mr_heap_blocks_unlink(&profile->blocks, link);
-
-	leave(profile, gone);
-	count_end(profile, gone, ticks);
-	return distance(profile, mr_heap_blocks_sequence(&profile->blocks, gone));
+	leave(profile, &gone);
+	count_end(profile, address, &gone, ticks);
+	return distance(profile, sequence);
 }
 
 /* ---- realloc ------------------------------------------------------------------------ */
@@ -312,30 +310,24 @@ void mr_heap_profile_settle(struct mr_heap_profile *profile, uint32_t thread_ind
 		return;
 	thread->moving = false;
 	if (thread->moving_known)
-		count_end(profile, &thread->moving_block, ticks);
+		count_end(profile, thread->moving_address, &thread->moving_block, ticks);
 	else
 		thread->unknown_frees++;
 	thread->frees++;
 }
 
 void mr_heap_profile_realloc_begin(struct mr_heap_profile *profile, uint32_t thread_index, uint64_t address,
-                                   uint32_t hash, uint64_t ticks)
+                                   uint64_t ticks)
 {
 	struct mr_heap_thread_figures *const thread = &profile->threads[thread_index];
 
-	uint32_t *const link =
-		profile->blocks.heads ? mr_heap_blocks_link(&profile->blocks, address, hash) : NULL;
-
 	mr_heap_profile_settle(profile, thread_index, ticks);
 	thread->moving = true;
-	thread->moving_known = link && *link;
-	if (!thread->moving_known)
-		return;
-	const struct mr_heap_block *const block = mr_heap_blocks_unlink(&profile->blocks, link);
-
-	thread->moving_block = *block;
-	thread->moving_sequence = mr_heap_blocks_sequence(&profile->blocks, block);
-	leave(profile, &thread->moving_block);
+	thread->moving_address = address;
+	thread->moving_known = mr_heap_blocks_take(&profile->blocks, address, &thread->moving_block,
+	                                           &thread->moving_sequence);
+	if (thread->moving_known)
+		leave(profile, &thread->moving_block);
 }
 
 /* The call failed: the block that was taken out is back, as if nothing had been. */
@@ -343,14 +335,13 @@ static void put_back(struct mr_heap_profile *profile, struct mr_heap_thread_figu
 {
 	thread->moving = false;
 	if (thread->moving_known)
-		put_block(profile, &thread->moving_block,
-		          mr_heap_blocks_hash(mr_heap_block_address(&thread->moving_block)),
-		          thread->moving_sequence, ticks);
+		put_block(profile, thread->moving_address, &thread->moving_block, thread->moving_sequence,
+		          ticks);
 }
 
 uint64_t mr_heap_profile_realloc_end(struct mr_heap_profile *profile, uint32_t thread_index,
-                                     uint32_t site_index, uint64_t address, uint32_t hash,
-                                     uint64_t size_bytes, uint64_t ticks)
+                                     uint32_t site_index, uint64_t address, uint64_t size_bytes,
+                                     uint64_t ticks)
 {
 	struct mr_heap_thread_figures *const thread = &profile->threads[thread_index];
 	const bool known = thread->moving && thread->moving_known;
@@ -374,7 +365,7 @@ uint64_t mr_heap_profile_realloc_end(struct mr_heap_profile *profile, uint32_t t
 		profile->reallocs++;
 		profile->grown_bytes += grown;
 	}
-	alloc(profile, thread_index, site_index, address, hash, size_bytes, ticks);
+	alloc(profile, thread_index, site_index, address, size_bytes, ticks);
 	return back;
 }
 
@@ -384,10 +375,10 @@ void mr_heap_profile_map(struct mr_heap_profile *profile, uint32_t thread, uint3
                          uint64_t ticks)
 {
 	const struct mr_heap_block block = {
-		.place = (uint64_t)thread << MR_HEAP_BLOCK_ADDRESS_BITS,
 		.ticks = ticks,
 		.size = size_bytes,
 		.site = site,
+		.thread = (uint16_t)thread,
 	};
 
 	count_alloc(profile, thread, site, size_bytes);
@@ -399,11 +390,11 @@ void mr_heap_profile_unmap(struct mr_heap_profile *profile, const struct mr_heap
 {
 	leave(profile, part);
 	if (all) {
-		count_end(profile, part, ticks);
+		count_end(profile, 0, part, ticks);
 		return;
 	}
 	/* The rest of it is there. */
 	profile->sites[part->site].figures.live_count++;
-	profile->threads[mr_heap_block_thread(part)].live_count++;
+	profile->threads[part->thread].live_count++;
 	profile->live_count++;
 }

@@ -75,6 +75,7 @@ struct mr_heap_thread_figures {
 	bool moving; /* between REALLOC_BEGIN and REALLOC_END */
 	bool moving_known;
 	uint64_t moving_sequence;
+	uint64_t moving_address;
 	struct mr_heap_block moving_block;
 };
 
@@ -121,19 +122,19 @@ uint32_t mr_heap_profile_add_site(struct mr_heap_profile *profile, uint32_t stac
 /* A new thread: its index, or 0 when it has to share. */
 uint32_t mr_heap_profile_add_thread(struct mr_heap_profile *profile, uint32_t tid);
 
-/* Thread THREAD got a block from SITE; both exist.  HASH: mr_heap_blocks_hash(ADDRESS).  TICKS never fall. */
+/* Thread THREAD got a block from SITE; both exist.  TICKS never fall. */
 void mr_heap_profile_alloc(struct mr_heap_profile *profile, uint32_t thread, uint32_t site, uint64_t address,
-                           uint32_t hash, uint64_t size_bytes, uint64_t ticks);
+                           uint64_t size_bytes, uint64_t ticks);
 /* Gives how many allocations ago the block was made (1: the last one); 0: not known. */
 uint64_t mr_heap_profile_free(struct mr_heap_profile *profile, uint32_t thread, uint64_t address,
-                              uint32_t hash, uint64_t ticks);
+                              uint64_t ticks);
 /* realloc: the old block, then the new one. */
 void mr_heap_profile_realloc_begin(struct mr_heap_profile *profile, uint32_t thread, uint64_t address,
-                                   uint32_t hash, uint64_t ticks);
+                                   uint64_t ticks);
 /* ADDRESS 0: with SIZE_BYTES 0 the block was freed, otherwise it lives on.  Gives what free() gives, of
  * the old block; 0 when nothing ended. */
 uint64_t mr_heap_profile_realloc_end(struct mr_heap_profile *profile, uint32_t thread, uint32_t site,
-                                     uint64_t address, uint32_t hash, uint64_t size_bytes, uint64_t ticks);
+                                     uint64_t address, uint64_t size_bytes, uint64_t ticks);
 /* A thread will append no more: a realloc that it never came back from took its block. */
 void mr_heap_profile_settle(struct mr_heap_profile *profile, uint32_t thread, uint64_t ticks);
 

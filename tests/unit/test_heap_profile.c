@@ -94,23 +94,22 @@ static void step(struct mr_heap_profile *profile, struct model *model, uint64_t 
 	const uint32_t site = below(SITES);
 	const uint64_t size = below(4) ? below(200) : below(100000);
 	const uint64_t address = address_of(slot);
-	const uint32_t hash = mr_heap_blocks_hash(address);
 
 	if (!model->slots[slot].live) {
-		mr_heap_profile_alloc(profile, thread, site, address, hash, size, ticks);
+		mr_heap_profile_alloc(profile, thread, site, address, size, ticks);
 		model_alloc(model, slot, thread, site, size);
 		return;
 	}
 	switch (below(4)) {
 	case 0: /* realloc that fails */
-		mr_heap_profile_realloc_begin(profile, thread, address, hash, ticks);
-		mr_heap_profile_realloc_end(profile, thread, 0, 0, 0, size + 1, ticks);
+		mr_heap_profile_realloc_begin(profile, thread, address, ticks);
+		mr_heap_profile_realloc_end(profile, thread, 0, 0, size + 1, ticks);
 		return;
 	case 1: { /* realloc at the same place */
 		const uint64_t before = model->slots[slot].size;
 
-		mr_heap_profile_realloc_begin(profile, thread, address, hash, ticks);
-		mr_heap_profile_realloc_end(profile, thread, site, address, hash, size, ticks);
+		mr_heap_profile_realloc_begin(profile, thread, address, ticks);
+		mr_heap_profile_realloc_end(profile, thread, site, address, size, ticks);
 		model_free(model, slot);
 		model_alloc(model, slot, thread, site, size);
 		model->reallocs[site]++;
@@ -118,12 +117,12 @@ static void step(struct mr_heap_profile *profile, struct model *model, uint64_t 
 		return;
 	}
 	case 2: /* realloc to nothing */
-		mr_heap_profile_realloc_begin(profile, thread, address, hash, ticks);
-		mr_heap_profile_realloc_end(profile, thread, 0, 0, 0, 0, ticks);
+		mr_heap_profile_realloc_begin(profile, thread, address, ticks);
+		mr_heap_profile_realloc_end(profile, thread, 0, 0, 0, ticks);
 		model_free(model, slot);
 		return;
 	default:
-		mr_heap_profile_free(profile, thread, address, hash, ticks);
+		mr_heap_profile_free(profile, thread, address, ticks);
 		model_free(model, slot);
 	}
 }
@@ -199,9 +198,9 @@ Test(heap_profile, a_failed_realloc__is_as_if_it_had_not_been)
 	uint64_t count;
 
 	begin(&profile);
-	mr_heap_profile_alloc(&profile, 1, 2, 4096, mr_heap_blocks_hash(4096), 100, 10);
-	mr_heap_profile_realloc_begin(&profile, 1, 4096, mr_heap_blocks_hash(4096), 20);
-	mr_heap_profile_realloc_end(&profile, 1, 3, 0, 0, 1000, 30);
+	mr_heap_profile_alloc(&profile, 1, 2, 4096, 100, 10);
+	mr_heap_profile_realloc_begin(&profile, 1, 4096, 20);
+	mr_heap_profile_realloc_end(&profile, 1, 3, 0, 1000, 30);
 	mr_heap_profile_sums(&profile, &sums);
 	mr_heap_profile_peak_of(&profile, &profile.sites[2], &peak, &count);
 	cr_expect(eq(u64, profile.peak_bytes, 100));
@@ -211,7 +210,7 @@ Test(heap_profile, a_failed_realloc__is_as_if_it_had_not_been)
 	cr_expect(eq(u64, sums.frees, 0));
 	cr_expect(eq(u64, profile.live_bytes, 100));
 	/* Still the thread's last allocation, and as old as it was. */
-	cr_expect(eq(u64, mr_heap_profile_free(&profile, 1, 4096, mr_heap_blocks_hash(4096), 50), 1));
+	cr_expect(eq(u64, mr_heap_profile_free(&profile, 1, 4096, 50), 1));
 	cr_expect(eq(u64, profile.sites[2].figures.temporary, 1));
 	cr_expect(eq(u64, profile.sites[2].figures.lifetime_ns, 40));
 	mr_heap_profile_release(&profile);
@@ -223,9 +222,9 @@ Test(heap_profile, a_strange_address__is_counted)
 	struct mr_heap_sums sums;
 
 	begin(&profile);
-	cr_expect(eq(u64, mr_heap_profile_free(&profile, 0, 4096, mr_heap_blocks_hash(4096), 1), 0));
-	mr_heap_profile_realloc_begin(&profile, 0, 8192, mr_heap_blocks_hash(8192), 2);
-	mr_heap_profile_realloc_end(&profile, 0, 1, 8192, mr_heap_blocks_hash(8192), 50, 3);
+	cr_expect(eq(u64, mr_heap_profile_free(&profile, 0, 4096, 1), 0));
+	mr_heap_profile_realloc_begin(&profile, 0, 8192, 2);
+	mr_heap_profile_realloc_end(&profile, 0, 1, 8192, 50, 3);
 	mr_heap_profile_sums(&profile, &sums);
 	cr_expect(eq(u64, sums.unknown_frees, 2));
 	cr_expect(eq(u64, sums.frees, 0));
@@ -239,12 +238,12 @@ Test(heap_profile, temporary__is_what_its_own_thread_frees_or_another_before_the
 	struct mr_heap_profile profile;
 
 	begin(&profile);
-	mr_heap_profile_alloc(&profile, 1, 0, 4096, mr_heap_blocks_hash(4096), 1, 1);
-	mr_heap_profile_alloc(&profile, 2, 1, 8192, mr_heap_blocks_hash(8192), 1, 2);
-	mr_heap_profile_free(&profile, 2, 4096, mr_heap_blocks_hash(4096), 3);
+	mr_heap_profile_alloc(&profile, 1, 0, 4096, 1, 1);
+	mr_heap_profile_alloc(&profile, 2, 1, 8192, 1, 2);
+	mr_heap_profile_free(&profile, 2, 4096, 3);
 	cr_expect(eq(u64, profile.sites[0].figures.temporary, 1), "another thread allocated meanwhile");
-	mr_heap_profile_alloc(&profile, 2, 1, 12288, mr_heap_blocks_hash(12288), 1, 4);
-	mr_heap_profile_free(&profile, 2, 8192, mr_heap_blocks_hash(8192), 5);
+	mr_heap_profile_alloc(&profile, 2, 1, 12288, 1, 4);
+	mr_heap_profile_free(&profile, 2, 8192, 5);
 	cr_expect(eq(u64, profile.sites[1].figures.temporary, 0), "its thread has allocated again");
 	mr_heap_profile_release(&profile);
 }
