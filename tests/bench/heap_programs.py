@@ -68,8 +68,9 @@ def write_json(path):
         file.write("[")
         for number in range(80_000):
             tags = ", ".join(f'"{generator.choice(WORDS)}"' for _ in range(4))
+            place = f'{{"x": {generator.random():.5f}, "y": {generator.random():.5f}}}'
             file.write(f'{"," if number else ""}\n{{"id": {number}, "name": "{sentence(generator, 3)}", '
-                       f'"tags": [{tags}], "place": {{"x": {generator.random():.5f}, "y": {generator.random():.5f}}}}}')
+                       f'"tags": [{tags}], "place": {place}}}')
         file.write("\n]\n")
 
 
@@ -118,7 +119,8 @@ def make_repository(path):
     files = [[sentence(generator, 8) for _ in range(200)] for _ in range(200)]
     stream = []
     for number in range(3000):
-        stream.append(f"commit refs/heads/main\ncommitter A Person <a@example.org> {1700000000 + number * 60} +0000\n"
+        stream.append("commit refs/heads/main\n"
+                      f"committer A Person <a@example.org> {1700000000 + number * 60} +0000\n"
                       f"data <<END\n{sentence(generator, 6)}\n\n{sentence(generator, 40)}\nEND\n")
         for _ in range(4):
             chosen = generator.randrange(200)
