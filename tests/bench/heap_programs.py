@@ -99,7 +99,8 @@ double sum{number}(const std::map<std::string, Item{number}> &items, int limit)
 {{
 	std::vector<std::pair<double, std::string>> order;
 	for (const auto &[name, item] : items)
-		if (item.marks.size() > {generator.randrange(9)}u && std::count(item.marks.begin(), item.marks.end(), limit))
+		if (item.marks.size() > {generator.randrange(9)}u &&
+		    std::count(item.marks.begin(), item.marks.end(), limit))
 			order.emplace_back(item.price * {generator.randrange(1, 99)}, name + item.name);
 	std::sort(order.begin(), order.end());
 	std::ostringstream out;
