@@ -9,6 +9,7 @@ import os
 import random
 import shutil
 import subprocess
+import sys
 
 GIT_ENVIRONMENT = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_PAGER": "cat",
                    "GIT_OPTIONAL_LOCKS": "0"}
@@ -152,7 +153,8 @@ def programs(folder, bench_threads):
     def data(name):
         return os.path.join(folder, name)
 
-    python = [shutil.which("python3") or "python3", "-c", PYTHON_PROGRAM, data("items.json")]
+    # The interpreter itself, not a script that looks for one.
+    python = [sys.executable, "-c", PYTHON_PROGRAM, data("items.json")]
     git = ["git", "-C", data("repository")]
     return [
         Program("sqlite3", "sqlite3: 150,000 inserts, 20,000 queries",
