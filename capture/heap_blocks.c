@@ -9,6 +9,9 @@
 #define REGION_BYTES (UINT64_C(1) << MR_HEAP_REGION_SHIFT)
 #define GROUP 4u /* places in the table that neighbours share */
 #define GROUPS_FIRST 4u
+#define ROOMY_SHAPE 6 /* of the first array of a region while there are few blocks */
+#define DENSE_SHAPE 7
+#define DENSE 32            /* blocks in a region, for the next one to have an array of DENSE_SHAPE at once */
 #define MAPPED_BYTES 65536u /* tables from this size on are mappings: what is given back is gone */
 
 /* Places for blocks in an array, by shape.  An array grows by two shapes, or by one where
@@ -35,9 +38,16 @@ static inline size_t array_bytes(const struct mr_heap_blocks *blocks, unsigned s
 	       (sizeof(struct mr_heap_block) + (blocks->keep_sequences ? sizeof(uint64_t) : 0));
 }
 
-/* Blocks that an array may hold before it has to grow: long ones keep some gaps. */
-static inline unsigned limit_of(unsigned capacity)
+static inline bool is_roomy(const struct mr_heap_blocks *blocks)
 {
+	return blocks->slabs.used_bytes < MR_HEAP_ROOMY_BYTES;
+}
+
+/* Blocks that an array may hold before it has to grow: long ones keep some gaps. */
+static inline unsigned limit_of(const struct mr_heap_blocks *blocks, unsigned capacity)
+{
+	if (is_roomy(blocks))
+		return capacity / 2;
 	return capacity < 8 ? capacity : capacity - (capacity + 15) / 16;
 }
 
@@ -156,14 +166,6 @@ static bool reshape(struct mr_heap_blocks *blocks, struct mr_heap_region *region
 	return true;
 }
 
-static bool grow_array(struct mr_heap_blocks *blocks, struct mr_heap_region *region)
-{
-	const unsigned step = region->shape == 0 || blocks->keep_sequences ? 1 : 2;
-
-	/* A region's every byte may begin a block, and the largest shape but two has room for that. */
-	return reshape(blocks, region, region->shape + step);
-}
-
 /* A region that has lost many blocks gets a smaller array, while there is much room in arrays
  * altogether: blocks that die in the order in which they came never lead to this. */
 static void consider_less(struct mr_heap_blocks *blocks, struct mr_heap_region *region)
@@ -171,7 +173,7 @@ static void consider_less(struct mr_heap_blocks *blocks, struct mr_heap_region *
 	const unsigned step = blocks->keep_sequences ? 1 : 2;
 	const unsigned capacity = capacities[region->shape];
 
-	if (capacity >= 6 && region->count * 8 <= capacity * 3u &&
+	if (capacity >= 6 && !is_roomy(blocks) && region->count * 4 <= capacity &&
 	    mr_heap_blocks_memory(blocks) > blocks->count * 48)
 		(void)reshape(blocks, region, region->shape - step); /* no memory: it stays large */
 }
@@ -293,6 +295,36 @@ static struct mr_heap_region *make_region(struct mr_heap_blocks *blocks, uint64_
 	return region;
 }
 
+/* The region before REGION is densely filled, and so will this one be: it need not grow step by
+ * step.  Should it not be, then the two of them have not much room together. */
+static unsigned shape_after_dense(struct mr_heap_blocks *blocks, const struct mr_heap_region *region)
+{
+	const uint64_t number = region->number - 1;
+	const uint32_t hash = hash_of(number);
+	const struct mr_heap_region *const before = place_of(shard_of(blocks, hash), number, hash);
+	const unsigned capacity = capacities[before->shape];
+
+	if (before->number != number || before->count < DENSE || before->count * 3 < capacity * 2)
+		return 0;
+	if (region->shape == 0)
+		return DENSE_SHAPE;
+	return region->shape == DENSE_SHAPE && before->shape > DENSE_SHAPE ? before->shape : 0;
+}
+
+/* The shape of the next array of REGION, which is full. */
+static unsigned next_shape(struct mr_heap_blocks *blocks, const struct mr_heap_region *region)
+{
+	unsigned shape = 0;
+
+	if (blocks->keep_sequences)
+		return region->shape + 1;
+	if (is_roomy(blocks))
+		return region->shape == 0 ? ROOMY_SHAPE : region->shape + 2;
+	shape = shape_after_dense(blocks, region);
+	/* A region's every byte may begin a block, and the largest shape but two has room for that. */
+	return shape ? shape : region->shape + (region->shape == 0 ? 1u : 2u);
+}
+
 /* ---- Blocks ---------------------------------------------------------------------------- */
 
 void mr_heap_blocks_release(struct mr_heap_blocks *blocks)
@@ -343,8 +375,8 @@ enum mr_heap_put mr_heap_blocks_put(struct mr_heap_blocks *blocks, uint64_t addr
 	}
 	if (region->shape != 0 && look_for(region->blocks, capacities[region->shape], added.at, &slot))
 		return MR_HEAP_PUT_IS_THERE;
-	if (MR_UNLIKELY(region->count >= limit_of(capacities[region->shape]))) {
-		if (!grow_array(blocks, region))
+	if (MR_UNLIKELY(region->count >= limit_of(blocks, capacities[region->shape]))) {
+		if (!reshape(blocks, region, next_shape(blocks, region)))
 			return MR_HEAP_PUT_NO_MEMORY;
 		(void)look_for(region->blocks, capacities[region->shape], added.at, &slot);
 	}
@@ -377,7 +409,7 @@ bool mr_heap_blocks_take(struct mr_heap_blocks *blocks, uint64_t address, struct
 		                   array_bytes(blocks, region->shape));
 		region->shape = 0;
 		region->blocks = NULL;
-	} else if (MR_UNLIKELY(region->count * 8 <= capacity * 3u)) {
+	} else if (MR_UNLIKELY(region->count * 4 <= capacity)) {
 		consider_less(blocks, region);
 	}
 	return true;

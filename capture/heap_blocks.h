@@ -10,7 +10,9 @@
  * number of blocks.
  *
  * Less than 64 bytes for each of the most blocks that were there at a time, at
- * any moment, growth included, however large the blocks are.
+ * any moment, growth included, however large the blocks are; and half a MiB beside
+ * that: as long as there are few blocks, their arrays are half empty, which finds
+ * each at the first look.
  *
  * An array is a hash table whose hash keeps the order: the home of a block is the
  * part of the array that its address is of the region; blocks are sorted by home,
@@ -24,6 +26,7 @@
 
 #define MR_HEAP_BLOCK_THREAD_MAX 0xffffu
 #define MR_HEAP_REGION_SHIFT 12
+#define MR_HEAP_ROOMY_BYTES (UINT64_C(512) << 10)
 #define MR_HEAP_SHARDS 16 /* of the table of regions: one grows at a time */
 
 struct mr_heap_block {

@@ -8,7 +8,7 @@
 
 #include "heap_blocks.h"
 
-#define SLACK_BYTES 32768u /* that a map may take beside what its blocks do */
+#define SLACK_BYTES (MR_HEAP_ROOMY_BYTES + 65536) /* that a map may take beside what its blocks do */
 
 static uint64_t state;
 
@@ -173,17 +173,17 @@ static void check_growth(uint64_t size, uint64_t count, bool keep_sequences)
 
 Test(heap_blocks, memory__is_less_than_64_bytes_a_block_while_it_grows)
 {
-	for (uint64_t size = 16; size <= 65536; size += size < 256 ? 16 : size / 8 / 16 * 16) {
-		check_growth(size, 30000, false);
-		check_growth(size, 10000, true);
+	for (uint64_t size = 16; size <= 65536; size += size < 256 ? 16 : size / 3 / 16 * 16) {
+		check_growth(size, 100000, false);
+		check_growth(size, 50000, true);
 	}
-	check_growth(8, 60000, false);
+	check_growth(8, 100000, false);
 }
 
 /* All regions grow at the same time, block by block: whatever is the worst moment, all are in it. */
 Test(heap_blocks, memory__is_less_than_64_bytes_a_block_when_all_regions_grow_together)
 {
-	enum { REGIONS = 1500, EACH = 128 };
+	enum { REGIONS = 6000, EACH = 128 };
 	struct mr_heap_blocks blocks;
 
 	mr_heap_blocks_init(&blocks, false);
@@ -204,10 +204,10 @@ Test(heap_blocks, memory__of_blocks_that_are_gone_serves_others_elsewhere)
 	for (uint64_t round = 0; round < 20; round++) {
 		const uint64_t size = 32 + round * 48;
 
-		for (uint64_t i = 0; i < 20000; i++)
+		for (uint64_t i = 0; i < 60000; i++)
 			cr_assert(put(&blocks, (round + 1) << 32 | i * size, 1));
 		check_memory(&blocks, size);
-		for (uint64_t i = 0; i < 20000; i++)
+		for (uint64_t i = 0; i < 60000; i++)
 			cr_assert(take(&blocks, (round + 1) << 32 | i * size, 1));
 	}
 	mr_heap_blocks_release(&blocks);
@@ -220,10 +220,10 @@ Test(heap_blocks, memory__of_regions_that_lost_most_blocks_is_given_back)
 
 	mr_heap_blocks_init(&blocks, false);
 	for (uint64_t round = 0; round < 30; round++) {
-		for (uint64_t i = 0; i < 20000; i++)
+		for (uint64_t i = 0; i < 60000; i++)
 			cr_assert(put(&blocks, (round + 1) << 32 | i * 48, 1));
 		check_memory(&blocks, 48);
-		for (uint64_t i = 0; i < 20000; i++)
+		for (uint64_t i = 0; i < 60000; i++)
 			if (i % 30 != 0)
 				cr_assert(take(&blocks, (round + 1) << 32 | i * 48, 1));
 	}
@@ -246,8 +246,8 @@ Test(heap_blocks, pages__are_those_in_which_blocks_begin)
 	mr_heap_blocks_init(&blocks, false);
 	cr_assert(put(&blocks, 0x10010, 1));
 	cr_assert(put(&blocks, 0x10ff0, 1));
-	cr_assert(put(&blocks, 0x200000, 1));
+	cr_assert(put(&blocks, 0x600000, 1));
 	cr_expect(mr_heap_blocks_pages(&blocks, count_page, &sum));
-	cr_expect(eq(u64, sum, 0x10000 + 0x200000));
+	cr_expect(eq(u64, sum, 0x10000 + 0x600000));
 	mr_heap_blocks_release(&blocks);
 }
