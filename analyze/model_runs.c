@@ -279,19 +279,22 @@ static int find_parents(struct mr_model *model, struct mr_error *err)
 	qsort(known, model->run_count, sizeof(*known), compare_identities);
 	for (size_t i = 0; i < model->run_count; i++) {
 		struct mr_run *const run = &model->runs[i];
+		size_t first = 0; /* that tells of the parent: not all recorders know it */
 
-		if (run->process_count == 0)
+		while (first < run->process_count && run->processes[first].parent_start_ticks == 0)
+			first++;
+		if (first == run->process_count)
 			continue;
 		const struct identity parent = {
 			.boot_id = { run->boot_id[0], run->boot_id[1] },
-			.start_ticks = run->processes[0].parent_start_ticks,
-			.pid = run->processes[0].parent_pid,
+			.start_ticks = run->processes[first].parent_start_ticks,
+			.pid = run->processes[first].parent_pid,
 		};
 		const struct identity *const found =
 			bsearch(&parent, known, model->run_count, sizeof(*known), compare_identities);
 
 		/* A parent starts before its child: so following parents always ends. */
-		if (found != NULL && parent.start_ticks != 0 && found->run < i)
+		if (found != NULL && found->run < i)
 			run->parent = found->run;
 	}
 	mr_free(known);

@@ -44,7 +44,7 @@
 #define MR_CHANNEL_WRITER_NAME "writer" /* the writer's page in the folder */
 
 #define MR_CHANNEL_MAGIC UINT64_C(0x6c656e6e61686372) /* "rchannel" */
-#define MR_CHANNEL_VERSION 3
+#define MR_CHANNEL_VERSION 4
 #define MR_CHANNEL_RINGS_MAX 1024
 #define MR_CHANNEL_COUNTERS_MAX 16
 #define MR_CHANNEL_CLOCK_SEGMENTS_MAX 64
@@ -154,6 +154,21 @@ struct mr_clock_segment {
 	uint64_t multiplier;
 };
 
+#define MR_CHANNEL_NAME_MAX 16
+#define MR_CHANNEL_PATH_MAX 1024
+#define MR_CHANNEL_COMMAND_MAX 4096
+
+/* As what a process began, by its own account: it may have ended, or called exec(2) again, before
+ * anybody looks.  What is not known is 0. */
+struct mr_channel_process {
+	uint32_t parent_pid;
+	uint32_t command_len;
+	uint64_t parent_start_ticks;
+	char name[MR_CHANNEL_NAME_MAX];       /* as the kernel has it */
+	char executable[MR_CHANNEL_PATH_MAX]; /* its path */
+	char command[MR_CHANNEL_COMMAND_MAX]; /* words, each ends in a zero byte */
+};
+
 enum mr_channel_state {
 	MR_CHANNEL_OPEN = 1,
 	MR_CHANNEL_CLOSED = 2, /* nothing is appended any more */
@@ -175,6 +190,7 @@ struct mr_channel_header {
 	_Atomic uint64_t size_bytes;                        /* of the file */
 	_Atomic uint64_t end_time_ns;                       /* since zero, once closed */
 	_Atomic uint64_t counters[MR_CHANNEL_COUNTERS_MAX]; /* enum mr_heap_counter */
+	struct mr_channel_process process;                  /* with MR_SOURCE_HEAP only */
 	_Atomic uint32_t ring_count;                        /* entries of `rings` in use */
 	_Atomic uint32_t
 		clock_count; /* segments ever added; the last MR_CHANNEL_CLOCK_SEGMENTS_MAX are kept */

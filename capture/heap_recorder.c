@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "futex.h"
+#include "heap_identity.h"
 #include "heap_image.h"
 #include "memrecord_folder.h"
 #include "proc_memory.h"
@@ -290,6 +291,7 @@ static bool take_channel(void *context, const struct mr_folder_channel *found)
 	if (mr_heap_image_new(&image, &recorder->common, found->channel, found->pid, found->start_ticks,
 	                      &recorder->complaint) < 0)
 		return false;
+	mr_heap_identity_write(image, recorder->options.arguments);
 	recorder->images[recorder->image_count++] = image;
 	recorder->totals.images++;
 	tell_of(recorder, found->pid, found->start_ticks);

@@ -17,8 +17,9 @@ struct mr_heap_recorder;
 struct mr_heap_recorder_options {
 	const char *home; /* the folder that shows as "~"; borrowed; NULL: none */
 	uint64_t max_size_bytes;
-	bool events;  /* every single event goes into the log */
-	bool symbols; /* places in the code get names at the end */
+	bool arguments; /* of command lines; else only the first word */
+	bool events;    /* every single event goes into the log */
+	bool symbols;   /* places in the code get names at the end */
 };
 
 /* Makes the subfolder of the channels' folder PARENT. */

@@ -18,6 +18,10 @@
 #include "memrecord_watch.h"
 #include "proc_identity.h"
 
+/* Of a core, for the sampler: what processes take that come and go is little beside the recording of their
+ * heaps, and must not keep it from looking at those that stay. */
+#define SHARE_WITH_HEAP_PPM 30000
+
 struct run {
 	const struct mr_run_options *options;
 	struct mr_inherited inherited;
@@ -96,6 +100,7 @@ static int open_sampler(struct run *run, struct mr_error *err)
 {
 	const struct mr_sampler_options options = {
 		.interval_ns = run->options->interval_ns,
+		.share_ppm = run->options->heap ? SHARE_WITH_HEAP_PPM : 0,
 		.arguments = run->options->arguments,
 		.home = run->home,
 		.command = run->command_line,
@@ -397,6 +402,7 @@ static int open_heap(struct run *run, struct mr_error *err)
 	const struct mr_heap_recorder_options options = {
 		.home = run->home,
 		.max_size_bytes = run->options->max_size_bytes,
+		.arguments = run->options->arguments,
 		.events = run->options->events,
 		.symbols = run->options->symbols,
 	};

@@ -78,11 +78,14 @@ void mr_watch_channel_found(void *context, uint32_t pid, uint64_t start_ticks)
 	struct mr_error err = { 0 };
 	struct mr_proc_stat stat;
 
-	/* One that names no process of ours (a pid of another namespace) is kept to the end. */
-	if (recording(watch) && is_alive(pid, &stat) && stat.start_ticks == start_ticks)
+	/* One that names no process of ours (a pid of another namespace) is kept to the end.  A process that
+	 * is known has opened another channel, perhaps because it called exec(2). */
+	if (recording(watch) && is_alive(pid, &stat) && stat.start_ticks == start_ticks) {
+		mr_sampler_renamed(watch->sampler, pid);
 		check(watch, found(watch, pid, &stat, &err), &err);
-	else if (ghost)
+	} else if (ghost) {
 		ghost->start_ticks = start_ticks;
+	}
 }
 
 void mr_watch_process_ended(void *context, const struct mr_process *process, struct mr_process_end end)

@@ -192,24 +192,26 @@ size_t mr_proc_command_quote(const char *words, size_t len, bool arguments, cons
 	return finish(&sink);
 }
 
-size_t mr_proc_command_line(uint32_t pid, bool arguments, const char *home, char *out, size_t size)
+size_t mr_proc_command_show(const char *words, size_t len, bool arguments, const char *home, char *out,
+                            size_t size)
 {
-	char words[MR_PROC_TEXT_MAX];
-	int64_t len = mr_proc_read_file(pid, "cmdline", words, sizeof(words));
-
-	if (len <= 0) {
-		out[0] = '\0';
-		return 0;
-	}
 	/* A program that rewrites its title leaves padding behind; a few zero
 	 * bytes are words that are empty. */
-	int64_t used = len;
+	size_t used = len;
 
 	while (used > 1 && words[used - 1] == '\0' && words[used - 2] == '\0')
 		used--;
 	if (len - used > 8)
 		len = used;
-	return mr_proc_command_quote(words, (size_t)len, arguments, home, out, size);
+	return mr_proc_command_quote(words, len, arguments, home, out, size);
+}
+
+size_t mr_proc_command_line(uint32_t pid, bool arguments, const char *home, char *out, size_t size)
+{
+	char words[MR_PROC_TEXT_MAX];
+	const int64_t len = mr_proc_read_file(pid, "cmdline", words, sizeof(words));
+
+	return mr_proc_command_show(words, len > 0 ? (size_t)len : 0, arguments, home, out, size);
 }
 
 size_t mr_proc_executable(uint32_t pid, const char *home, char *out, size_t size)

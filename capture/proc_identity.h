@@ -41,6 +41,9 @@ size_t mr_proc_executable(uint32_t pid, const char *home, char *out, size_t size
 /* The same for words at hand: LEN bytes in which every word ends in a zero byte. */
 size_t mr_proc_command_quote(const char *words, size_t len, bool arguments, const char *home, char *out,
                              size_t size);
+/* The same for what /proc/PID/cmdline holds, which may end in padding. */
+size_t mr_proc_command_show(const char *words, size_t len, bool arguments, const char *home, char *out,
+                            size_t size);
 /* One path or text, with the home folder as "~" and no quotes. */
 size_t mr_proc_path_show(const char *path, size_t len, const char *home, char *out, size_t size);
 

@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #define WRITE_INTERVAL_NS UINT64_C(1000000000) /* a frame at least once a second */
+#define SHARE_PPM 6000                         /* of a core */
+#define SHARE_ADVANCE_NS 4000000               /* of processor time, with that share */
 #define SLACK_NS UINT64_C(500000)              /* what is due this soon is done at once */
 #define SLICE_NS UINT64_C(8000000)             /* of processor time in a tick: a second's worth */
 #define SLICE_CHECK 16                         /* processes between two looks at that clock */
@@ -41,6 +43,7 @@ int mr_sampler_new(struct mr_sampler **sampler, struct mr_log_writer *writer,
 {
 	struct mr_sampler *const made = mr_alloc(sizeof(*made));
 	const uint64_t now = mr_clock_monotonic_ns();
+	const uint32_t share_ppm = options->share_ppm ? options->share_ppm : SHARE_PPM;
 
 	MR_FAIL_IF(!made, err, MR_ERR_NOMEM, "out of memory for the sampler");
 	made->log.writer = writer;
@@ -51,7 +54,11 @@ int mr_sampler_new(struct mr_sampler **sampler, struct mr_log_writer *writer,
 	made->own_pid = (uint32_t)getpid();
 	made->due_ns = now;
 	made->write_due_ns = now + WRITE_INTERVAL_NS;
-	made->budget = (struct mr_budget){ .start_ns = now, .advance_ns = 4000000, .share_ppm = 6000 };
+	made->budget = (struct mr_budget){
+		.start_ns = now,
+		.advance_ns = (uint64_t)SHARE_ADVANCE_NS * share_ppm / SHARE_PPM,
+		.share_ppm = share_ppm,
+	};
 	made->rollup_budget = (struct mr_budget){ .start_ns = now, .advance_ns = 5000000, .share_ppm = 3000 };
 	made->ends_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (made->ends_fd < 0 || mr_proc_boot_id_read(made->log.boot_id) < 0) {

@@ -9,8 +9,8 @@
  * unless a process has so many threads that it would take more than 0.2% of the
  * time; pss, uss and swap make the kernel walk the process's page tables, so
  * they get at most 0.3%, of each process's time and of all.  And all that is done
- * for the sampler's sake gets 0.6% of a core, as its caller charges it: when
- * there is more to look at, it looks less often.
+ * for the sampler's sake gets 0.6% of a core, or what its caller allows, who also
+ * charges it: when there is more to look at, it looks less often.
  *
  * One thread.  Errors come from the log or from memory; after the first one the
  * sampler is of no more use, and the processes do not notice.
@@ -25,6 +25,7 @@ struct mr_sampler;
 
 struct mr_sampler_options {
 	uint64_t interval_ns; /* 0: by age, see mr_sampler_interval_ns() */
+	uint32_t share_ppm;   /* of a core, for all that is charged; 0: 6000 */
 	bool arguments;       /* of command lines; else only the first word */
 	const char *home;     /* the folder that shows as "~"; borrowed; NULL: none */
 	const char *command;  /* of the root, where /proc tells it no more; borrowed, may be NULL */

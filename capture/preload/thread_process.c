@@ -7,16 +7,18 @@
  */
 #include "preload.h"
 
+#include <errno.h>
 #include <linux/membarrier.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <ucontext.h>
 #include <unistd.h>
 
 #include "log_format.h"
 #include "memory_mapped.h"
+#include "proc_memory.h"
 
 #define FOLDER_LEN_MAX 4000
 #define BEGIN_STACK_BYTES (128u << 10)
@@ -101,6 +103,31 @@ static void clock_begin(struct mr_channel_header *header)
 	atomic_store_explicit(&header->clock_count, 1, memory_order_release);
 }
 
+/* Who this process is; memrecord may look too late to see. */
+static void identity_begin(struct mr_channel_process *process)
+{
+	struct mr_proc_stat parent;
+	const int64_t words = mr_proc_read_file(0, "cmdline", process->command, sizeof(process->command));
+	const ssize_t path = readlink("/proc/self/exe", process->executable, sizeof(process->executable));
+
+	process->command_len = words > 0 ? (uint32_t)words : 0;
+	/* One that may have been cut names nothing. */
+	if (path < 0 || (size_t)path >= sizeof(process->executable))
+		process->executable[0] = '\0';
+	else
+		process->executable[path] = '\0';
+	(void)prctl(PR_GET_NAME, process->name);
+	process->parent_pid = (uint32_t)getppid();
+	if (process->parent_pid != 0 && mr_proc_stat_read(process->parent_pid, &parent) == MR_OK)
+		process->parent_start_ticks = parent.start_ticks;
+}
+
+static void header_begin(struct mr_channel_header *header)
+{
+	clock_begin(header);
+	identity_begin(&header->process);
+}
+
 /* ---- A fork in the middle of an append ------------------------------------------------
  *
  * A signal handler may fork; then the hook that it interrupted goes on in the child as
@@ -133,6 +160,18 @@ static void fork_child(void)
 	atomic_store_explicit(&process->state, MR_PROCESS_UNRECORDED, memory_order_relaxed);
 }
 
+/* What pthread_atfork() is made of; C libraries that have another are no place where programs are recorded,
+ * but the recorder is not to keep them from running. */
+extern int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void), void *object)
+	__attribute__((weak));
+extern void *__dso_handle __attribute__((visibility("hidden")));
+int __wrap_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void));
+
+int __wrap_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void))
+{
+	return __register_atfork != NULL ? __register_atfork(prepare, parent, child, &__dso_handle) : ENOSYS;
+}
+
 static bool begin(struct mr_process *process)
 {
 	static bool forks_watched;
@@ -145,7 +184,7 @@ static bool begin(struct mr_process *process)
 	}
 	if (folder[0] == '\0' || !mr_thread_prepare() ||
 	    mr_channel_create_whole(&process->channel, folder, MR_SOURCE_HEAP, MR_THREAD_RING_BYTES,
-	                            clock_begin, NULL) < 0)
+	                            header_begin, NULL) < 0)
 		return false;
 	if (!mr_stack_begin(process->channel, depth)) {
 		mr_channel_close(process->channel);
@@ -166,33 +205,23 @@ static bool begin(struct mr_process *process)
 
 /* Opening a channel takes more stack than a program's thread, or the stack of its signal handlers, need
  * have: it is done on a stack of its own.  One thread of a process does this at a time. */
-static struct {
-	ucontext_t caller;
-	ucontext_t own;
+struct beginning {
 	struct mr_process *process;
 	bool done;
-} beginning;
+};
 
-static void begin_there(void)
+static void begin_there(void *argument)
 {
-	beginning.done = begin(beginning.process);
+	struct beginning *const beginning = argument;
+
+	beginning->done = begin(beginning->process);
 }
 
 static bool begin_on_own_stack(struct mr_process *process)
 {
-	void *const stack = mr_pages_map(BEGIN_STACK_BYTES);
+	struct beginning beginning = { .process = process };
 
-	if (stack == NULL || getcontext(&beginning.own) != 0)
-		return false;
-	beginning.process = process;
-	beginning.done = false;
-	beginning.own.uc_stack.ss_sp = stack;
-	beginning.own.uc_stack.ss_size = BEGIN_STACK_BYTES;
-	beginning.own.uc_link = &beginning.caller;
-	makecontext(&beginning.own, begin_there, 0);
-	const bool ran = swapcontext(&beginning.caller, &beginning.own) == 0;
-	mr_pages_unmap(stack, BEGIN_STACK_BYTES);
-	return ran && beginning.done;
+	return mr_call_on_stack(BEGIN_STACK_BYTES, begin_there, &beginning) && beginning.done;
 }
 
 struct mr_process *mr_process_enter(void)

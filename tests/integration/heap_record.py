@@ -5,6 +5,7 @@
 its library comes from, images of one process, snapshots, limits, single events.
 """
 
+import json
 import os
 import shutil
 import signal
@@ -96,6 +97,24 @@ def exec_begins_another_image():
     for image in found:
         cases.equal([row["reason"] for row in image.heap_snapshots], [END])
     is_whole()
+
+
+def images_have_names():
+    """However short they lived: each says itself what it was started as, and by whom."""
+    program = "for i in 1 2 3 4 5 6 7 8; do env basename /x/secret$i; done; exec env printf last"
+    for options in ([], ["--no-args"]):
+        result = record("sh", "-c", program, options=options)
+        cases.equal(result.returncode, 0, result.stderr)
+        table = cases.run("memstats", "runs", "t.dat", "-F", "json", "-c", "run,name,parent,command").stdout
+        root, *children = json.loads(table)["rows"]
+        words = ["basename /x/secret%d", "printf last"] if not options else ["basename", "printf"]
+        cases.equal((root["name"], root["command"]), ("printf", words[1]))
+        cases.equal([(row["name"], row["parent"]) for row in children], [("basename", 1)] * 8)
+        cases.equal([row["command"] for row in children],
+                    [words[0] % (i + 1) if not options else words[0] for i in range(8)])
+        with open("t.dat", "rb") as log:
+            raw = subprocess.run(["zstd", "-dc"], stdin=log, stdout=subprocess.PIPE, check=True).stdout
+        cases.equal(b"secret" in raw, not options)
 
 
 def pipes_of_commands():
@@ -207,6 +226,7 @@ def processes_that_are_not_recorded():
 
 if __name__ == "__main__":
     cases.main(static_programs_are_refused, programs_with_rights_are_refused, a_library_with_a_strange_path,
-               a_library_that_is_missing, exec_begins_another_image, pipes_of_commands, the_end_sums_up,
+               a_library_that_is_missing, exec_begins_another_image, images_have_names,
+               pipes_of_commands, the_end_sums_up,
                a_signal_takes_a_snapshot, single_events, a_limited_log, names_are_left_out,
                processes_that_are_not_recorded)
