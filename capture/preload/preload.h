@@ -168,6 +168,10 @@ bool mr_thread_prepare(void);
 bool mr_thread_append_text(struct mr_thread *thread, enum mr_heap_record_type type, uint32_t flags,
                            const char *text, size_t len);
 
+/* Calls FUNCTION with ARGUMENT on a new stack of STACK_BYTES, a multiple of a page.  False: there is no
+ * memory for it. */
+bool mr_call_on_stack(size_t stack_bytes, void (*function)(void *), void *argument);
+
 /* ---- Appending ------------------------------------------------------------------ */
 
 /* The event of the hook at FRAME.  LENGTH is for MAP and UNMAP alone. */
