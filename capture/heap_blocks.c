@@ -209,16 +209,22 @@ static size_t table_bytes(const struct mr_heap_shard *shard)
 	return shard->groups * (size_t)GROUP * sizeof(*shard->regions);
 }
 
+static inline struct mr_heap_region *first_place(const struct mr_heap_shard *shard, uint64_t number,
+                                                 uint32_t hash)
+{
+	return &shard->regions[(size_t)((uint64_t)hash * shard->groups >> 32) * GROUP + number % GROUP];
+}
+
 /* The place of region NUMBER, or the one that it would have. */
 static inline struct mr_heap_region *place_of(const struct mr_heap_shard *shard, uint64_t number,
                                               uint32_t hash)
 {
-	const size_t places = shard->groups * (size_t)GROUP;
-	size_t i = (size_t)((uint64_t)hash * shard->groups >> 32) * GROUP + number % GROUP;
+	const struct mr_heap_region *const end = shard->regions + shard->groups * (size_t)GROUP;
+	struct mr_heap_region *place = first_place(shard, number, hash);
 
-	while (shard->regions[i].number != number && shard->regions[i].number != 0)
-		i = i + 1 == places ? 0 : i + 1;
-	return &shard->regions[i];
+	while (place->number != number && place->number != 0)
+		place = place + 1 == end ? shard->regions : place + 1;
+	return place;
 }
 
 /* Makes the table right for the regions of SHARD that have blocks, and some more. */
@@ -413,6 +419,32 @@ bool mr_heap_blocks_take(struct mr_heap_blocks *blocks, uint64_t address, struct
 		consider_less(blocks, region);
 	}
 	return true;
+}
+
+/* The first place where the region of ADDRESS may be; NULL: there is no table. */
+static inline const struct mr_heap_region *home_place(const struct mr_heap_blocks *blocks, uint64_t number)
+{
+	const uint32_t hash = hash_of(number);
+	const struct mr_heap_shard *const shard = &blocks->shards[hash % MR_HEAP_SHARDS];
+
+	return shard->regions ? first_place(shard, number, hash) : NULL;
+}
+
+void mr_heap_blocks_expect(const struct mr_heap_blocks *blocks, uint64_t address)
+{
+	const struct mr_heap_region *const place = home_place(blocks, (address >> MR_HEAP_REGION_SHIFT) + 1);
+
+	if (place)
+		__builtin_prefetch(place, 1);
+}
+
+void mr_heap_blocks_expect_block(const struct mr_heap_blocks *blocks, uint64_t address)
+{
+	const uint64_t number = (address >> MR_HEAP_REGION_SHIFT) + 1;
+	const struct mr_heap_region *const place = home_place(blocks, number);
+
+	if (place && place->number == number && place->shape != 0)
+		__builtin_prefetch(&place->blocks[home_of(at_of(address), capacities[place->shape])], 1);
 }
 
 bool mr_heap_blocks_pages(const struct mr_heap_blocks *blocks, bool (*page)(void *context, uint64_t address),

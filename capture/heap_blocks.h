@@ -82,6 +82,11 @@ enum mr_heap_put mr_heap_blocks_put(struct mr_heap_blocks *blocks, uint64_t addr
 bool mr_heap_blocks_take(struct mr_heap_blocks *blocks, uint64_t address, struct mr_heap_block *block,
                          uint64_t *sequence) MR_MUST_CHECK;
 
+/* The first step ahead of a look at ADDRESS, and, when that has arrived, the second: for where
+ * there are so many blocks that the cache does not hold them. */
+void mr_heap_blocks_expect(const struct mr_heap_blocks *blocks, uint64_t address);
+void mr_heap_blocks_expect_block(const struct mr_heap_blocks *blocks, uint64_t address);
+
 /* Calls PAGE with each page of 4 KiB in which blocks begin, or began lately, in no order, until one
  * call gives false; gives what the last one gave. */
 bool mr_heap_blocks_pages(const struct mr_heap_blocks *blocks, bool (*page)(void *context, uint64_t address),

@@ -13,7 +13,8 @@
 #include "futex.h"
 #include "tracker_clock.h"
 
-#define WINDOW 64                    /* events */
+#define WINDOW 128                   /* events */
+#define MANY 16                      /* events that it does not pay to copy */
 #define BUSY_SPINS 200               /* looks at a ring in which a record is under way */
 #define STUCK_NS UINT64_C(200000000) /* after which nobody believes that it still is */
 
@@ -474,14 +475,28 @@ static uint64_t top_limit(const struct mr_heap_drain *drain)
 	return limit;
 }
 
-/* Moves events of RING up to LIMIT into batches. */
+/* Hands on the events of RING up to LIMIT: few by way of the batch, many as they are. */
 static void take_up_to(struct mr_heap_drain *drain, struct ring *ring, uint64_t limit)
 {
-	while (ring->first < ring->count && ring->window[ring->first].ticks <= limit) {
-		drain->batch[drain->batch_count++] = ring->window[ring->first++];
-		if (drain->batch_count == MR_HEAP_BATCH)
-			hand_on(drain);
+	const struct mr_heap_taken *const events = &ring->window[ring->first];
+	const unsigned left = (unsigned)ring->count - ring->first;
+	unsigned count = 0;
+
+	if (left > 0 && events[left - 1].ticks <= limit) {
+		count = left;
+	} else {
+		while (events[count].ticks <= limit)
+			count++;
 	}
+	ring->first = (uint16_t)(ring->first + count);
+	if (count >= MANY || drain->batch_count + count > MR_HEAP_BATCH)
+		hand_on(drain);
+	if (count >= MANY) {
+		drain->taker.events(drain->taker.context, events, count);
+		return;
+	}
+	memcpy(drain->batch + drain->batch_count, events, count * sizeof(*events));
+	drain->batch_count += count;
 }
 
 static void merge(struct mr_heap_drain *drain)

@@ -10,8 +10,11 @@
 #include "sampler_pace.h"
 
 #define CREATOR "memrecord " MR_VERSION_STRING
-#define AHEAD_NODE 8 /* events: how early memory is asked for, where there are so many */
+#define AHEAD_REGION 16 /* events: how early memory is asked for, where there is so much of it */
+#define AHEAD_BLOCK 8
+#define AHEAD_NODE 8
 #define AHEAD_SITE 4
+#define MANY_BLOCKS 20000 /* not to be held by a processor's own cache; a guess that need not be right */
 #define MANY_SITES 500
 #define ACCOUNT_PART 50 /* a look at what the process holds for this part of its age */
 #define WRITE_INTERVAL_NS UINT64_C(1000000000)
@@ -390,10 +393,23 @@ static inline void take_event(struct mr_heap_image *image, const struct mr_heap_
 	}
 }
 
-static inline void expect_site(const struct mr_heap_image *image, const struct mr_heap_taken *event)
+/* Each step needs what the one before asked for. */
+static inline void expect_block(const struct mr_heap_image *image, const struct mr_heap_taken *events,
+                                size_t count)
 {
-	if (event->stack < image->stacks.node_count) {
-		const uint32_t site = image->stacks.nodes[event->stack].site;
+	if (count > AHEAD_REGION)
+		mr_heap_blocks_expect(&image->profile.blocks, events[AHEAD_REGION].address);
+	if (count > AHEAD_BLOCK)
+		mr_heap_blocks_expect_block(&image->profile.blocks, events[AHEAD_BLOCK].address);
+}
+
+static inline void expect_site(const struct mr_heap_image *image, const struct mr_heap_taken *events,
+                               size_t count)
+{
+	if (count > AHEAD_NODE && events[AHEAD_NODE].stack < image->stacks.node_count)
+		__builtin_prefetch(&image->stacks.nodes[events[AHEAD_NODE].stack]);
+	if (count > AHEAD_SITE && events[AHEAD_SITE].stack < image->stacks.node_count) {
+		const uint32_t site = image->stacks.nodes[events[AHEAD_SITE].stack].site;
 
 		if (site)
 			__builtin_prefetch(&image->profile.sites[site - 1], 1);
@@ -405,17 +421,14 @@ static void take_events(void *context, const struct mr_heap_taken *events, size_
 	struct mr_heap_image *const image = context;
 
 	mr_heap_image_begin(image);
-	if (image->profile.site_count < MANY_SITES) { /* they are in the cache */
-		for (size_t i = 0; i < count; i++)
-			take_event(image, &events[i]);
-		image->ticks_last = events[count - 1].ticks;
-		return;
-	}
+	const bool many_sites = image->profile.site_count >= MANY_SITES;
+	const bool many_blocks = image->profile.blocks.count >= MANY_BLOCKS;
+
 	for (size_t i = 0; i < count; i++) {
-		if (i + AHEAD_NODE < count && events[i + AHEAD_NODE].stack < image->stacks.node_count)
-			__builtin_prefetch(&image->stacks.nodes[events[i + AHEAD_NODE].stack]);
-		if (i + AHEAD_SITE < count)
-			expect_site(image, &events[i + AHEAD_SITE]);
+		if (many_blocks)
+			expect_block(image, events + i, count - i);
+		if (many_sites)
+			expect_site(image, events + i, count - i);
 		take_event(image, &events[i]);
 	}
 	image->ticks_last = events[count - 1].ticks;
