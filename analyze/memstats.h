@@ -250,7 +250,12 @@ int memstats_referents_new(const struct memstats_table *classes, size_t row,
                            struct memstats_referent **referents, size_t *count, struct memstats_error *error);
 void memstats_referents_free(struct memstats_referent *referents); /* NULL is fine */
 
-/* ---- Sites over time ----------------------------------------------------- */
+/* ---- More of sites ------------------------------------------------------- */
+
+/* The call stack of the site in ROW of a `sites` table as its column `stack` has it, where that column
+ * would be too much to have for all rows and is not shown: *STACK lives as long as SITES. */
+int memstats_sites_stack(const struct memstats_table *sites, size_t row, const char **stack,
+                         struct memstats_error *error);
 
 /* What the call stacks of a `sites` table held at heap snapshot SNAPSHOT of RUN, as the table `heap`
  * numbers both: LIVE_BYTES has an entry for each row that is shown, and those of other runs stay as they

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the call stacks of a table of sites held at other snapshots than the
- * table's own: for curves over time, without opening the log again for each.
+ * What is asked for of single sites, and not of all that a table has: their call
+ * stacks as text, and what they held at other snapshots than the table's own, for
+ * curves over time, without opening the log again for each.
  */
 #include "tables_sites.h"
 
@@ -22,14 +23,39 @@ static uint32_t find_snapshot(const struct mr_run *run, uint64_t number)
 	return MR_INDEX_NONE;
 }
 
+static int check_type(const struct memstats_table *table, struct mr_error *err)
+{
+	MR_FAIL_IF(table->type != &mr_table_sites, err, MR_ERR_ARG, "table %s is not that of sites",
+	           table->type->info.name);
+	return 0;
+}
+
+int memstats_sites_stack(const struct memstats_table *sites, size_t row, const char **stack,
+                         struct memstats_error *error)
+{
+	struct mr_error *const err = mr_table_error(error);
+
+	MR_TRY(check_type(sites, err));
+	MR_FAIL_IF(row >= sites->row_count, err, MR_ERR_ARG, "table sites has no row %zu", row);
+	const struct mr_sites_table *const table = sites->state;
+	const struct mr_site_row *const source = &table->rows[mr_table_row(sites, row)];
+	const struct mr_sites_run *const of = &table->runs[source->of];
+	const uint32_t index = of->sites.sites[source->site].stack;
+
+	MR_TRY(mr_stacks_resolve(of->stacks, index, err));
+	const char *const text = mr_stacks_trace_text(of->stacks, index);
+	MR_FAIL_IF(!text, err, MR_ERR_NOMEM, "no memory for a call stack");
+	*stack = text;
+	return 0;
+}
+
 int memstats_sites_live(const struct memstats_table *sites, uint64_t run, uint64_t snapshot,
                         uint64_t *live_bytes, struct memstats_error *error)
 {
 	struct mr_error *const err = mr_table_error(error);
 	struct mr_heap_sites then = { 0 };
 
-	MR_FAIL_IF(sites->type != &mr_table_sites, err, MR_ERR_ARG, "table %s is not that of sites",
-	           sites->type->info.name);
+	MR_TRY(check_type(sites, err));
 	const struct mr_sites_table *const table = sites->state;
 	const struct mr_sites_run *const of = find_run(table, run);
 	const uint32_t at = of ? find_snapshot(&table->model->runs[of->run], snapshot) : MR_INDEX_NONE;

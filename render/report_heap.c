@@ -8,6 +8,9 @@
 
 #include <stdlib.h>
 
+#define SITE_COLUMNS                                                                        \
+	"run,site,module,peak,peak_count,live_count,leaked,total,count,temporary,reallocs," \
+	"grown,average,lifetime"
 #define FIFTHS 5 /* parts of a run that are compared to see whether live memory only grows */
 
 uint64_t mr_heap_hash(uint64_t hash, const char *text)
@@ -78,33 +81,25 @@ static struct site_columns site_columns_of(const struct memstats_table *table)
 	return columns;
 }
 
-/* Places by name and module, of one run after the other. */
+/* Places by run, name and module. */
 struct place_index {
-	uint32_t *slots; /* place + 1 */
+	struct place_slot {
+		const struct mr_report_heap *heap; /* NULL: free */
+		uint32_t place;
+	} *slots;
 	size_t slot_count;
-	const struct mr_report_heap *heap; /* whose places are in it */
 };
 
 static int find_place(struct place_index *index, struct mr_report_heap *heap, const char *name,
                       const char *module, uint32_t *place, struct mr_error *err)
 {
-	if (index->heap != heap) {
-		memset(index->slots, 0, index->slot_count * sizeof(*index->slots));
-		for (size_t i = 0; i < heap->place_count; i++) {
-			size_t slot =
-				mr_heap_hash(mr_heap_hash(0, heap->places[i].name), heap->places[i].module) &
-				(index->slot_count - 1);
-			while (index->slots[slot])
-				slot = (slot + 1) & (index->slot_count - 1);
-			index->slots[slot] = (uint32_t)i + 1;
-		}
-		index->heap = heap;
-	}
-	size_t slot = mr_heap_hash(mr_heap_hash(0, name), module) & (index->slot_count - 1);
-	for (; index->slots[slot]; slot = (slot + 1) & (index->slot_count - 1)) {
-		const struct mr_heap_place *known = &heap->places[index->slots[slot] - 1];
-		if (strcmp(known->name, name) == 0 && strcmp(known->module, module) == 0) {
-			*place = index->slots[slot] - 1;
+	const uint64_t hash = mr_heap_hash(mr_heap_hash((uintptr_t)heap, name), module);
+	size_t slot = hash & (index->slot_count - 1);
+	for (; index->slots[slot].heap; slot = (slot + 1) & (index->slot_count - 1)) {
+		const struct mr_heap_place *known = &heap->places[index->slots[slot].place];
+		if (index->slots[slot].heap == heap && strcmp(known->name, name) == 0 &&
+		    strcmp(known->module, module) == 0) {
+			*place = index->slots[slot].place;
 			return 0;
 		}
 	}
@@ -113,7 +108,7 @@ static int find_place(struct place_index *index, struct mr_report_heap *heap, co
 	           err, MR_ERR_NOMEM, "no memory for places in the code");
 	heap->places[heap->place_count] = (struct mr_heap_place){ .name = name, .module = module };
 	*place = (uint32_t)heap->place_count++;
-	index->slots[slot] = (uint32_t)heap->place_count;
+	index->slots[slot] = (struct place_slot){ heap, *place };
 	return 0;
 }
 
@@ -370,15 +365,17 @@ int mr_report_heap_read(struct mr_report_data *data, struct mr_error *err)
 {
 	const struct {
 		const char *name;
+		const char *columns;
 		struct memstats_table **table;
 	} wanted[] = {
-		{ "sites", &data->heap.sites },     { "heap", &data->heap.heap },
-		{ "account", &data->heap.account }, { "threads", &data->heap.threads },
-		{ "modules", &data->heap.modules }, { "health", &data->heap.health },
+		/* All stacks as text would be hundreds of megabytes for the few that are shown. */
+		{ "sites", SITE_COLUMNS, &data->heap.sites }, { "heap", NULL, &data->heap.heap },
+		{ "account", NULL, &data->heap.account },     { "threads", NULL, &data->heap.threads },
+		{ "modules", NULL, &data->heap.modules },     { "health", NULL, &data->heap.health },
 	};
 	for (size_t i = 0; i < MR_ARRAY_LEN(wanted); i++)
-		MR_TRY(mr_report_rows_open(data->log, wanted[i].name, NULL, NULL, NULL, NULL, wanted[i].table,
-		                           err));
+		MR_TRY(mr_report_rows_open(data->log, wanted[i].name, NULL, NULL, NULL, wanted[i].columns,
+		                           wanted[i].table, err));
 	MR_TRY(read_sites(data, err));
 	MR_TRY(read_moments(data, err));
 	/* What memory was made of can be told where nothing recorded the heap, too, but has no section then. */

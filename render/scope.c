@@ -73,6 +73,12 @@ int mr_page_status(const struct mr_page *page, struct mr_error *err)
 	return 0;
 }
 
+void mr_page_fail(struct mr_page *page)
+{
+	if (page)
+		page->failed = true;
+}
+
 struct mr_scope *mr_page_root(struct mr_page *page)
 {
 	return &page->root;

@@ -42,6 +42,8 @@ struct mr_page *mr_page_new(void);       /* NULL when there is no memory */
 void mr_page_free(struct mr_page *page); /* NULL is fine */
 int mr_page_status(const struct mr_page *page, struct mr_error *err) MR_MUST_CHECK;
 struct mr_scope *mr_page_root(struct mr_page *page);
+/* What has to be on the page had no memory; nothing for NULL. */
+void mr_page_fail(struct mr_page *page);
 /* Zeroed memory that lives as long as the page; NULL on failure. */
 void *mr_page_alloc(struct mr_page *page, size_t size_bytes);
 /* A copy of TEXT that may be shown, cut after COLUMNS_MAX characters; "" on failure. */

@@ -51,10 +51,16 @@ void mr_section_frame(struct mr_scope *scope, const char *text, size_t len)
 	mr_scope_format(scope, "function", "%s", mr_section_name(scope, part, FRAME_COLUMNS));
 }
 
-void mr_section_stack(struct mr_scope *scope, const struct memstats_table *sites, size_t row,
-                      size_t frames_max)
+const char *mr_section_stack_text(struct mr_scope *scope, const struct memstats_table *sites, size_t row)
 {
-	const char *text = mr_report_rows_text(sites, row, mr_report_rows_column(sites, "stack"));
+	const char *text = "";
+	if (memstats_sites_stack(sites, row, &text, NULL) < 0)
+		mr_page_fail(mr_scope_page(scope));
+	return text;
+}
+
+void mr_section_stack(struct mr_scope *scope, const char *text, size_t frames_max)
+{
 	size_t shown = 0, hidden = 0;
 	mr_scope_list(scope, "stack");
 	mr_scope_none(scope, "stack_rest");
@@ -187,11 +193,11 @@ static void add_site(const struct mr_view *view, struct mr_scope *tab, enum mr_f
 	mr_scope_none(item, "lifetime");
 	if (lifetime != MR_NO_VALUE)
 		mr_scope_duration(item, "lifetime", lifetime);
-	set_callers(item, mr_report_rows_text(table, site->row, mr_report_rows_column(table, "stack")),
-	            place->name);
+	const char *stack = mr_section_stack_text(item, table, site->row);
+	set_callers(item, stack, place->name);
 	/* A page that has to be small has no room for deep stacks either. */
 	const size_t frames = FRAMES_MIN + view->limit * 2;
-	mr_section_stack(item, table, site->row, frames < FRAMES_MAX ? frames : FRAMES_MAX);
+	mr_section_stack(item, stack, frames < FRAMES_MAX ? frames : FRAMES_MAX);
 	mr_scope_none(item, "curve");
 	if ((cost == MR_COST_PEAK || cost == MR_COST_LEAKED) && view->limit >= CURVES_LIMIT)
 		mr_section_site_curve(item, view->run, site);

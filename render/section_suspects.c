@@ -43,7 +43,8 @@ static void add_stack(const struct mr_view *view, struct mr_scope *item, const s
 	if (!most)
 		return;
 	const size_t frames = FRAMES_MIN + view->limit;
-	mr_section_stack(item, view->data->heap.sites, most->row, frames < FRAMES_MAX ? frames : FRAMES_MAX);
+	mr_section_stack(item, mr_section_stack_text(item, view->data->heap.sites, most->row),
+	                 frames < FRAMES_MAX ? frames : FRAMES_MAX);
 	const size_t count = heap->places[suspect->index].site_count;
 	if (count > 1)
 		mr_scope_format(item, "stacks", "The call stack that weighs most, of %s",
