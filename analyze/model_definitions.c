@@ -183,24 +183,46 @@ int mr_model__read_code(struct mr_loading *loading, const struct mr_block *block
 	return count;
 }
 
+/* The rows above in a block of stacks, by their depth: what is deeper hangs on them. */
+struct stack_depths {
+	uint64_t deepest; /* that the next row can be */
+	uint64_t ids[MR_LOG_STACK_DEPTH_MAX];
+};
+
+/* The caller of the stack ID, as its row says; 0 for nonsense. */
+static uint64_t caller_of(struct stack_depths *depths, uint64_t depth, uint64_t parent, uint64_t id)
+{
+	const bool known = depth <= depths->deepest && depth < MR_LOG_STACK_DEPTH_MAX;
+
+	if (depth > 0)
+		parent = known ? depths->ids[depth - 1] : 0;
+	if (known) {
+		depths->ids[depth] = id;
+		depths->deepest = depth + 1;
+	}
+	return parent;
+}
+
 int mr_model__read_stacks(struct mr_loading *loading, const struct mr_block *block, struct mr_error *err)
 {
 	struct mr_stream_state *const stream = loading->stream;
+	struct stack_depths depths = { 0 };
 	struct mr_rows rows;
 	int count;
 
 	MR_TRY(mr_model__spend_rows(loading, block->rows, err));
-	MR_TRY(mr_rows_open(&rows, block, MR_STACKS_CODE, err));
+	MR_TRY(mr_rows_open(&rows, block, MR_STACKS_DEPTH, err));
 	while ((count = mr_rows_next(&rows, err)) > 0) {
 		if (MR_LIST_RESERVE(&stream->stacks, (size_t)count) < 0)
 			return no_memory(err);
 		for (int i = 0; i < count; i++) {
+			const uint64_t id = rows.values[MR_STACKS_ID][i];
 			size_t at;
 
-			MR_TRY(define(loading, MR_DEFINED_STACK, rows.values[MR_STACKS_ID][i],
-			              stream->stacks.count, &at, err));
+			MR_TRY(define(loading, MR_DEFINED_STACK, id, stream->stacks.count, &at, err));
 			stream->stacks.items[at] = (struct mr_stack){
-				.parent = mr_raw_id(rows.values[MR_STACKS_PARENT][i]),
+				.parent = mr_raw_id(caller_of(&depths, rows.values[MR_STACKS_DEPTH][i],
+				                              rows.values[MR_STACKS_PARENT][i], id)),
 				.code = mr_raw_id(rows.values[MR_STACKS_CODE][i]),
 			};
 			stream->stacks.count += at == stream->stacks.count;

@@ -145,7 +145,7 @@ static int gather_block(void *context, struct mr_loading *loading, const struct 
 	gathering->rows_left -= block->rows;
 	if (gathering->keys_only)
 		return look_for_keys(stream, block, err);
-	MR_TRY(mr_rows_open(&rows, block, MR_HEAP_SITES_LIFETIME, err));
+	MR_TRY(mr_rows_open(&rows, block, MR_HEAP_SITES_SIZE, err));
 	while ((count = mr_rows_next(&rows, err)) > 0) {
 		if (MR_LIST_RESERVE(&stream->heap_rows, (size_t)count) < 0)
 			return no_memory(err);
@@ -154,15 +154,20 @@ static int gather_block(void *context, struct mr_loading *loading, const struct 
 
 			if (number < stream->heap_first || number > stream->heap_last)
 				continue;
+			const uint64_t size = rows.values[MR_HEAP_SITES_SIZE][i];
+
 			stream->heap_rows.items[stream->heap_rows.count++] = (struct mr_heap_row){
 				.snapshot = number,
 				.stack = rows.values[MR_HEAP_SITES_STACK][i],
 				.site = {
-					.live_bytes = rows.values[MR_HEAP_SITES_LIVE][i],
+					.live_bytes = rows.values[MR_HEAP_SITES_LIVE][i] +
+					              size * rows.values[MR_HEAP_SITES_LIVE_COUNT][i],
 					.live_count = rows.values[MR_HEAP_SITES_LIVE_COUNT][i],
-					.peak_bytes = rows.values[MR_HEAP_SITES_PEAK][i],
+					.peak_bytes = rows.values[MR_HEAP_SITES_PEAK][i] +
+					              size * rows.values[MR_HEAP_SITES_PEAK_COUNT][i],
 					.peak_count = rows.values[MR_HEAP_SITES_PEAK_COUNT][i],
-					.total_bytes = rows.values[MR_HEAP_SITES_TOTAL][i],
+					.total_bytes = rows.values[MR_HEAP_SITES_TOTAL][i] +
+					              size * rows.values[MR_HEAP_SITES_COUNT][i],
 					.count = rows.values[MR_HEAP_SITES_COUNT][i],
 					.temporary = rows.values[MR_HEAP_SITES_TEMPORARY][i],
 					.reallocs = rows.values[MR_HEAP_SITES_REALLOCS][i],

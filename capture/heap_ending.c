@@ -69,15 +69,15 @@ static void put_added(struct bucket_rows *rows, enum mr_heap_measure measure, ui
 			put_bucket(rows, measure, stack, bucket, &sums[bucket]);
 }
 
-/* The buckets of all sites whose stack is row STACK, added up. */
-static void put_site_histogram(struct bucket_rows *rows, enum mr_heap_measure measure, uint32_t stack)
+/* The buckets of all sites whose stack is row ROW, added up. */
+static void put_site_histogram(struct bucket_rows *rows, enum mr_heap_measure measure, uint32_t row)
 {
 	const struct mr_heap_profile *const profile = &rows->image->profile;
 	struct mr_heap_bucket sums[64] = { 0 };
 
-	for (uint32_t at = rows->image->row_sites[stack]; at; at = profile->sites[at - 1].twin)
+	for (uint32_t at = rows->image->row_sites[row]; at; at = profile->sites[at - 1].twin)
 		add_buckets(sums, &profile->sites[at - 1], measure);
-	put_added(rows, measure, stack, sums);
+	put_added(rows, measure, mr_heap_stacks_number_of(&rows->image->stacks, row), sums);
 }
 
 /* And of all sites. */
@@ -118,8 +118,10 @@ static void put_histograms(struct mr_heap_image *image)
 	mr_heap_profile_sums(profile, &sums);
 	put_sum(rows, MR_HEAP_MEASURE_SIZE);
 	put_sum(rows, MR_HEAP_MEASURE_LIFETIME);
-	for (uint32_t row = 1; row < image->row_site_count; row++) {
-		if (!image->row_sites[row] ||
+	for (size_t i = 0; i < image->stacks.stack_numbers.count; i++) {
+		const uint32_t row = image->stacks.stack_numbers.pairs[i];
+
+		if (row >= image->row_site_count || !image->row_sites[row] ||
 		    !is_notable(image, &sums, &profile->sites[image->row_sites[row] - 1]))
 			continue;
 		put_site_histogram(rows, MR_HEAP_MEASURE_SIZE, row);
@@ -256,8 +258,10 @@ static int want_names(struct mr_heap_image *image, struct mr_error *err)
 	}
 	if (code == MR_OK)
 		code = mr_heap_symbols_stream(symbols, image->stream, &string_id->id, err);
-	for (size_t i = 0; i < stacks->codes.count && code == MR_OK; i++) {
-		const uint32_t id = (uint32_t)stacks->codes.items[i].first;
+	for (size_t i = 0; i < stacks->code_numbers.count && code == MR_OK; i++) {
+		const struct mr_heap_pair *const place =
+			&stacks->codes.items[stacks->code_numbers.pairs[i] - 1];
+		const uint32_t id = place->first == MR_HEAP_NAMED ? 0 : (uint32_t)place->first;
 		const struct mr_heap_module_known *const module = id ? &stacks->modules[id] : NULL;
 
 		if (!module)
@@ -268,7 +272,7 @@ static int want_names(struct mr_heap_image *image, struct mr_error *err)
 		known[id] = true;
 		if (code == MR_OK)
 			code = mr_heap_symbols_place(symbols, i + 1, numbers[id],
-			                             stacks->codes.items[i].second - 1 - module->base, err);
+			                             place->second - 1 - module->base, err);
 	}
 	mr_free(numbers);
 	mr_free(known);
@@ -291,7 +295,7 @@ void mr_heap_image_end(struct mr_heap_image *image)
 	mr_heap_image_write_accounts(image);
 	mr_heap_snapshot_take(image, MR_HEAP_END, "", time_ns);
 	name_threads(image);
-	mr_heap_snapshot_threads(image);
+	mr_heap_definitions_threads(image);
 	put_threads(image);
 	put_histograms(image);
 	put_counters(image);

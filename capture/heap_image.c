@@ -235,8 +235,15 @@ void mr_heap_image_write_events(struct mr_heap_image *image)
 	const struct mr_log_span span = { .time_first = rows->columns[MR_HEAP_EVENTS_TIME][0],
 		                          .time_last = rows->columns[MR_HEAP_EVENTS_TIME][rows->count - 1] };
 
-	mr_heap_snapshot_define(image);
-	mr_heap_snapshot_threads(image);
+	uint64_t *const stacks = rows->columns[MR_HEAP_EVENTS_STACK];
+
+	for (uint32_t i = 0; i < rows->count; i++)
+		if (mr_heap_stacks_want(&image->stacks, (uint32_t)stacks[i]) < 0)
+			image->profile.failed = true;
+	mr_heap_definitions_stacks(image);
+	mr_heap_definitions_threads(image);
+	for (uint32_t i = 0; i < rows->count; i++)
+		stacks[i] = mr_heap_stacks_number_of(&image->stacks, (uint32_t)stacks[i]);
 	mr_heap_log_begin(log, MR_KIND_HEAP_EVENTS, rows->count, &block);
 	for (unsigned column = MR_HEAP_EVENTS_TIME; column <= MR_HEAP_EVENTS_BACK; column++)
 		mr_block_column(&block, column, rows->columns[column]);
@@ -494,6 +501,7 @@ void mr_heap_image_free(struct mr_heap_image *image)
 	mr_free(image->ring_threads);
 	mr_free(image->thread_names);
 	mr_free(image->row_sites);
+	mr_free(image->written);
 	mr_free(image->samples);
 	mr_free(image->events);
 	mr_free(image);

@@ -55,6 +55,13 @@ struct mr_heap_event_rows {
 	uint64_t columns[MR_HEAP_EVENTS_BACK + 1][MR_HEAP_EVENT_ROWS];
 };
 
+/* What the log has of a site; zeroes: nothing. */
+struct mr_heap_written {
+	struct mr_heap_figures figures;
+	uint64_t peak_bytes;
+	uint64_t peak_count;
+};
+
 struct mr_heap_image {
 	const struct mr_heap_common *common;
 	struct mr_channel *channel;
@@ -83,15 +90,19 @@ struct mr_heap_image {
 
 	/* Snapshots: see heap_snapshot.c. */
 	uint64_t snapshot_count;
-	uint32_t *row_sites; /* by the log's number of a stack: index + 1 of its first site */
+	uint32_t *row_sites; /* by row of `stacks`: index + 1 of its first site */
 	size_t row_site_capacity;
 	size_t row_site_count;
 	size_t sites_resolved; /* sites before this one have been looked at */
 	bool unknown_written;  /* the log has a row of stack 0 */
+	uint32_t idle_row;     /* of `stacks`: of what sites without rows did; 0: the log has no row of it */
+	struct mr_heap_written *written; /* by site; none before the first snapshot on the way */
+	size_t written_count;
+	size_t written_capacity;
 	uint64_t interval_due_ns;
 	uint64_t peak_written;
-	uint64_t snapshot_bytes; /* that intermediate snapshots have taken */
-	bool changed;            /* something has come since the last snapshot */
+	uint64_t snapshot_rows; /* of sites, that snapshots that nobody asked for have taken */
+	bool changed;           /* something has come since the last snapshot */
 
 	uint64_t ticks_due; /* of the next sample */
 	uint64_t sample_due_ns;
@@ -138,9 +149,9 @@ void mr_heap_snapshot_take(struct mr_heap_image *image, enum mr_heap_reason reas
                            uint64_t time_ns);
 /* Takes one if it is time for one: a peak that matters has passed, or an interval. */
 void mr_heap_snapshot_consider(struct mr_heap_image *image, uint64_t time_ns);
-/* Writes rows for stacks and places of the code that have been given numbers. */
-void mr_heap_snapshot_define(struct mr_heap_image *image);
+/* Gives numbers to the stacks that are wanted, and to their places in the code; and writes rows for them. */
+void mr_heap_definitions_stacks(struct mr_heap_image *image);
 /* Writes rows for threads that the log does not have as they are. */
-void mr_heap_snapshot_threads(struct mr_heap_image *image);
+void mr_heap_definitions_threads(struct mr_heap_image *image);
 
 #endif

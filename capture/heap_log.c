@@ -54,6 +54,27 @@ void mr_heap_log_end(struct mr_heap_log *log, struct mr_block_writer *block, uin
 		mr_heap_log_pass_on(log, true);
 }
 
+void mr_heap_log_rows(struct mr_heap_log *log, enum mr_kind kind, uint32_t stream,
+                      const struct mr_log_span *span, const uint64_t *values, size_t stride, unsigned columns,
+                      size_t rows)
+{
+	struct mr_block_writer block;
+
+	if (rows == 0)
+		return;
+	mr_heap_log_begin(log, kind, (uint32_t)rows, &block);
+	for (unsigned column = 1; column <= columns; column++)
+		mr_block_column(&block, column, values + (column - 1) * stride);
+	if (!log->bytes.failed && rows > 1 && log->bytes.len - block.start > MR_LOG_BLOCK_CONTENT_MAX) {
+		log->bytes.len = block.start;
+		mr_heap_log_rows(log, kind, stream, span, values, stride, columns, rows / 2);
+		mr_heap_log_rows(log, kind, stream, span, values + rows / 2, stride, columns,
+		                 rows - rows / 2);
+		return;
+	}
+	mr_heap_log_end(log, &block, stream, span);
+}
+
 void mr_heap_log_pass_on(struct mr_heap_log *log, bool wait)
 {
 	size_t at = 0;

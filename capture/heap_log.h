@@ -42,6 +42,11 @@ void mr_heap_log_begin(struct mr_heap_log *log, enum mr_kind kind, uint32_t rows
 /* SPAN may be NULL: no times, no snapshots. */
 void mr_heap_log_end(struct mr_heap_log *log, struct mr_block_writer *block, uint32_t stream,
                      const struct mr_log_span *span);
+/* A block of ROWS rows with the columns 1 to COLUMNS, whose values stand one column behind the other in
+ * VALUES, STRIDE apart; or several, if one would be too large. */
+void mr_heap_log_rows(struct mr_heap_log *log, enum mr_kind kind, uint32_t stream,
+                      const struct mr_log_span *span, const uint64_t *values, size_t stride, unsigned columns,
+                      size_t rows);
 /* Hands on what is in the box if the log is free; with WAIT in any case. */
 void mr_heap_log_pass_on(struct mr_heap_log *log, bool wait);
 

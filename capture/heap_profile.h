@@ -50,13 +50,8 @@ struct mr_heap_site {
 	struct mr_heap_histogram lifetimes;
 	uint32_t stack; /* as the program numbers them */
 	/* The log's: */
-	uint32_t log_stack;     /* as the log numbers it; 0: not known yet */
-	uint32_t twin;          /* index + 1 of the next site of the same stack; 0: none */
-	uint64_t written_count; /* this and the next two: with the same ones it has not changed */
-	uint64_t written_live_bytes;
-	uint64_t written_live_count;
-	uint64_t written_peak; /* bytes and blocks at the peak, as the log has them */
-	uint64_t written_peak_count;
+	uint32_t log_stack; /* row of heap_stacks.h; 0: not known yet */
+	uint32_t twin;      /* index + 1 of the next site of the same stack; 0: none */
 };
 
 struct mr_heap_thread_figures {

@@ -7,119 +7,21 @@
  * budget, so that the log stays small however long the program runs: after a peak
  * a tenth above the last that was written, once that has passed; and at
  * intervals that grow with the age.
+ *
+ * What is in it.  At the end, and now and then, all sites.  Else those that hold
+ * something, or did when they were last written, or did at the peak: what only
+ * comes and goes is most of what there is, and is told in full later.
  */
 #include "heap_image.h"
 
-#define ROWS_MAX 4096 /* in a block */
+#define ROWS_MAX 65536u /* in a block */
+#define LIFETIME_BITS 7
 #define INTERVAL_FIRST_NS UINT64_C(2000000000)
 #define INTERVAL_PART 8 /* the spacing is this part of the age */
 #define PEAK_HELD_NS UINT64_C(500000000)
-#define BUDGET_FIRST_BYTES (96u << 10) /* of blocks, before compression, for those that nobody asked for */
-#define BUDGET_BYTES_PER_SECOND 512u
-
-/* ---- What is named -------------------------------------------------------------------------- */
-
-static void put_module(struct mr_heap_image *image, uint64_t id, struct mr_heap_module_known *module)
-{
-	struct mr_heap_log *const log = image->common->log;
-	struct mr_block_writer block;
-	const uint64_t path = mr_heap_log_string(log, image->stream, &image->string_next, module->path,
-	                                         strlen(module->path));
-	const uint64_t build_id = mr_heap_log_string(log, image->stream, &image->string_next,
-	                                             module->build_id, strlen(module->build_id));
-
-	mr_heap_log_begin(log, MR_KIND_MODULES, 1, &block);
-	mr_block_scalar(&block, MR_MODULES_ID, id);
-	mr_block_scalar(&block, MR_MODULES_PATH, path);
-	mr_block_scalar(&block, MR_MODULES_BUILD_ID, build_id);
-	mr_block_scalar(&block, MR_MODULES_BASE, module->base);
-	mr_heap_log_end(log, &block, image->stream, NULL);
-	module->written = true;
-}
-
-static void put_codes(struct mr_heap_image *image, size_t count)
-{
-	struct mr_heap_stacks *const stacks = &image->stacks;
-	const struct mr_heap_pair *const codes = stacks->codes.items + stacks->codes_written;
-	struct mr_heap_log *const log = image->common->log;
-	uint64_t columns[3][ROWS_MAX];
-	struct mr_block_writer block;
-
-	for (size_t i = 0; i < count; i++) {
-		struct mr_heap_module_known *const module =
-			codes[i].first ? &stacks->modules[codes[i].first] : NULL;
-
-		if (module && !module->written)
-			put_module(image, codes[i].first, module);
-		columns[0][i] = stacks->codes_written + i + 1;
-		columns[1][i] = codes[i].first;
-		columns[2][i] = codes[i].second - 1 - (module ? module->base : 0);
-	}
-	mr_heap_log_begin(log, MR_KIND_CODE, (uint32_t)count, &block);
-	mr_block_column(&block, MR_CODE_ID, columns[0]);
-	mr_block_column(&block, MR_CODE_MODULE, columns[1]);
-	mr_block_column(&block, MR_CODE_OFFSET, columns[2]);
-	mr_heap_log_end(log, &block, image->stream, NULL);
-	stacks->codes_written += count;
-}
-
-static void put_stacks(struct mr_heap_image *image, size_t count)
-{
-	struct mr_heap_stacks *const stacks = &image->stacks;
-	const struct mr_heap_pair *const rows = stacks->stacks.items + stacks->stacks_written;
-	struct mr_heap_log *const log = image->common->log;
-	uint64_t columns[3][ROWS_MAX];
-	struct mr_block_writer block;
-
-	for (size_t i = 0; i < count; i++) {
-		columns[0][i] = stacks->stacks_written + i + 1;
-		columns[1][i] = rows[i].first;
-		columns[2][i] = rows[i].second;
-	}
-	mr_heap_log_begin(log, MR_KIND_STACKS, (uint32_t)count, &block);
-	mr_block_column(&block, MR_STACKS_ID, columns[0]);
-	mr_block_column(&block, MR_STACKS_PARENT, columns[1]);
-	mr_block_column(&block, MR_STACKS_CODE, columns[2]);
-	mr_heap_log_end(log, &block, image->stream, NULL);
-	stacks->stacks_written += count;
-}
-
-static size_t rows_of(size_t count)
-{
-	return count < ROWS_MAX ? count : ROWS_MAX;
-}
-
-void mr_heap_snapshot_define(struct mr_heap_image *image)
-{
-	struct mr_heap_stacks *const stacks = &image->stacks;
-
-	while (stacks->codes_written < stacks->codes.count)
-		put_codes(image, rows_of(stacks->codes.count - stacks->codes_written));
-	while (stacks->stacks_written < stacks->stacks.count)
-		put_stacks(image, rows_of(stacks->stacks.count - stacks->stacks_written));
-}
-
-void mr_heap_snapshot_threads(struct mr_heap_image *image)
-{
-	struct mr_heap_log *const log = image->common->log;
-	struct mr_block_writer block;
-
-	for (size_t i = 1; i < image->thread_name_count; i++) {
-		struct mr_heap_thread_name *const thread = &image->thread_names[i];
-
-		if (thread->written)
-			continue;
-		thread->written = true;
-		const uint64_t name = mr_heap_log_string(log, image->stream, &image->string_next,
-		                                         thread->name, strlen(thread->name));
-
-		mr_heap_log_begin(log, MR_KIND_THREADS, 1, &block);
-		mr_block_scalar(&block, MR_THREADS_ID, i);
-		mr_block_scalar(&block, MR_THREADS_TID, thread->tid);
-		mr_block_scalar(&block, MR_THREADS_NAME, name);
-		mr_heap_log_end(log, &block, image->stream, NULL);
-	}
-}
+#define BUDGET_ROWS 4096u /* of those that nobody asked for, or this part of what the end will take */
+#define BUDGET_PART 4
+#define BUDGET_ROWS_PER_SECOND 32u
 
 /* ---- Sites ------------------------------------------------------------------------------------ */
 
@@ -139,10 +41,6 @@ static bool join(struct mr_heap_image *image, uint32_t site, uint32_t row)
 
 	joining->log_stack = row;
 	joining->twin = image->row_sites[row];
-	if (joining->twin) { /* what the log has of the stack is the first one's to know */
-		joining->written_peak = image->profile.sites[joining->twin - 1].written_peak;
-		joining->written_peak_count = image->profile.sites[joining->twin - 1].written_peak_count;
-	}
 	image->row_sites[row] = site + 1;
 	return true;
 }
@@ -172,135 +70,248 @@ struct site_rows {
 	struct mr_heap_image *image;
 	uint64_t snapshot;
 	struct mr_log_span span;
-	uint32_t count;
-	uint64_t columns[MR_HEAP_SITES_LIFETIME + 1][ROWS_MAX];
+	bool all;        /* also those that hold nothing */
+	uint8_t *chosen; /* by row of the stacks: it is to be written */
+	size_t chosen_count;
+	struct mr_heap_written idle; /* what the others have done since they were written */
+	size_t count;
+	size_t capacity;
+	uint64_t *values; /* CAPACITY for each column */
 };
 
 static void put_rows(struct site_rows *rows)
 {
-	struct mr_heap_log *const log = rows->image->common->log;
-	struct mr_block_writer block;
-
-	if (rows->count == 0)
-		return;
-	mr_heap_log_begin(log, MR_KIND_HEAP_SITES, rows->count, &block);
-	for (unsigned column = MR_HEAP_SITES_SNAPSHOT; column <= MR_HEAP_SITES_LIFETIME; column++)
-		mr_block_column(&block, column, rows->columns[column]);
-	mr_heap_log_end(log, &block, rows->image->stream, &rows->span);
+	mr_heap_log_rows(rows->image->common->log, MR_KIND_HEAP_SITES, rows->image->stream, &rows->span,
+	                 rows->values, rows->capacity, MR_HEAP_SITES_SIZE, rows->count);
 	rows->count = 0;
 }
 
-static void put_row(struct site_rows *rows, uint32_t stack, const struct mr_heap_figures *figures,
-                    uint64_t peak_bytes, uint64_t peak_count)
+/* The first LIFETIME_BITS bits of a number: lifetimes are noise beyond them. */
+static uint64_t rounded(uint64_t value)
 {
-	const uint64_t values[] = { 0,
-		                    rows->snapshot,
+	const unsigned bits = value ? 64u - (unsigned)__builtin_clzll(value) : 0;
+
+	if (bits <= LIFETIME_BITS)
+		return value;
+	const unsigned shift = bits - LIFETIME_BITS;
+	const uint64_t half = UINT64_C(1) << (shift - 1);
+
+	return (value > UINT64_MAX - half ? value >> shift : (value + half) >> shift) << shift;
+}
+
+/* What has the average size of a block is said by the counts: blocks of a site are mostly of one size. */
+static void put_row(struct site_rows *rows, uint32_t stack, const struct mr_heap_written *sum)
+{
+	const struct mr_heap_figures *const figures = &sum->figures;
+	const uint64_t size = figures->count ? figures->total_bytes / figures->count : 0;
+	const uint64_t values[] = { rows->snapshot,
 		                    stack,
-		                    figures->live_bytes,
+		                    figures->live_bytes - size * figures->live_count,
 		                    figures->live_count,
-		                    peak_bytes,
-		                    peak_count,
-		                    figures->total_bytes,
+		                    sum->peak_bytes - size * sum->peak_count,
+		                    sum->peak_count,
+		                    figures->total_bytes - size * figures->count,
 		                    figures->count,
 		                    figures->temporary,
 		                    figures->reallocs,
 		                    figures->grown_bytes,
-		                    figures->lifetime_ns };
+		                    rounded(figures->lifetime_ns),
+		                    size };
 
-	for (unsigned column = MR_HEAP_SITES_SNAPSHOT; column <= MR_HEAP_SITES_LIFETIME; column++)
-		rows->columns[column][rows->count] = values[column];
-	if (++rows->count == ROWS_MAX)
+	_Static_assert(MR_ARRAY_LEN(values) == MR_HEAP_SITES_SIZE, "a value for each column");
+	for (unsigned column = 0; column < MR_HEAP_SITES_SIZE; column++)
+		rows->values[column * rows->capacity + rows->count] = values[column];
+	if (++rows->count == rows->capacity)
 		put_rows(rows);
 }
 
-static void add(struct mr_heap_figures *sum, const struct mr_heap_figures *figures)
+static void add(struct mr_heap_written *sum, const struct mr_heap_written *more)
 {
-	sum->live_bytes += figures->live_bytes;
-	sum->live_count += figures->live_count;
-	sum->total_bytes += figures->total_bytes;
-	sum->count += figures->count;
-	sum->temporary += figures->temporary;
-	sum->reallocs += figures->reallocs;
-	sum->grown_bytes += figures->grown_bytes;
-	sum->lifetime_ns += figures->lifetime_ns;
+	sum->figures.live_bytes += more->figures.live_bytes;
+	sum->figures.live_count += more->figures.live_count;
+	sum->figures.total_bytes += more->figures.total_bytes;
+	sum->figures.count += more->figures.count;
+	sum->figures.temporary += more->figures.temporary;
+	sum->figures.reallocs += more->figures.reallocs;
+	sum->figures.grown_bytes += more->figures.grown_bytes;
+	sum->figures.lifetime_ns += more->figures.lifetime_ns;
+	sum->peak_bytes += more->peak_bytes;
+	sum->peak_count += more->peak_count;
 }
 
-/* One row for all sites whose stack is row STACK, if the log does not have it so; or with ALL. */
-static void put_stack(struct site_rows *rows, uint32_t stack, bool all)
+static struct mr_heap_written as_it_is(const struct mr_heap_profile *profile, size_t site)
 {
-	struct mr_heap_profile *const profile = &rows->image->profile;
-	struct mr_heap_site *const first = &profile->sites[rows->image->row_sites[stack] - 1];
-	struct mr_heap_figures sum = { 0 };
-	uint64_t peak_bytes = 0;
-	uint64_t peak_count = 0;
-	bool changed = all;
+	struct mr_heap_written now = { .figures = profile->sites[site].figures };
 
-	for (uint32_t at = rows->image->row_sites[stack]; at; at = profile->sites[at - 1].twin) {
-		struct mr_heap_site *const site = &profile->sites[at - 1];
-		uint64_t bytes;
-		uint64_t count;
+	mr_heap_profile_peak_of(profile, &profile->sites[site], &now.peak_bytes, &now.peak_count);
+	return now;
+}
 
-		mr_heap_profile_peak_of(profile, site, &bytes, &count);
-		peak_bytes += bytes;
-		peak_count += count;
-		add(&sum, &site->figures);
-		changed = changed || site->written_count != site->figures.count ||
-		          site->written_live_count != site->figures.live_count ||
-		          site->written_live_bytes != site->figures.live_bytes;
-		site->written_count = site->figures.count;
-		site->written_live_count = site->figures.live_count;
-		site->written_live_bytes = site->figures.live_bytes;
+/* What all sites of stack ROW come to: as they are, or else as the log has them. */
+static struct mr_heap_written sum_up(const struct mr_heap_image *image, uint32_t row, bool now)
+{
+	struct mr_heap_written sum = { 0 };
+
+	for (uint32_t at = image->row_sites[row]; at; at = image->profile.sites[at - 1].twin) {
+		const struct mr_heap_written one =
+			now ? as_it_is(&image->profile, at - 1) : image->written[at - 1];
+
+		add(&sum, &one);
 	}
-	if (!changed && peak_bytes == first->written_peak && peak_count == first->written_peak_count)
-		return;
-	first->written_peak = peak_bytes;
-	first->written_peak_count = peak_count;
-	put_row(rows, stack, &sum, peak_bytes, peak_count);
+	return sum;
+}
+
+/* Whether a stack has to have a row: it holds something, or did when it was last written, or at the
+ * peak, and that has changed. */
+static bool is_due(const struct mr_heap_written *now, const struct mr_heap_written *before)
+{
+	const bool held = now->figures.live_count > 0 || before->figures.live_count > 0;
+	const bool changed = now->figures.count != before->figures.count ||
+	                     now->figures.live_count != before->figures.live_count ||
+	                     now->figures.live_bytes != before->figures.live_bytes;
+
+	return (held && changed) || now->peak_bytes != before->peak_bytes ||
+	       now->peak_count != before->peak_count;
+}
+
+/* Chooses what is to be written, and sums up what the others have done that the log does not have. */
+static void choose(struct site_rows *rows)
+{
+	struct mr_heap_image *const image = rows->image;
+
+	for (uint32_t row = 1; row < image->row_site_count; row++) {
+		if (!image->row_sites[row])
+			continue;
+		const struct mr_heap_written now = sum_up(image, row, true);
+		const struct mr_heap_written before =
+			rows->all ? (struct mr_heap_written){ 0 } : sum_up(image, row, false);
+
+		if (rows->all || is_due(&now, &before)) {
+			if (mr_heap_stacks_want(&image->stacks, row) < 0)
+				image->profile.failed = true;
+			rows->chosen[row] = true;
+			rows->chosen_count++;
+			continue;
+		}
+		add(&rows->idle, &now);
+		rows->idle.figures.total_bytes -= before.figures.total_bytes;
+		rows->idle.figures.count -= before.figures.count;
+		rows->idle.figures.temporary -= before.figures.temporary;
+		rows->idle.figures.reallocs -= before.figures.reallocs;
+		rows->idle.figures.grown_bytes -= before.figures.grown_bytes;
+		rows->idle.figures.lifetime_ns -= before.figures.lifetime_ns;
+		rows->idle.figures.live_bytes = rows->idle.figures.live_count = 0;
+		rows->idle.peak_bytes = rows->idle.peak_count = 0;
+	}
+}
+
+/* One row for all sites whose stack is row ROW, with the number STACK. */
+static void put_stack(struct site_rows *rows, uint32_t row, uint32_t stack)
+{
+	struct mr_heap_image *const image = rows->image;
+	const struct mr_heap_written sum = sum_up(image, row, true);
+
+	for (uint32_t at = image->row_sites[row]; at && image->written;
+	     at = image->profile.sites[at - 1].twin)
+		image->written[at - 1] = as_it_is(&image->profile, at - 1);
+	put_row(rows, stack, &sum);
 }
 
 /* Row 0: sites whose stack is not known, or not yet. */
 static void put_unknown(struct site_rows *rows)
 {
-	const struct mr_heap_profile *const profile = &rows->image->profile;
-	struct mr_heap_figures sum = { 0 };
-	uint64_t peak_bytes = 0;
-	uint64_t peak_count = 0;
+	struct mr_heap_image *const image = rows->image;
+	struct mr_heap_written sum = { 0 };
 
-	for (size_t i = 0; i < profile->site_count; i++) {
-		const struct mr_heap_site *const site = &profile->sites[i];
-		uint64_t bytes;
-		uint64_t count;
-
-		if (site->log_stack)
+	for (size_t i = 0; i < image->profile.site_count; i++) {
+		if (image->profile.sites[i].log_stack)
 			continue;
-		mr_heap_profile_peak_of(profile, site, &bytes, &count);
-		peak_bytes += bytes;
-		peak_count += count;
-		add(&sum, &site->figures);
+		const struct mr_heap_written one = as_it_is(&image->profile, i);
+
+		add(&sum, &one);
 	}
-	if (sum.count == 0 && !rows->image->unknown_written)
+	if (sum.figures.count == 0 && !image->unknown_written)
 		return;
-	rows->image->unknown_written = true;
-	put_row(rows, 0, &sum, peak_bytes, peak_count);
+	image->unknown_written = true;
+	put_row(rows, 0, &sum);
 }
 
-static void put_sites(struct mr_heap_image *image, const struct mr_log_span *span, bool key)
+/* Asks for a row for what the sites that have none have done. */
+static void want_idle(struct site_rows *rows)
 {
-	struct site_rows *const rows = mr_alloc(sizeof(*rows));
+	struct mr_heap_image *const image = rows->image;
 
-	if (!rows) {
+	if (rows->all)
+		image->idle_row = 0;
+	else if (rows->idle.figures.count > 0 &&
+	         (mr_heap_stacks_named_row(&image->stacks, 0, MR_HEAP_NAMED_IDLE, &image->idle_row) < 0 ||
+	          mr_heap_stacks_want(&image->stacks, image->idle_row) < 0))
 		image->profile.failed = true;
-		return;
-	}
-	rows->image = image;
-	rows->snapshot = span->snapshot_first;
-	rows->span = *span;
+}
+
+/* Room for what the log has of each site. */
+static bool grow_written(struct mr_heap_image *image)
+{
+	const size_t before = image->written_count;
+	const size_t count = image->profile.site_count;
+
+	if (mr_grow(&image->written, &image->written_capacity, count, sizeof(*image->written)) < 0)
+		return false;
+	if (count > before)
+		memset(image->written + before, 0, (count - before) * sizeof(*image->written));
+	image->written_count = count;
+	return true;
+}
+
+/* The rows that were chosen, in the order of the numbers of their stacks. */
+static void put_chosen(struct site_rows *rows)
+{
+	const struct mr_heap_numbers *const numbers = &rows->image->stacks.stack_numbers;
+
 	put_unknown(rows);
-	for (uint32_t row = 1; row < image->row_site_count; row++)
-		if (image->row_sites[row])
-			put_stack(rows, row, key);
+	for (size_t i = 0; i < numbers->count; i++) {
+		const uint32_t row = numbers->pairs[i];
+
+		if (row == rows->image->idle_row)
+			put_row(rows, (uint32_t)i + 1, &rows->idle);
+		else if (row < rows->image->row_site_count && rows->chosen[row])
+			put_stack(rows, row, (uint32_t)i + 1);
+	}
 	put_rows(rows);
-	mr_free(rows);
+}
+
+/* Writes the sites at a snapshot: with ALL each of them, and LAST for good.  Gives how many rows. */
+static size_t put_sites(struct mr_heap_image *image, const struct mr_log_span *span, bool all, bool last)
+{
+	struct site_rows rows = { .image = image,
+		                  .snapshot = span->snapshot_first,
+		                  .span = *span,
+		                  .all = all,
+		                  .chosen = mr_alloc(image->row_site_count + 1) };
+
+	if (last) {
+		mr_free(image->written);
+		image->written = NULL;
+		image->written_count = image->written_capacity = 0;
+	} else if (!grow_written(image)) {
+		image->profile.failed = true;
+		goto out;
+	}
+	if (rows.chosen)
+		choose(&rows);
+	want_idle(&rows);
+	mr_heap_definitions_stacks(image);
+	/* And those of no stack, and of idle sites. */
+	rows.capacity = rows.chosen_count + 2 < ROWS_MAX ? rows.chosen_count + 2 : ROWS_MAX;
+	rows.values = mr_alloc(MR_HEAP_SITES_SIZE * rows.capacity * sizeof(*rows.values));
+	if (rows.chosen && rows.values)
+		put_chosen(&rows);
+	else
+		image->profile.failed = true;
+out:
+	mr_free(rows.chosen);
+	mr_free(rows.values);
+	return rows.chosen_count;
 }
 
 /* ---- Snapshots --------------------------------------------------------------------------------- */
@@ -341,7 +352,8 @@ void mr_heap_snapshot_take(struct mr_heap_image *image, enum mr_heap_reason reas
 	if (log->full && reason != MR_HEAP_END)
 		return;
 	const uint64_t number = ++image->snapshot_count;
-	const bool key = number % MR_LOG_KEY_SNAPSHOT_INTERVAL == 1 || reason == MR_HEAP_END;
+	const bool all = number % MR_LOG_KEY_SNAPSHOT_INTERVAL == 0 || reason == MR_HEAP_END;
+	const bool key = number == 1 || all;
 	const struct mr_log_span span = {
 		.time_first = time_ns,
 		.time_last = time_ns,
@@ -352,8 +364,9 @@ void mr_heap_snapshot_take(struct mr_heap_image *image, enum mr_heap_reason reas
 		mr_heap_log_string(log, image->stream, &image->string_next, description, strlen(description));
 
 	resolve(image);
-	mr_heap_snapshot_define(image);
-	put_sites(image, &span, key);
+	const size_t rows = put_sites(image, &span, all, reason == MR_HEAP_END);
+
+	image->snapshot_rows += reason == MR_HEAP_INTERVAL || reason == MR_HEAP_PEAK ? rows : 0;
 	put_snapshot(image, reason, text, &span, key);
 	image->peak_written = image->profile.peak_bytes;
 	image->changed = false;
@@ -367,7 +380,9 @@ static uint64_t interval_ns(uint64_t age_ns)
 void mr_heap_snapshot_consider(struct mr_heap_image *image, uint64_t time_ns)
 {
 	const struct mr_heap_profile *const profile = &image->profile;
-	const uint64_t budget = BUDGET_FIRST_BYTES + time_ns / 1000000000u * BUDGET_BYTES_PER_SECOND;
+	const uint64_t part = profile->site_count / BUDGET_PART;
+	const uint64_t budget =
+		(part > BUDGET_ROWS ? part : BUDGET_ROWS) + time_ns / 1000000000u * BUDGET_ROWS_PER_SECOND;
 	const uint64_t peak_ns = mr_heap_image_time(image, profile->peak_ticks);
 	const bool matters = profile->peak_bytes > image->peak_written + image->peak_written / 10;
 	const bool passed = profile->live_bytes < profile->peak_bytes - profile->peak_bytes / 20 ||
@@ -380,11 +395,8 @@ void mr_heap_snapshot_consider(struct mr_heap_image *image, uint64_t time_ns)
 	}
 	if (!interval && !(matters && passed && image->snapshot_count > 0))
 		return;
-	if (image->snapshot_bytes > budget)
+	if (image->snapshot_rows > budget)
 		return;
-	const uint64_t before = image->common->log->bytes_total;
-
 	mr_heap_snapshot_take(image, interval ? MR_HEAP_INTERVAL : MR_HEAP_PEAK, "", time_ns);
-	image->snapshot_bytes += image->common->log->bytes_total - before;
 	image->interval_due_ns = time_ns + interval_ns(time_ns);
 }

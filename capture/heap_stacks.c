@@ -4,9 +4,12 @@
  */
 #include "heap_stacks.h"
 
+#include <stdlib.h>
+
 #define IDS_AHEAD 65536u /* an id may be this far beyond twice the number of those that are defined */
 #define MODULES_MAX 65536u
 #define SLOTS_FIRST 256u
+#define WANTED UINT32_MAX /* in the place of a number */
 
 void mr_heap_stacks_release(struct mr_heap_stacks *stacks)
 {
@@ -20,6 +23,10 @@ void mr_heap_stacks_release(struct mr_heap_stacks *stacks)
 	mr_free(stacks->codes.slots);
 	mr_free(stacks->stacks.items);
 	mr_free(stacks->stacks.slots);
+	mr_free(stacks->code_numbers.of);
+	mr_free(stacks->code_numbers.pairs);
+	mr_free(stacks->stack_numbers.of);
+	mr_free(stacks->stack_numbers.pairs);
 	*stacks = (struct mr_heap_stacks){ 0 };
 }
 
@@ -28,11 +35,17 @@ static uint64_t pairs_memory(const struct mr_heap_pairs *pairs)
 	return pairs->capacity * sizeof(*pairs->items) + pairs->slot_count * sizeof(*pairs->slots);
 }
 
+static uint64_t numbers_memory(const struct mr_heap_numbers *numbers)
+{
+	return (numbers->of_capacity + numbers->capacity) * sizeof(uint32_t);
+}
+
 uint64_t mr_heap_stacks_memory(const struct mr_heap_stacks *stacks)
 {
 	return stacks->node_capacity * sizeof(*stacks->nodes) +
 	       stacks->module_capacity * sizeof(*stacks->modules) + pairs_memory(&stacks->codes) +
-	       pairs_memory(&stacks->stacks);
+	       pairs_memory(&stacks->stacks) + numbers_memory(&stacks->code_numbers) +
+	       numbers_memory(&stacks->stack_numbers);
 }
 
 /* ---- Pairs ------------------------------------------------------------------------- */
@@ -169,7 +182,7 @@ int mr_heap_stacks_module(struct mr_heap_stacks *stacks, const struct mr_heap_mo
 	return MR_OK;
 }
 
-/* ---- What the log says ---------------------------------------------------------------- */
+/* ---- Rows -------------------------------------------------------------------------- */
 
 /* Nodes from ID outward, up to one that has a row; false: one of them is not defined. */
 static bool climb(const struct mr_heap_stacks *stacks, uint32_t id, uint32_t *chain, size_t *len,
@@ -182,8 +195,8 @@ static bool climb(const struct mr_heap_stacks *stacks, uint32_t id, uint32_t *ch
 
 		if (!node || !node->return_address)
 			return false;
-		if (node->log_stack) {
-			*row = node->log_stack;
+		if (node->row) {
+			*row = node->row;
 			return true;
 		}
 		chain[(*len)++] = id;
@@ -210,8 +223,144 @@ int mr_heap_stacks_row(struct mr_heap_stacks *stacks, uint32_t id, uint32_t *row
 		MR_TRY(pairs_find(&stacks->codes, has_module ? node->module : 0, node->return_address,
 		                  &code));
 		MR_TRY(pairs_find(&stacks->stacks, found, code, &found));
-		node->log_stack = found;
+		node->row = found;
 	}
 	*row = found;
 	return MR_OK;
+}
+
+const char *mr_heap_named_text(enum mr_heap_named name)
+{
+	return name == MR_HEAP_NAMED_FOLDED ? "(smaller ones)" : "(held nothing then)";
+}
+
+int mr_heap_stacks_named_row(struct mr_heap_stacks *stacks, uint32_t caller, enum mr_heap_named name,
+                             uint32_t *row)
+{
+	uint32_t code;
+
+	MR_TRY(pairs_find(&stacks->codes, MR_HEAP_NAMED, name, &code));
+	return pairs_find(&stacks->stacks, caller, code, row);
+}
+
+/* ---- Numbers in the log -------------------------------------------------------------- */
+
+/* Room for the numbers of PAIRS. */
+static int numbers_reserve(struct mr_heap_numbers *numbers, const struct mr_heap_pairs *pairs)
+{
+	const size_t before = numbers->of_count;
+
+	if (before >= pairs->count)
+		return MR_OK;
+	MR_TRY(mr_grow(&numbers->of, &numbers->of_capacity, pairs->count, sizeof(*numbers->of)));
+	memset(numbers->of + before, 0, (pairs->count - before) * sizeof(*numbers->of));
+	numbers->of_count = pairs->count;
+	return MR_OK;
+}
+
+int mr_heap_stacks_want(struct mr_heap_stacks *stacks, uint32_t row)
+{
+	MR_TRY(numbers_reserve(&stacks->stack_numbers, &stacks->stacks));
+	while (row && stacks->stack_numbers.of[row - 1] == 0) {
+		stacks->stack_numbers.of[row - 1] = WANTED;
+		row = (uint32_t)stacks->stacks.items[row - 1].first;
+	}
+	return MR_OK;
+}
+
+/* Gives numbers to the rows that are wanted.  A row and all beneath it have numbers that follow each
+ * other: SPANS, by row, counts them first, and then says which one the next of its children gets. */
+static size_t number_rows(struct mr_heap_stacks *stacks, uint32_t *spans)
+{
+	const struct mr_heap_pair *const rows = stacks->stacks.items;
+	uint32_t *const of = stacks->stack_numbers.of;
+	const size_t before = stacks->stack_numbers.count;
+	size_t next = before + 1;
+
+	for (size_t i = stacks->stacks.count; i-- > 0;) {
+		if (of[i] != WANTED)
+			continue;
+		const size_t parent = (size_t)rows[i].first;
+
+		spans[i]++;
+		if (parent && of[parent - 1] == WANTED)
+			spans[parent - 1] += spans[i];
+	}
+	for (size_t i = 0; i < stacks->stacks.count; i++) {
+		if (of[i] != WANTED)
+			continue;
+		const size_t parent = (size_t)rows[i].first;
+		const uint32_t span = spans[i];
+
+		if (parent && of[parent - 1] > before) {
+			of[i] = spans[parent - 1];
+			spans[parent - 1] += span;
+		} else {
+			of[i] = (uint32_t)next;
+			next += span;
+		}
+		spans[i] = of[i] + 1;
+	}
+	return next - 1 - before;
+}
+
+static int compare_codes(const void *left, const void *right, void *context)
+{
+	const struct mr_heap_pair *const codes = context;
+	const struct mr_heap_pair *const a = &codes[*(const uint32_t *)left - 1];
+	const struct mr_heap_pair *const b = &codes[*(const uint32_t *)right - 1];
+
+	if (a->first != b->first)
+		return a->first < b->first ? -1 : 1;
+	return a->second < b->second ? -1 : a->second > b->second;
+}
+
+/* Gives numbers to the codes of rows that have theirs since BEFORE, in the order of their addresses. */
+static int number_codes(struct mr_heap_stacks *stacks, size_t before)
+{
+	struct mr_heap_numbers *const codes = &stacks->code_numbers;
+	const size_t first = codes->count;
+
+	MR_TRY(numbers_reserve(codes, &stacks->codes));
+	for (size_t i = before; i < stacks->stack_numbers.count; i++) {
+		const uint32_t row = stacks->stack_numbers.pairs[i];
+		const uint32_t code = (uint32_t)stacks->stacks.items[row - 1].second;
+
+		if (codes->of[code - 1])
+			continue;
+		MR_TRY(mr_grow(&codes->pairs, &codes->capacity, codes->count + 1, sizeof(*codes->pairs)));
+		codes->of[code - 1] = WANTED;
+		codes->pairs[codes->count++] = code;
+	}
+	if (codes->count > first)
+		qsort_r(codes->pairs + first, codes->count - first, sizeof(*codes->pairs), compare_codes,
+		        stacks->codes.items);
+	for (size_t i = first; i < codes->count; i++)
+		codes->of[codes->pairs[i] - 1] = (uint32_t)i + 1;
+	return MR_OK;
+}
+
+int mr_heap_stacks_number(struct mr_heap_stacks *stacks)
+{
+	struct mr_heap_numbers *const numbers = &stacks->stack_numbers;
+	const size_t before = numbers->count;
+
+	if (stacks->stacks.count == 0)
+		return MR_OK;
+	MR_TRY(numbers_reserve(numbers, &stacks->stacks));
+	uint32_t *const spans = mr_alloc(stacks->stacks.count * sizeof(*spans));
+
+	if (!spans)
+		return MR_ERR_NOMEM;
+	const size_t added = number_rows(stacks, spans);
+
+	mr_free(spans);
+	if (added == 0)
+		return MR_OK;
+	MR_TRY(mr_grow(&numbers->pairs, &numbers->capacity, before + added, sizeof(*numbers->pairs)));
+	numbers->count = before + added;
+	for (size_t i = 0; i < stacks->stacks.count; i++)
+		if (numbers->of[i] > before)
+			numbers->pairs[numbers->of[i] - 1] = (uint32_t)i + 1;
+	return number_codes(stacks, before);
 }

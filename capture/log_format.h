@@ -36,6 +36,7 @@
 
 /* Limits that writers keep and readers enforce. */
 #define MR_LOG_FRAME_CONTENT_MAX (4u << 20) /* bytes of blocks in a frame */
+#define MR_LOG_BLOCK_CONTENT_MAX (1u << 20) /* bytes of a block */
 #define MR_LOG_ROWS_MAX (1u << 20)          /* rows in a block */
 #define MR_LOG_STRING_MAX (1u << 20)        /* bytes in a string */
 #define MR_LOG_STACK_DEPTH_MAX 512
@@ -176,7 +177,12 @@ enum mr_col_code { /* a place in the code, as a stack names it */
 	                   7, /* string: the text of the line or lines; only what another tool kept */
 };
 
-enum mr_col_stacks { MR_STACKS_ID = 1, MR_STACKS_PARENT = 2 /* the caller's stack */, MR_STACKS_CODE = 3 };
+enum mr_col_stacks {
+	MR_STACKS_ID = 1,
+	MR_STACKS_PARENT = 2, /* the caller's stack, where DEPTH is 0 */
+	MR_STACKS_CODE = 3,
+	MR_STACKS_DEPTH = 4, /* D > 0: the caller is the last row above in the block whose DEPTH is D - 1 */
+};
 
 enum mr_col_symbols { /* what CODE ids were resolved to: one row an inlined frame, innermost DEPTH 0 */
 	              MR_SYMBOLS_CODE = 1,
@@ -377,7 +383,8 @@ enum mr_col_heap_sites {
 	MR_HEAP_SITES_TEMPORARY = 9, /* allocations freed before the same thread's next one */
 	MR_HEAP_SITES_REALLOCS = 10, /* of COUNT: by realloc of a block that there was */
 	MR_HEAP_SITES_GROWN = 11,    /* bytes by which those made their blocks larger */
-	MR_HEAP_SITES_LIFETIME = 12, /* ns, summed over the blocks that are gone (COUNT - LIVE_COUNT) */
+	MR_HEAP_SITES_LIFETIME = 12, /* ns, summed over the blocks that are gone (COUNT - LIVE_COUNT); rounded */
+	MR_HEAP_SITES_SIZE = 13, /* LIVE, PEAK and TOTAL are less by SIZE times their count, modulo 2^64 */
 };
 
 enum mr_col_heap_samples {

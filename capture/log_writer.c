@@ -16,11 +16,10 @@
 #include <zstd.h>
 
 #define FRAME_CONTENT (512u << 10) /* bytes of blocks at which a frame is made, at most */
-#define BLOCK_MAX (1u << 20)       /* bytes that a block may take */
 #define FRAME_BLOCK_MAX 64         /* more than a FRAME block takes */
 #define END_RESERVE (64u << 10)    /* of max_size_bytes, kept for what explains the rest */
 
-_Static_assert(FRAME_CONTENT + BLOCK_MAX + 2 * FRAME_BLOCK_MAX <= MR_LOG_FRAME_CONTENT_MAX,
+_Static_assert(FRAME_CONTENT + MR_LOG_BLOCK_CONTENT_MAX + 2 * FRAME_BLOCK_MAX <= MR_LOG_FRAME_CONTENT_MAX,
                "frames fit the limit");
 
 /* Blocks of one group that wait to become a frame. */
@@ -387,10 +386,10 @@ int mr_log_writer_end(struct mr_log_writer *writer, struct mr_block_writer *bloc
 		pending_clear(&writer->pending[mr_kind_group(writer->block_kind)]);
 		return fail(writer, err);
 	}
-	if (block->out->len - block->start > BLOCK_MAX) {
+	if (block->out->len - block->start > MR_LOG_BLOCK_CONTENT_MAX) {
 		mr_fail(&writer->failure, MR_ERR_LIMIT,
 		        "a block of %zu bytes is larger than the %u that are allowed",
-		        block->out->len - block->start, BLOCK_MAX);
+		        block->out->len - block->start, MR_LOG_BLOCK_CONTENT_MAX);
 		return fail(writer, err);
 	}
 	return block_added(writer, writer->block_kind, span, err);
@@ -403,7 +402,7 @@ int mr_log_writer_append(struct mr_log_writer *writer, uint32_t stream, const vo
 	size_t used = 0;
 
 	MR_TRY(mr_block_parse(data, len, &used, &block, err));
-	MR_FAIL_IF(used != len || len > BLOCK_MAX || block.kind == MR_KIND_FRAME ||
+	MR_FAIL_IF(used != len || len > MR_LOG_BLOCK_CONTENT_MAX || block.kind == MR_KIND_FRAME ||
 	                   mr_kind_group(block.kind) >= MR_GROUP_END,
 	           err, MR_ERR_FORMAT, "%zu bytes that should be a block of rows are not", len);
 	if (writer->failure.code != MR_OK)

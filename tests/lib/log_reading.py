@@ -19,7 +19,7 @@ KINDS = {
     4: ("CLASSES", "id name parent size level flags"),
     5: ("MODULES", "id path build_id base"),
     6: ("CODE", "id module offset function file line source"),
-    7: ("STACKS", "id parent code"),
+    7: ("STACKS", "id parent code depth"),
     8: ("SYMBOLS", "code depth function file line"),
     9: ("PATHS", "id parent name"),
     10: ("THREADS", "id tid name"),
@@ -41,7 +41,8 @@ KINDS = {
     37: ("COUNTERS", "key value"),
     40: ("HEAP_SNAPSHOTS", "number time reason description flags live live_count peak peak_count peak_time total count "
                            "frees temporary grown"),
-    41: ("HEAP_SITES", "snapshot stack live live_count peak peak_count total count temporary reallocs grown lifetime"),
+    41: ("HEAP_SITES", "snapshot stack live live_count peak peak_count total count temporary reallocs grown lifetime "
+                   "size"),
     42: ("HEAP_SAMPLES", "time live live_count live_max total count"),
     43: ("HEAP_HISTOGRAM", "measure stack bucket count total"),
     44: ("HEAP_THREADS", "thread count total frees temporary live live_count waits wait time_first time_last"),
@@ -101,7 +102,12 @@ def blocks(content):
         assert at == end
         if kind in KINDS:
             name, names = KINDS[kind]
-            yield name, block_rows(names.split(), values, rows)
+            found = block_rows(names.split(), values, rows)
+            if name == "STACKS":
+                name_callers(found)
+            elif name == "HEAP_SITES":
+                add_sizes(found)
+            yield name, found
 
 
 def block_rows(names, values, rows):
@@ -114,6 +120,21 @@ def block_rows(names, values, rows):
             start += length
         columns[2] = texts
     return [dict(zip(names, row)) for row in zip(*columns)]
+
+
+def name_callers(rows):
+    """Stacks that only say how deep they are hang on the last one above that is less deep by one."""
+    last = {}
+    for row in rows:
+        if row["depth"]:
+            row["parent"] = last[row["depth"] - 1]
+        last[row["depth"]] = row["id"]
+
+
+def add_sizes(rows):
+    for row in rows:
+        for figure, count in (("live", "live_count"), ("peak", "peak_count"), ("total", "count")):
+            row[figure] = (row[figure] + row["size"] * row[count]) % 2**64
 
 
 class Stream:
@@ -225,6 +246,8 @@ class Stream:
         if chosen:
             return [self.string(chosen[depth]["function"]) for depth in sorted(chosen)]
         place = next(row for row in self.rows["CODE"] if row["id"] == code)
+        if place["function"]:
+            return [self.string(place["function"])]
         paths = [row["path"] for row in self.rows["MODULES"] if row["id"] == place["module"]]
         name = self.string(paths[0]).rsplit("/", 1)[-1] if paths else "?"
         return [f"{name}+0x{place['offset']:x}"]
