@@ -22,6 +22,8 @@
 #define RING_SIZE_MAX (64u << 20)
 #define NAME_TRIES 1000 /* captures of one process at the same time */
 #define WHOLE_RINGS_MIN 4
+#define WHOLE_SHARE \
+	32 /* of the process's address space, where that is limited: a thread's stack takes more */
 #define WHOLE_RINGS_OLD 32 /* are reserved at once where the kernel cannot do so one by one */
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
@@ -303,8 +305,8 @@ static uint64_t whole_bytes(uint64_t ring_len)
 	}
 	/* Address space that is short is the program's. */
 	if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
-	    limit.rlim_cur / 16 / ring_len < rings)
-		rings = limit.rlim_cur / 16 / ring_len;
+	    limit.rlim_cur / WHOLE_SHARE / ring_len < rings)
+		rings = limit.rlim_cur / WHOLE_SHARE / ring_len;
 	return rings < WHOLE_RINGS_MIN ? 0 : header_len() + rings * ring_len;
 }
 
@@ -315,11 +317,16 @@ static int whole_map(struct mr_channel *channel, uint32_t ring_bytes)
 
 	if (bytes == 0 || ftruncate(channel->fd, (off_t)bytes) != 0)
 		return MR_ERR_LIMIT;
-	channel->reserve = map(channel->fd, 0, bytes);
-	if (channel->reserve == NULL)
+	/* What is no ring yet cannot be touched, so that nobody fills it with memory: not mlockall(), nor a
+	 * core dump. */
+	void *const reserve = mmap(NULL, bytes, PROT_NONE, MAP_SHARED, channel->fd, 0);
+	if (reserve == MAP_FAILED)
 		return MR_ERR_NOMEM;
+	channel->reserve = reserve;
 	channel->reserve_bytes = bytes;
-	channel->header = (struct mr_channel_header *)(void *)channel->reserve;
+	if (mprotect(reserve, header_len(), PROT_READ | PROT_WRITE) != 0)
+		return MR_ERR_NOMEM;
+	channel->header = (struct mr_channel_header *)reserve;
 	if (madvise(channel->reserve, header_len(), MADV_POPULATE_WRITE) != 0) {
 		/* Linux before 5.14 cannot say later whether there is memory: all of it is reserved now. */
 		const uint64_t old_bytes = header_len() + WHOLE_RINGS_OLD * ring_len;
@@ -330,6 +337,7 @@ static int whole_map(struct mr_channel *channel, uint32_t ring_bytes)
 			return MR_ERR_NOMEM;
 	}
 	(void)madvise(channel->reserve, bytes, MADV_DONTFORK);
+	(void)madvise(channel->reserve, bytes, MADV_DONTDUMP);
 	return 0;
 }
 
@@ -390,6 +398,8 @@ static struct mr_ring *ring_memory(struct mr_channel *channel, size_t len, uint6
 	*offset = atomic_fetch_add_explicit(&channel->header->size_bytes, len, memory_order_relaxed);
 	if (channel->reserve != NULL) {
 		if (*offset > channel->reserve_bytes || len > channel->reserve_bytes - *offset)
+			return NULL;
+		if (mprotect(channel->reserve + *offset, len, PROT_READ | PROT_WRITE) != 0)
 			return NULL;
 		/* EINVAL is an old kernel's, for which all of it is there already. */
 		if (madvise(channel->reserve + *offset, len, MADV_POPULATE_WRITE) != 0 && errno != EINVAL)
@@ -474,7 +484,8 @@ out:
 /* Maps ring INDEX for the first time; its directory entry is another program's word. */
 static struct mr_ring *ring_map(struct mr_channel *channel, uint32_t index)
 {
-	const struct mr_channel_ring *const entry = &channel->header->rings[index];
+	/* Read once: the other program may change them after they were looked at. */
+	const volatile struct mr_channel_ring *const entry = &channel->header->rings[index];
 	const uint32_t size = entry->size_bytes;
 	const uint64_t offset = entry->offset;
 	const uint64_t len = MR_RING_DATA_OFFSET + (uint64_t)size;

@@ -9,6 +9,8 @@
 #include <errno.h>
 #include <signal.h>
 
+#include "module.h"
+
 /* Counts EVENT, which is not in the log. */
 static void count_lost(const struct mr_event *event)
 {
@@ -36,7 +38,8 @@ static bool interrupted(const struct mr_thread *thread, uintptr_t frame)
 		if (gate_on_it != frame_on_it)
 			return frame_on_it;
 	}
-	return frame < gate &&
+	/* A stack that was jumped out of may have been given back since. */
+	return frame < gate && mr_memory_readable(gate + sizeof(uintptr_t)) &&
 	       ((const uintptr_t *)gate)[1] == thread->gate_return; // NOLINT(performance-no-int-to-ptr)
 }
 

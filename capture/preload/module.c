@@ -114,8 +114,10 @@ static size_t path_put(char *out, const struct mr_image *image)
 		return link_len > 0 ? (size_t)link_len : 0;
 	}
 	if (path[0] != '/' && strchr(path, '/') != NULL) {
+		const int errno_before = errno;
 		const long folder_len = syscall(SYS_getcwd, out, (size_t)MR_HEAP_TEXT_MAX - 1);
 
+		errno = errno_before;
 		if (folder_len > 1 && out[0] == '/') {
 			len = (size_t)folder_len - 1;
 			if (len > 1)

@@ -6,6 +6,7 @@
  */
 #include "stack_hash.h"
 
+#include <errno.h>
 #include <sys/mman.h>
 
 #include "memory_mapped.h"
@@ -54,8 +55,10 @@ static bool table_insert(uintptr_t table, struct mr_hash_at at, uint64_t place, 
 static void hash_grow(struct mr_hash *hash, uintptr_t table)
 {
 	const unsigned bits = (unsigned)(table & MR_HASH_TABLE_BITS) + 1;
+	const int errno_before = errno;
 	struct mr_hash_entry *const fresh = bits < 40 ? table_map(bits) : NULL;
 
+	errno = errno_before;
 	if (fresh == NULL)
 		return;
 	const struct mr_hash_entry *const entries = mr_hash_entries(table);

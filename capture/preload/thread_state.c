@@ -13,13 +13,16 @@
 #include <limits.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "memory_mapped.h"
 
 #define OWNERS_LOOKED_AT 16 /* before another ring is made */
+#define STATES_SHARE 64     /* of the process's address space, where that is limited */
 #define NAME_LEN_MAX 16     /* of the kernel's name of a thread, with the zero byte */
 
 __thread struct mr_thread *mr_thread_current;
@@ -30,8 +33,10 @@ static __thread volatile bool entering;
 static __thread uint32_t refused;   /* serial of the process that had no ring for this thread */
 static __thread unsigned destroyed; /* rounds of destructors so far */
 
-static uint8_t *states; /* MR_CHANNEL_RINGS_MAX of them; the memory stays where it is in a child */
-static size_t state_size;
+/* All of them; the memory stays where it is in a child.  It can be touched up to where states are in use. */
+static uint8_t *states;
+static size_t state_size; /* whole pages */
+static uint32_t state_max;
 static pthread_key_t key;
 static bool key_made;
 
@@ -59,11 +64,39 @@ static void thread_end(void *value)
 		atomic_store_explicit(&thread->owner, 0, memory_order_release);
 }
 
+/* Address space that is short is the program's. */
+static uint32_t states_wanted(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
+	    limit.rlim_cur / STATES_SHARE / state_size < MR_CHANNEL_RINGS_MAX)
+		return (uint32_t)(limit.rlim_cur / STATES_SHARE / state_size) + 1;
+	return MR_CHANNEL_RINGS_MAX;
+}
+
+/* What is in no use cannot be touched, so that nobody counts it or fills it with memory: not mlockall(),
+ * nor a limit on data. */
+static uint8_t *states_map(size_t len)
+{
+	void *const memory = mmap(NULL, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (memory == MAP_FAILED)
+		return NULL;
+	if (madvise(memory, len, MADV_WIPEONFORK) != 0) {
+		(void)munmap(memory, len);
+		return NULL;
+	}
+	(void)madvise(memory, len, MADV_DONTDUMP);
+	return memory;
+}
+
 bool mr_thread_prepare(void)
 {
 	if (states == NULL) {
-		state_size = (sizeof(struct mr_thread) + mr_stack_memo_size() + 63) & ~(size_t)63;
-		states = mr_pages_map_wiped_on_fork(state_size * MR_CHANNEL_RINGS_MAX);
+		state_size = (sizeof(struct mr_thread) + mr_stack_memo_size() + 4095) & ~(size_t)4095;
+		state_max = states_wanted();
+		states = states_map(state_size * state_max);
 	}
 	if (!key_made)
 		key_made = pthread_key_create(&key, thread_end) == 0;
@@ -107,7 +140,7 @@ static struct mr_thread *make(struct mr_process *process)
 	struct mr_thread *const thread = state_at(process->thread_count);
 	uint32_t index;
 
-	if (process->thread_count >= MR_CHANNEL_RINGS_MAX)
+	if (process->thread_count >= state_max || mprotect(thread, state_size, PROT_READ | PROT_WRITE) != 0)
 		return NULL;
 	struct mr_ring *const ring =
 		mr_channel_add_ring(process->channel, MR_RING_HEAP, MR_THREAD_RING_BYTES, &index);
@@ -196,13 +229,17 @@ struct mr_thread *mr_thread_enter(void)
 {
 	sigset_t all;
 	sigset_t before;
+	int cancel_before;
 
 	if (!memory_is_ready || entering || mr_process_is_unrecorded())
 		return NULL;
 	entering = true;
 	(void)sigfillset(&all);
 	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
+	/* An allocation is no place where a thread may be cancelled; opening a file would be one. */
+	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_before);
 	struct mr_thread *const thread = enter();
+	(void)pthread_setcancelstate(cancel_before, NULL);
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 	entering = false;
 	return thread;
