@@ -13,7 +13,8 @@
 
 #define LIMIT_MIN 1
 #define APPENDIX_LIMIT 4 /* a page with fewer rows in a table has no room for the same again as JSON */
-#define TRIES_MAX 8
+#define RUNS_MIN 3       /* that keep their part of the page as long as tables can have fewer rows */
+#define TRIES_MAX 10
 #define LOGS_NAMED 4
 #define APPENDIX_SHARE 6 /* a sixth of the page */
 #define DETAIL_CLASSES 32
@@ -39,7 +40,7 @@ static int set_options(struct memreport *report, const struct memreport_options 
 	MR_FAIL_IF(size < MR_REPORT_SIZE_MIN || size > INT32_MAX, err, MR_ERR_ARG,
 	           "a page of at most %" PRIu64 " bytes is not within %d and %d", size, MR_REPORT_SIZE_MIN,
 	           INT32_MAX);
-	report->limit = (size_t)limit;
+	report->limit = report->run_limit = (size_t)limit;
 	report->max_size_bytes = (size_t)size;
 	if (options && options->title) {
 		const size_t len = strlen(options->title);
@@ -186,6 +187,7 @@ int mr_report_fill(struct memreport *report, size_t limit, struct mr_page **page
 {
 	struct mr_view view = { .data = &report->data,
 		                .limit = limit,
+		                .run_limit = limit < report->run_limit ? limit : report->run_limit,
 		                .appendix_bytes = limit < APPENDIX_LIMIT
 		                                          ? 0
 		                                          : report->max_size_bytes / APPENDIX_SHARE };
@@ -310,9 +312,34 @@ static int bind_page(struct memreport *report, size_t limit, struct mr_buffer *o
 	return status;
 }
 
-int mr_report_html(struct memreport *report, struct mr_buffer *out, struct mr_error *err)
+/* Of COUNT things, so many that their page has room for what is allowed; fewer in any case.  What a thing
+ * costs is known now; what is there without any is not, so aim low. */
+static size_t fewer(const struct memreport *report, size_t count, size_t page_bytes, size_t least)
 {
-	size_t limit = report->limit;
+	const size_t wanted =
+		(size_t)((double)count * (double)report->max_size_bytes / (double)page_bytes * 0.85);
+	return wanted < least ? least : wanted < count ? wanted : count - 1;
+}
+
+static void say_what_is_left_out(struct memreport *report, size_t limit, size_t runs)
+{
+	char parts[96] = "", rows[96] = "";
+	if (report->run_limit < runs)
+		snprintf(parts, sizeof(parts), "%zu processes, not %zu, have sections of their own",
+		         report->run_limit, runs);
+	if (limit < report->limit)
+		snprintf(rows, sizeof(rows), "%sables have at most %zu rows, not %zu", parts[0] ? "t" : "T",
+		         limit, report->limit);
+	snprintf(report->left_out, sizeof(report->left_out),
+	         "%s%s%s, so that the page stays below %zu bytes.", parts,
+	         parts[0] && rows[0] ? ", and " : "", rows, report->max_size_bytes);
+}
+
+static int html_that_fits(struct memreport *report, struct mr_buffer *out, struct mr_error *err)
+{
+	size_t limit = report->limit, runs = 0;
+	for (size_t i = 0; i < report->data.run_count; i++)
+		runs += report->data.runs[i].has_part && report->data.runs[i].rank < limit;
 	report->left_out[0] = '\0';
 	for (int tries = 0;; tries++) {
 		MR_TRY(bind_page(report, limit, out, err));
@@ -321,14 +348,22 @@ int mr_report_html(struct memreport *report, struct mr_buffer *out, struct mr_er
 		MR_FAIL_IF(limit <= LIMIT_MIN || tries == TRIES_MAX, err, MR_ERR_LIMIT,
 		           "the page takes %zu bytes even with %zu rows a table; allow more than %zu",
 		           out->len, limit, report->max_size_bytes);
-		/* What a row costs is known now; what is there without rows is not, so aim low. */
-		const size_t wanted =
-			(size_t)((double)limit * (double)report->max_size_bytes / (double)out->len * 0.85);
-		limit = wanted < LIMIT_MIN ? LIMIT_MIN : wanted < limit ? wanted : limit - 1;
-		snprintf(report->left_out, sizeof(report->left_out),
-		         "Tables have at most %zu rows, not %zu, so that the page stays below %zu bytes.",
-		         limit, report->limit, report->max_size_bytes);
+		/* A page on what matters most, with what there is to say of it, is of more use than a little of
+		 * everything. */
+		const size_t shown = runs < report->run_limit ? runs : report->run_limit;
+		if (shown > RUNS_MIN)
+			report->run_limit = fewer(report, shown, out->len, RUNS_MIN);
+		else
+			limit = fewer(report, limit, out->len, LIMIT_MIN);
+		say_what_is_left_out(report, limit, runs);
 	}
+}
+
+int mr_report_html(struct memreport *report, struct mr_buffer *out, struct mr_error *err)
+{
+	const int status = html_that_fits(report, out, err);
+	report->run_limit = report->limit; /* other forms have room for all */
+	return status;
 }
 
 int memreport_write(struct memreport *report, enum memreport_format format, FILE *out,

@@ -20,6 +20,7 @@ struct memreport {
 	char *title; /* NULL: the program's name */
 	size_t limit;
 	size_t max_size_bytes;
+	size_t run_limit; /* runs that have a part of the page, at most */
 	char left_out[256];
 };
 

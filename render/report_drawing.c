@@ -264,9 +264,11 @@ static int finish(const struct drawing *drawing, enum memreport_format format, s
 static int draw(const struct memreport *report, const struct memreport_drawing *what,
                 enum memreport_format format, struct mr_buffer *out, struct mr_error *err)
 {
-	struct drawing drawing = { .report = report,
-		                   .page = mr_page_new(),
-		                   .view = { .data = &report->data, .limit = report->limit } };
+	struct drawing drawing = {
+		.report = report,
+		.page = mr_page_new(),
+		.view = { .data = &report->data, .limit = report->limit, .run_limit = report->run_limit }
+	};
 	int status = drawing.page ? 0 : mr_fail(err, MR_ERR_NOMEM, "no memory for a drawing");
 
 	if (status == 0)

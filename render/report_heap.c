@@ -82,11 +82,12 @@ static struct site_columns site_columns_of(const struct memstats_table *table)
 }
 
 /* Places by run, name and module. */
+struct place_slot {
+	const struct mr_report_heap *heap; /* NULL: free */
+	uint32_t place;
+};
 struct place_index {
-	struct place_slot {
-		const struct mr_report_heap *heap; /* NULL: free */
-		uint32_t place;
-	} *slots;
+	struct place_slot *slots;
 	size_t slot_count;
 };
 
@@ -96,10 +97,10 @@ static int find_place(struct place_index *index, struct mr_report_heap *heap, co
 	const uint64_t hash = mr_heap_hash(mr_heap_hash((uintptr_t)heap, name), module);
 	size_t slot = hash & (index->slot_count - 1);
 	for (; index->slots[slot].heap; slot = (slot + 1) & (index->slot_count - 1)) {
-		const struct mr_heap_place *known = &heap->places[index->slots[slot].place];
-		if (index->slots[slot].heap == heap && strcmp(known->name, name) == 0 &&
-		    strcmp(known->module, module) == 0) {
-			*place = index->slots[slot].place;
+		const uint32_t at = index->slots[slot].place;
+		if (index->slots[slot].heap == heap && strcmp(heap->places[at].name, name) == 0 &&
+		    strcmp(heap->places[at].module, module) == 0) {
+			*place = at;
 			return 0;
 		}
 	}

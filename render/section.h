@@ -39,6 +39,7 @@ struct mr_view {
 	const struct mr_report_data *data;
 	const struct mr_report_run *run; /* NULL for sections of the page */
 	size_t limit;                    /* rows of a table */
+	size_t run_limit;                /* runs that have a part of the page; never more than those rows */
 	bool minor;                      /* a run whose heap is small beside the largest: in short */
 	size_t appendix_bytes;           /* what the appendix may take */
 };

@@ -9,7 +9,7 @@
 
 bool mr_section_run_is_shown(const struct mr_view *view, const struct mr_report_run *run)
 {
-	return run->has_part && run->rank < view->limit;
+	return run->has_part && run->rank < view->run_limit;
 }
 
 struct mr_chart *mr_section_chart(struct mr_scope *scope, enum mr_chart_kind kind, double width)

@@ -123,6 +123,24 @@ def limit_is_kept_and_the_rest_summed_up():
     cases.contains(classes, "2 classes more")
 
 
+def many_processes_leave_room_for_what_matters():
+    """Those with least to say lose their part of the page before the largest lose rows."""
+    script = "i=0; while [ $i -lt 12 ]; do ls / >/dev/null; i=$((i+1)); done; :"
+    made = cases.run("memrecord", "-q", "-o", "tree.dat", "--", "sh", "-c", script)
+    cases.equal(made.returncode, 0, made.stderr)
+    report("tree.dat", "-o", "whole.html", "-m", "20M")
+    cases.equal(len(re.findall(rb' id="run-\d+"', read("whole.html"))), 13)
+    size = os.path.getsize("whole.html") // 2
+    said = report("tree.dat", "-o", "small.html", "-m", str(size)).stderr
+    page = read("small.html")
+    cases.equal(len(page) <= size, True)
+    shown = len(re.findall(rb' id="run-\d+"', page))
+    cases.equal(3 <= shown < 13, True, shown)
+    cases.equal(said, f"memreport: {shown} processes, not 13, have sections of their own, "
+                      f"so that the page stays below {size} bytes.\n")
+    cases.contains(page, f"{shown} processes, not 13".encode())
+
+
 def agrees_with_memstats():
     report("shop.dat", "-o", "a.html")
     page = read("a.html").decode()
@@ -181,5 +199,5 @@ def templates_open_as_they_are():
 cases.main(names_the_page_after_the_log, writes_where_it_is_told, makes_pdf_and_png_by_the_ending,
            refuses_what_makes_no_sense, leaves_nothing_when_it_cannot_write,
            says_what_is_wrong_with_a_log_unless_it_is_quiet, all_logs_are_named, title_is_text,
-           limit_is_kept_and_the_rest_summed_up, agrees_with_memstats, templates_can_be_ones_own,
+           limit_is_kept_and_the_rest_summed_up, many_processes_leave_room_for_what_matters, agrees_with_memstats, templates_can_be_ones_own,
            a_template_that_cannot_be_read_is_named_in_one_line, templates_open_as_they_are)
