@@ -94,6 +94,10 @@ static void check_random(uint64_t first, uint64_t step, uint64_t places, bool ke
 		const uint64_t address = first + place * step;
 		const bool filling = i / (4 * places) % 2 == 0;
 		uint64_t sequence = 0;
+
+		/* They only ask for memory. */
+		mr_heap_blocks_expect(&blocks, first + random_below(places) * step);
+		mr_heap_blocks_expect_block(&blocks, first + random_below(places) * step);
 		const struct mr_heap_block *const found = mr_heap_blocks_find(&blocks, address, &sequence);
 
 		cr_assert(eq(int, found != NULL, salts[place] != 0));
