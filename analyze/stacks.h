@@ -102,8 +102,11 @@ const char *mr_stacks_keep(struct mr_stacks *stacks, const void *text, size_t le
 enum mr_frame_kind mr_frame_kind_of(const char *name);
 /* Behind "operator" and its signs at AT, so that the '<' of "operator<<" opens nothing. */
 const char *mr_name_skip_operator(const char *at);
-/* Appends NAME, of a function, without what its templates and parameters are: "std::vector<>::at()".
- * A place behind it, " (file.c:12)", stays. */
+/* Where the qualified name begins in "void std::vector<int, A>::grow<int>(int)": behind the last
+ * space that is in no brackets, before the parameters; and there it ends. */
+const char *mr_name_begin(const char *name, const char **end);
+/* Appends NAME, of a function, without what its templates and parameters are, and what a template gives
+ * back: "std::vector<>::at()".  A place behind it, " (file.c:12)", stays. */
 void mr_name_shorten(struct mr_buffer *out, const char *name);
 
 /* The heap snapshot of RUN that TEXT names, by number or description, as an index of its

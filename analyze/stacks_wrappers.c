@@ -79,25 +79,33 @@ static bool is_among(const char *const *patterns, size_t count, const char *name
 
 const char *mr_name_skip_operator(const char *at)
 {
+	/* The longest first: what is behind "operator+" in "operator+<char>" is no part of it. */
+	static const char *const operators[] = {
+		"<=>", "<<=", ">>=", "->*", "()", "[]", "<<", ">>", "<=", ">=", "==", "!=", "&&",
+		"||",  "++",  "--",  "+=",  "-=", "*=", "/=", "%=", "^=", "&=", "|=", "->"
+	};
+
 	at += strlen("operator");
-	if (at[0] == '(' && at[1] == ')')
-		return at + 2;
-	return at + strspn(at, "<>=-+*/%^&|~!,[]");
+	for (size_t i = 0; i < MR_ARRAY_LEN(operators); i++)
+		if (strncmp(at, operators[i], strlen(operators[i])) == 0)
+			return at + strlen(operators[i]);
+	return at + (*at != '\0' && strchr("<>=-+*/%^&|~!,", *at) != NULL);
 }
 
-/* Where the qualified name begins in "void std::vector<int, A>::grow<int>(int)": behind the last
- * space that is in no brackets, before the parameters. */
-static const char *name_begin(const char *name)
+const char *mr_name_begin(const char *name, const char **end)
 {
 	static const char anonymous[] = "(anonymous namespace)";
 	const char *begin = name;
 	size_t depth = 0;
+	const char *at = name;
 
-	for (const char *at = name; *at != '\0'; at++) {
+	for (; *at != '\0'; at++) {
 		if (depth == 0 && *at == '(' && strncmp(at, anonymous, sizeof(anonymous) - 1) == 0) {
 			at += sizeof(anonymous) - 2;
 		} else if (*at == 'o' && strncmp(at, "operator", 8) == 0) {
 			at = mr_name_skip_operator(at);
+			if (at[0] == ' ' && at[1] == '<') /* "operator<< <char>" */
+				at++;
 			if (*at == ' ' && depth == 0) /* "operator new", "operator std::string" */
 				break;
 			at--;
@@ -111,6 +119,7 @@ static const char *name_begin(const char *name)
 			begin = at + 1;
 		}
 	}
+	*end = at;
 	return begin;
 }
 
@@ -142,7 +151,8 @@ enum mr_frame_kind mr_frame_kind_of(const char *name)
 		return MR_FRAME_RUNTIME;
 	if (!strstr(name, "::"))
 		return MR_FRAME_OWN;
-	const char *begin = name_begin(name);
+	const char *end;
+	const char *begin = mr_name_begin(name, &end);
 
 	for (size_t i = 0; i < MR_ARRAY_LEN(namespaces); i++)
 		if (strncmp(begin, namespaces[i], strlen(namespaces[i])) == 0)

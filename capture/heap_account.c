@@ -14,7 +14,8 @@
 #include "proc_memory.h"
 
 #define LOOK_SHARE 333u /* a look that took T is followed by none for T * LOOK_SHARE */
-#define LOOK_REST_MIN_NS UINT64_C(50000000)
+#define LOOK_SHARE_YOUNG 16u
+#define LOOK_REST_MIN_NS UINT64_C(10000000)
 
 /* ---- What a mapping is ------------------------------------------------------------ */
 
@@ -241,8 +242,14 @@ int mr_heap_account_read(uint32_t pid, const struct mr_heap_account_known *known
 void mr_heap_account_looked(struct mr_heap_account_pace *pace, uint64_t begin_ns, uint64_t end_ns)
 {
 	const uint64_t took = end_ns > begin_ns ? end_ns - begin_ns : 0;
-	const uint64_t rest = took * LOOK_SHARE;
+	uint64_t rest = took * LOOK_SHARE;
+	uint64_t most = took * LOOK_SHARE_YOUNG;
 
+	if (pace->first_ns == 0)
+		pace->first_ns = begin_ns;
+	if (end_ns > pace->first_ns && end_ns - pace->first_ns > most)
+		most = end_ns - pace->first_ns;
+	rest = rest < most ? rest : most;
 	pace->due_ns = end_ns + (rest > LOOK_REST_MIN_NS ? rest : LOOK_REST_MIN_NS);
 }
 

@@ -65,9 +65,12 @@ void mr_heap_account_end(struct mr_heap_account_parser *parser, struct mr_heap_a
 int mr_heap_account_write(struct mr_log_writer *log, uint32_t stream, const struct mr_heap_account *rows,
                           size_t count, struct mr_error *err) MR_MUST_CHECK;
 
-/* When the next look is due: zeroed at the start.  NOW is CLOCK_MONOTONIC. */
+/* When the next look is due: zeroed at the start.  NOW is CLOCK_MONOTONIC.  Looks get a fixed share of the
+ * time; but a process that is young gets some more, each after twice the time, so that of a program that
+ * runs for moments there is something to tell. */
 struct mr_heap_account_pace {
 	uint64_t due_ns;
+	uint64_t first_ns; /* of the first look */
 };
 static inline bool mr_heap_account_is_due(const struct mr_heap_account_pace *pace, uint64_t now_ns)
 {

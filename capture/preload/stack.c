@@ -82,8 +82,12 @@ void mr_stack_modules_changed(void)
 /* Makes the rule for the place that WALK is at.  False: it is no place in the code. */
 static __attribute__((noinline, cold)) bool place_learn(struct mr_walk *walk, struct mr_unwind_at *at)
 {
+	const uint32_t guessed = walk->learning.guessed;
+
 	walk->learning.moved = false;
 	*at = mr_unwind_cache_learn(walk->state.address, &walk->learning);
+	if (walk->state.frame_pointer == 0) /* the outermost frame: nothing is guessed from here */
+		walk->learning.guessed = guessed;
 	if (walk->learning.moved)
 		atomic_fetch_add(&shared->epoch, 1);
 	return at->place != 0;

@@ -182,10 +182,25 @@ Test(heap_account, process_that_is_gone__is_an_error)
 
 Test(heap_account, looks__take_little_of_the_time)
 {
-	struct mr_heap_account_pace pace = { 0 };
+	struct mr_heap_account_pace pace = { .first_ns = 1 };
 
 	cr_expect(mr_heap_account_is_due(&pace, 0));
-	mr_heap_account_looked(&pace, 1000000, 4000000); /* 3 ms */
-	cr_expect(not(mr_heap_account_is_due(&pace, 900000000)));
-	cr_expect(mr_heap_account_is_due(&pace, 1010000000));
+	mr_heap_account_looked(&pace, UINT64_C(1001000000), UINT64_C(1004000000)); /* 3 ms */
+	cr_expect(not(mr_heap_account_is_due(&pace, UINT64_C(2000000000))));
+	cr_expect(mr_heap_account_is_due(&pace, UINT64_C(2010000000)));
+}
+
+Test(heap_account, looks__come_sooner_in_a_young_process)
+{
+	struct mr_heap_account_pace pace = { 0 };
+	uint64_t now = 1000000;
+	uint64_t looks = 0;
+
+	for (; now < UINT64_C(1000000000); looks++) {
+		mr_heap_account_looked(&pace, now, now + 300000);
+		cr_expect(ge(u64, pace.due_ns, now + 10300000));
+		now = pace.due_ns;
+	}
+	cr_expect(gt(u64, looks, 8));
+	cr_expect(lt(u64, looks, 20));
 }
