@@ -7,6 +7,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <gelf.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #include "heap_events.h"
+#include "proc_memory.h"
 
 #define LIBRARY MR_HEAP_RECORDER_LIBRARY
 #define SCRIPTS_MAX 4 /* scripts that are run by scripts: as many as the kernel follows */
@@ -46,6 +48,84 @@ static int judge_rights(const char *path, int fd, struct mr_error *err)
 	return MR_OK;
 }
 
+/* The libraries of sanitizers that refuse to run, or crash, when another library comes before them. */
+static bool insists_on_coming_first(const char *library)
+{
+	static const char *const names[] = { "libasan.so",       "libtsan.so",       "libhwasan.so",
+		                             "libclang_rt.asan", "libclang_rt.tsan", "libclang_rt.hwasan" };
+
+	for (size_t i = 0; i < MR_ARRAY_LEN(names); i++)
+		if (strncmp(library, names[i], strlen(names[i])) == 0)
+			return true;
+	return false;
+}
+
+/* Where ADDRESS of the loaded program lies in its file; -1: nowhere. */
+static int64_t offset_of(Elf *elf, uint64_t address)
+{
+	size_t count = 0;
+	GElf_Phdr program;
+
+	if (elf_getphdrnum(elf, &count) != 0)
+		return -1;
+	for (size_t i = 0; i < count; i++)
+		if (gelf_getphdr(elf, (int)i, &program) && program.p_type == PT_LOAD &&
+		    address >= program.p_vaddr && address - program.p_vaddr < program.p_filesz)
+			return (int64_t)(address - program.p_vaddr + program.p_offset);
+	return -1;
+}
+
+/* The first such library among those that the dynamic section AT names; "": none. */
+static void find_sanitizer(Elf *elf, const GElf_Phdr *at, char name[NAME_MAX + 1])
+{
+	Elf_Data *const entries = elf_getdata_rawchunk(elf, (int64_t)at->p_offset, at->p_filesz, ELF_T_DYN);
+	size_t file_len = 0;
+	const char *const file = elf_rawfile(elf, &file_len);
+	int64_t texts = -1;
+	GElf_Dyn entry;
+
+	for (int i = 0; entries && gelf_getdyn(entries, i, &entry) && entry.d_tag != DT_NULL; i++)
+		if (entry.d_tag == DT_STRTAB)
+			texts = offset_of(elf, entry.d_un.d_ptr);
+	if (!file || texts < 0 || (uint64_t)texts >= file_len)
+		return;
+	for (int i = 0; gelf_getdyn(entries, i, &entry) && entry.d_tag != DT_NULL; i++) {
+		const uint64_t rest = file_len - (uint64_t)texts;
+
+		if (entry.d_tag != DT_NEEDED || entry.d_un.d_val >= rest)
+			continue;
+		const char *const text = file + texts + entry.d_un.d_val;
+		const size_t len = strnlen(text, rest - entry.d_un.d_val);
+
+		if (len > NAME_MAX || len == rest - entry.d_un.d_val || !insists_on_coming_first(text))
+			continue;
+		memcpy(name, text, len + 1);
+		return;
+	}
+}
+
+static int judge_libraries(const char *path, int fd, struct mr_error *err)
+{
+	char name[NAME_MAX + 1] = "";
+	GElf_Phdr program;
+	size_t count = 0;
+
+	(void)elf_version(EV_CURRENT);
+	Elf *const elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
+
+	if (!elf || elf_getphdrnum(elf, &count) != 0)
+		count = 0; /* exec will say what is wrong with it */
+	for (size_t i = 0; i < count; i++)
+		if (gelf_getphdr(elf, (int)i, &program) && program.p_type == PT_DYNAMIC)
+			find_sanitizer(elf, &program, name);
+	(void)elf_end(elf);
+	MR_FAIL_IF(name[0], err, MR_ERR_ARG,
+	           "'%s' is built with a sanitizer, whose library (%s) bears no recorder before it: build it "
+	           "without -fsanitize" ADVICE,
+	           path, name);
+	return MR_OK;
+}
+
 static int judge_elf(const char *path, int fd, const Elf64_Ehdr *header, struct mr_error *err)
 {
 	MR_FAIL_IF(header->e_ident[EI_CLASS] != ELFCLASS64 || header->e_machine != MACHINE, err, MR_ERR_ARG,
@@ -58,7 +138,7 @@ static int judge_elf(const char *path, int fd, const Elf64_Ehdr *header, struct 
 		    (ssize_t)sizeof(program))
 			return MR_OK; /* exec will say what is wrong with it */
 		if (program.p_type == PT_INTERP)
-			return MR_OK;
+			return judge_libraries(path, fd, err);
 	}
 	return mr_fail(
 		err, MR_ERR_ARG,
@@ -154,7 +234,8 @@ int mr_preload_environment(const struct mr_preload_options *options, const char 
 
 	MR_TRY(find_library(path, err));
 	MR_TRY(link_library(path, folder, err));
-	(void)snprintf(text, sizeof(text), "depth=%u,mmap=%d", options->depth, options->mmap);
+	(void)snprintf(text, sizeof(text), "depth=%u,mmap=%d,filters=%u", options->depth, options->mmap,
+	               mr_proc_seccomp_filters());
 	mr_buffer_printf(&preload, "%s%s%s", path, before && before[0] ? ":" : "", before ? before : "");
 	mr_buffer_put_u8(&preload, 0);
 	const bool set = !preload.failed && setenv("LD_PRELOAD", (const char *)preload.data, 1) == 0 &&

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <unistd.h>
 
 size_t mr_proc_put_decimal(char *out, uint64_t value)
@@ -354,4 +355,24 @@ int mr_proc_memory_read(uint32_t pid, unsigned what, struct mr_proc_memory *memo
 		status = status ? status : result;
 	}
 	return status;
+}
+
+/* ---- Limits --------------------------------------------------------------- */
+
+unsigned mr_proc_seccomp_filters(void)
+{
+	static const char key[] = "\nSeccomp_filters:\t";
+	char text[4096];
+	const int64_t len = mr_proc_read_file(0, "status", text, sizeof(text) - 1);
+	uint64_t count = 0;
+
+	if (len <= 0)
+		return 0;
+	text[len] = '\0';
+	const char *at = strstr(text, key);
+
+	if (at == NULL)
+		return 0;
+	at += sizeof(key) - 1;
+	return mr_proc_get_decimal(&at, text + len, &count) && count < INT_MAX ? (unsigned)count : 0;
 }

@@ -97,4 +97,8 @@ size_t mr_proc_put_decimal(char *out, uint64_t value);
  * there are none, or too many. */
 bool mr_proc_get_decimal(const char **at, const char *end, uint64_t *value);
 
+/* Filters that decide which system calls the calling process may make (seccomp(2)); 0 also where the
+ * kernel (before 5.9) does not tell. */
+unsigned mr_proc_seccomp_filters(void);
+
 #endif

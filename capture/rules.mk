@@ -77,7 +77,7 @@ $(B)/libmemrecord.so: $(PRELOAD_OBJECTS) capture/preload/libmemrecord.map
 	$(say) LD $@
 	$(Q)$(CC) -shared $(LDFLAGS) -static-libgcc -Wl,-soname,$(@F) -Wl,-z,now -Wl,-z,nodelete \
 	  -Wl,-z,defs -Wl,--gc-sections -Wl,--version-script,capture/preload/libmemrecord.map \
-	  $(addprefix -Wl$(COMMA)--wrap=, mmap64 munmap mremap pthread_atfork) -o $@ $(PRELOAD_OBJECTS) -lpthread -ldl
+	  $(addprefix -Wl$(COMMA)--wrap=, mmap64 munmap mremap pthread_atfork syscall) -o $@ $(PRELOAD_OBJECTS) -lpthread -ldl
 all: $(B)/libmemrecord.so
 
 # The command memrecord: process sampler, and the writing side of the channel from libmemcapture.

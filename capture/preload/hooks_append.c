@@ -30,7 +30,7 @@ static bool interrupted(const struct mr_thread *thread, uintptr_t frame)
 
 	if (thread->nested_count >= MR_NESTED_BELIEVED)
 		return false;
-	if (sigaltstack(NULL, &alternate) == 0 && (alternate.ss_flags & SS_DISABLE) == 0) {
+	if (!mr_sandboxed && sigaltstack(NULL, &alternate) == 0 && (alternate.ss_flags & SS_DISABLE) == 0) {
 		const uintptr_t base = (uintptr_t)alternate.ss_sp;
 		const bool gate_on_it = gate - base < alternate.ss_size;
 		const bool frame_on_it = (alternate.ss_flags & SS_ONSTACK) != 0;

@@ -154,6 +154,33 @@ static int boot_pthread_setname_np(pthread_t thread, const char *name)
 	return ENOSYS;
 }
 
+static long boot_syscall(long number, long a, long b, long c, long d, long e, long f)
+{
+#if defined(__x86_64__)
+	register long fourth __asm__("r10") = d;
+	register long fifth __asm__("r8") = e;
+	register long sixth __asm__("r9") = f;
+	long result = number;
+
+	__asm__ volatile("syscall"
+	                 : "+a"(result)
+	                 : "D"(a), "S"(b), "d"(c), "r"(fourth), "r"(fifth), "r"(sixth)
+	                 : "rcx", "r11", "memory");
+	if (result >= 0 || result < -4095)
+		return result;
+	errno = (int)-result;
+#else
+	(void)number, (void)a, (void)b, (void)c, (void)d, (void)e, (void)f;
+	errno = ENOSYS;
+#endif
+	return -1;
+}
+
+static int boot_prctl(int option, long a, long b, long c, long d)
+{
+	return (int)boot_syscall(SYS_prctl, option, a, b, c, d, 0);
+}
+
 /* ---- Looking up ------------------------------------------------------------------- */
 
 /* This thread is the one that looks up.  Volatile: the compiler is told that dlsym() does not call back. */

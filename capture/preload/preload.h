@@ -67,7 +67,10 @@
 	X(mremap, void *, (void *address, size_t old_length, size_t length, int flags, void *wanted),    \
 	  (address, old_length, length, flags, wanted))                                                  \
 	X(dlclose, int, (void *handle), (handle))                                                        \
-	X(pthread_setname_np, int, (pthread_t thread, const char *name), (thread, name))
+	X(pthread_setname_np, int, (pthread_t thread, const char *name), (thread, name))                 \
+	X(prctl, int, (int option, long a, long b, long c, long d), (option, a, b, c, d))                \
+	X(syscall, long, (long number, long a, long b, long c, long d, long e, long f),                  \
+	  (number, a, b, c, d, e, f))
 
 /* Each leads to a function that looks all of them up, until that is done. */
 struct mr_real {
@@ -76,6 +79,9 @@ struct mr_real {
 #undef MR_REAL_MEMBER
 };
 extern struct mr_real mr_real;
+
+/* The program forbids itself system calls: none is made any more; see hooks_sandbox.c. */
+extern volatile bool mr_sandboxed;
 
 /* What the dynamic linker asks for while it looks functions up comes from here, and is never given back. */
 #define MR_BOOT_ARENA_SIZE 65536u

@@ -8,6 +8,7 @@
 #include "preload.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <linux/membarrier.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -31,6 +32,7 @@ static _Atomic uint64_t early[MR_HEAP_COUNTER_COUNT];
 /* Of the environment, as it was at first. */
 static char folder[FOLDER_LEN_MAX + sizeof("/heap")];
 static unsigned depth;
+static unsigned filters; /* of system calls, to which memrecord itself is subject */
 static bool environment_read;
 bool mr_process_records_mappings;
 
@@ -73,6 +75,7 @@ static void read_environment(void)
 	memcpy(folder + len, "/heap", sizeof("/heap"));
 	depth = option_number(text, "depth", MR_HEAP_DEPTH_DEFAULT, MR_HEAP_DEPTH_MAX);
 	mr_process_records_mappings = option_number(text, "mmap", 0, 1) != 0;
+	filters = option_number(text, "filters", UINT_MAX, INT_MAX);
 }
 
 /* ---- Beginning -------------------------------------------------------------------- */
@@ -176,8 +179,12 @@ static bool begin(struct mr_process *process)
 {
 	static bool forks_watched;
 
-	if (!environment_read)
+	if (!environment_read) {
 		read_environment();
+		/* Whoever started this program has forbidden system calls, maybe those that follow. */
+		if (folder[0] != '\0' && mr_proc_seccomp_filters() > filters)
+			folder[0] = '\0';
+	}
 	if (inherited != NULL) {
 		mr_channel_forget_inherited(inherited);
 		inherited = NULL;

@@ -181,7 +181,7 @@ bool mr_thread_append_text(struct mr_thread *thread, enum mr_heap_record_type ty
 		.head = (uint32_t)type | (uint32_t)record_len << 4,
 		.flags = flags,
 		.stack_address = (uint64_t)(uintptr_t)__builtin_frame_address(0),
-		.tid = (uint32_t)syscall(SYS_gettid),
+		.tid = atomic_load_explicit(&thread->owner, memory_order_relaxed),
 		.text_len = (uint32_t)kept,
 	};
 
@@ -231,7 +231,7 @@ struct mr_thread *mr_thread_enter(void)
 	sigset_t before;
 	int cancel_before;
 
-	if (!memory_is_ready || entering || mr_process_is_unrecorded())
+	if (!memory_is_ready || entering || mr_sandboxed || mr_process_is_unrecorded())
 		return NULL;
 	entering = true;
 	(void)sigfillset(&all);
