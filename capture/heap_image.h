@@ -36,6 +36,7 @@ struct mr_heap_common {
 	const char *home;                      /* shown as "~"; NULL: none */
 	const char *folder;                    /* of the channels */
 	bool events;                           /* every single event goes into the log */
+	bool all_sites;                        /* each of very many sites has rows of its own */
 };
 
 struct mr_heap_thread_name {
@@ -96,12 +97,14 @@ struct mr_heap_image {
 	size_t sites_resolved; /* sites before this one have been looked at */
 	bool unknown_written;  /* the log has a row of stack 0 */
 	uint32_t idle_row;     /* of `stacks`: of what sites without rows did; 0: the log has no row of it */
+	uint64_t sites_folded; /* stacks that are told with others: see heap_fold.c */
 	struct mr_heap_written *written; /* by site; none before the first snapshot on the way */
 	size_t written_count;
 	size_t written_capacity;
 	uint64_t interval_due_ns;
 	uint64_t peak_written;
 	uint64_t snapshot_rows; /* of sites, that snapshots that nobody asked for have taken */
+	uint64_t rows_refused;  /* that the last one would have taken for which there was no room */
 	bool changed;           /* something has come since the last snapshot */
 
 	uint64_t ticks_due; /* of the next sample */
@@ -149,6 +152,10 @@ void mr_heap_snapshot_take(struct mr_heap_image *image, enum mr_heap_reason reas
                            uint64_t time_ns);
 /* Takes one if it is time for one: a peak that matters has passed, or an interval. */
 void mr_heap_snapshot_consider(struct mr_heap_image *image, uint64_t time_ns);
+/* Puts SITE (an index of the profile), which has no row or leaves it, with the others of ROW; false: no memory. */
+bool mr_heap_snapshot_join(struct mr_heap_image *image, uint32_t site, uint32_t row);
+/* At the end: lets very many sites share rows where that loses little. */
+void mr_heap_fold(struct mr_heap_image *image);
 /* Gives numbers to the stacks that are wanted, and to their places in the code; and writes rows for them. */
 void mr_heap_definitions_stacks(struct mr_heap_image *image);
 /* Writes rows for threads that the log does not have as they are. */

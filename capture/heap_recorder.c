@@ -504,6 +504,7 @@ int mr_heap_recorder_start(struct mr_heap_recorder *recorder, struct mr_log_writ
 		.home = recorder->options.home,
 		.folder = recorder->folder.path,
 		.events = recorder->options.events,
+		.all_sites = recorder->options.all_sites,
 	};
 	(void)sigfillset(&all);
 	(void)sigdelset(&all, SIGBUS); /* one that is blocked ends us; see mr_folder_guard_begin() */

@@ -19,6 +19,7 @@ struct mr_heap_recorder_options {
 	uint64_t max_size_bytes;
 	bool arguments; /* of command lines; else only the first word */
 	bool events;    /* every single event goes into the log */
+	bool all_sites; /* each of very many call stacks, too */
 	bool symbols;   /* places in the code get names at the end */
 };
 

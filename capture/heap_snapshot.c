@@ -21,12 +21,12 @@
 #define PEAK_HELD_NS UINT64_C(500000000)
 #define BUDGET_ROWS 4096u /* of those that nobody asked for, or this part of what the end will take */
 #define BUDGET_PART 4
+#define BUDGET_SITES 16384u /* beyond these, about a third is told one by one at the end */
 #define BUDGET_ROWS_PER_SECOND 32u
 
 /* ---- Sites ------------------------------------------------------------------------------------ */
 
-/* Puts SITE, whose stack is row ROW, with the others of that stack. */
-static bool join(struct mr_heap_image *image, uint32_t site, uint32_t row)
+bool mr_heap_snapshot_join(struct mr_heap_image *image, uint32_t site, uint32_t row)
 {
 	const size_t before = image->row_site_count;
 
@@ -57,7 +57,7 @@ static void resolve(struct mr_heap_image *image)
 
 		if (row == 0 && profile->sites[i].stack != 0) {
 			if (mr_heap_stacks_row(&image->stacks, profile->sites[i].stack, &row) < 0 ||
-			    (row && !join(image, (uint32_t)i, row)))
+			    (row && !mr_heap_snapshot_join(image, (uint32_t)i, row)))
 				profile->failed = true;
 			all = all && row != 0;
 		}
@@ -364,6 +364,8 @@ void mr_heap_snapshot_take(struct mr_heap_image *image, enum mr_heap_reason reas
 		mr_heap_log_string(log, image->stream, &image->string_next, description, strlen(description));
 
 	resolve(image);
+	if (reason == MR_HEAP_END && !image->common->all_sites && !image->common->events)
+		mr_heap_fold(image);
 	const size_t rows = put_sites(image, &span, all, reason == MR_HEAP_END);
 
 	image->snapshot_rows += reason == MR_HEAP_INTERVAL || reason == MR_HEAP_PEAK ? rows : 0;
@@ -377,12 +379,48 @@ static uint64_t interval_ns(uint64_t age_ns)
 	return age_ns / INTERVAL_PART > INTERVAL_FIRST_NS ? age_ns / INTERVAL_PART : INTERVAL_FIRST_NS;
 }
 
+/* How many rows a snapshot would take now. */
+static size_t count_due(struct mr_heap_image *image)
+{
+	size_t count = 0;
+
+	resolve(image);
+	if (!grow_written(image)) {
+		image->profile.failed = true;
+		return 0;
+	}
+	for (uint32_t row = 1; row < image->row_site_count; row++) {
+		if (!image->row_sites[row])
+			continue;
+		const struct mr_heap_written now = sum_up(image, row, true);
+		const struct mr_heap_written before = sum_up(image, row, false);
+
+		count += is_due(&now, &before);
+	}
+	return count;
+}
+
+/* Whether there is room in the budget for a snapshot that nobody asked for.  Looking at all sites takes
+ * its time, so that what did not fit is not looked at again before there is room for as much. */
+static bool fits(struct mr_heap_image *image, uint64_t time_ns)
+{
+	const size_t sites = image->profile.site_count;
+	const size_t expected = sites < BUDGET_SITES ? sites : BUDGET_SITES + (sites - BUDGET_SITES) / 3;
+	const uint64_t part = expected / BUDGET_PART;
+	const uint64_t budget =
+		(part > BUDGET_ROWS ? part : BUDGET_ROWS) + time_ns / 1000000000u * BUDGET_ROWS_PER_SECOND;
+
+	if (image->snapshot_rows + image->rows_refused > budget)
+		return false;
+	const size_t due = image->snapshot_rows + sites > budget ? count_due(image) : 0;
+
+	image->rows_refused = image->snapshot_rows + due > budget ? due : 0;
+	return image->rows_refused == 0;
+}
+
 void mr_heap_snapshot_consider(struct mr_heap_image *image, uint64_t time_ns)
 {
 	const struct mr_heap_profile *const profile = &image->profile;
-	const uint64_t part = profile->site_count / BUDGET_PART;
-	const uint64_t budget =
-		(part > BUDGET_ROWS ? part : BUDGET_ROWS) + time_ns / 1000000000u * BUDGET_ROWS_PER_SECOND;
 	const uint64_t peak_ns = mr_heap_image_time(image, profile->peak_ticks);
 	const bool matters = profile->peak_bytes > image->peak_written + image->peak_written / 10;
 	const bool passed = profile->live_bytes < profile->peak_bytes - profile->peak_bytes / 20 ||
@@ -395,7 +433,7 @@ void mr_heap_snapshot_consider(struct mr_heap_image *image, uint64_t time_ns)
 	}
 	if (!interval && !(matters && passed && image->snapshot_count > 0))
 		return;
-	if (image->snapshot_rows > budget)
+	if (!fits(image, time_ns))
 		return;
 	mr_heap_snapshot_take(image, interval ? MR_HEAP_INTERVAL : MR_HEAP_PEAK, "", time_ns);
 	image->interval_due_ns = time_ns + interval_ns(time_ns);

@@ -383,7 +383,8 @@ enum mr_col_heap_sites {
 	MR_HEAP_SITES_TEMPORARY = 9, /* allocations freed before the same thread's next one */
 	MR_HEAP_SITES_REALLOCS = 10, /* of COUNT: by realloc of a block that there was */
 	MR_HEAP_SITES_GROWN = 11,    /* bytes by which those made their blocks larger */
-	MR_HEAP_SITES_LIFETIME = 12, /* ns, summed over the blocks that are gone (COUNT - LIVE_COUNT); rounded */
+	MR_HEAP_SITES_LIFETIME =
+		12,              /* ns, summed over the blocks that are gone (COUNT - LIVE_COUNT); rounded */
 	MR_HEAP_SITES_SIZE = 13, /* LIVE, PEAK and TOTAL are less by SIZE times their count, modulo 2^64 */
 };
 
@@ -469,7 +470,8 @@ enum mr_col_account {
 	X("heap.stacks_cut", "allocations whose stack is cut at the largest depth")         \
 	X("heap.stacks_broken", "allocations whose stack could not be followed to its end") \
 	X("heap.frames_guessed", "places left by frame pointer, for want of unwind tables") \
-	X("heap.modules_missing", "modules whose files were not found to name places")
+	X("heap.modules_missing", "modules whose files were not found to name places")      \
+	X("heap.sites_folded", "call stacks that did little and are told together, as (smaller ones)")
 #define MR_HEAP_EFFORT_KEYS(X)                                                                   \
 	X("heap.nested_events", "allocations and frees of signal handlers amid others")          \
 	X("heap.events", "allocations and frees that were recorded")                             \

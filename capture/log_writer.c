@@ -92,6 +92,14 @@ static int write_header(struct mr_log_writer *writer)
 	return write_bytes(writer, header, sizeof(header));
 }
 
+static int set_level(struct mr_log_writer *writer, int level)
+{
+	if (ZSTD_isError(ZSTD_CCtx_setParameter(writer->zstd, ZSTD_c_compressionLevel, level)))
+		return mr_fail(&writer->failure, MR_ERR_ARG, "zstd does not take compression level %d",
+		               level);
+	return 0;
+}
+
 static int compressor_new(struct mr_log_writer *writer)
 {
 	const ZSTD_customMem memory = { zstd_alloc, zstd_release, NULL };
@@ -99,13 +107,10 @@ static int compressor_new(struct mr_log_writer *writer)
 	writer->zstd = ZSTD_createCCtx_advanced(memory);
 	if (writer->zstd == NULL)
 		return mr_fail(&writer->failure, MR_ERR_NOMEM, "out of memory for compression");
-	if (ZSTD_isError(ZSTD_CCtx_setParameter(writer->zstd, ZSTD_c_compressionLevel,
-	                                        writer->options.compression_level)) ||
-	    ZSTD_isError(ZSTD_CCtx_setParameter(writer->zstd, ZSTD_c_checksumFlag, 1)) ||
+	if (ZSTD_isError(ZSTD_CCtx_setParameter(writer->zstd, ZSTD_c_checksumFlag, 1)) ||
 	    ZSTD_isError(ZSTD_CCtx_setParameter(writer->zstd, ZSTD_c_contentSizeFlag, 1)))
-		return mr_fail(&writer->failure, MR_ERR_ARG, "zstd does not take compression level %d",
-		               writer->options.compression_level);
-	return 0;
+		return mr_fail(&writer->failure, MR_ERR_ARG, "zstd does not take its parameters");
+	return set_level(writer, writer->options.compression_level);
 }
 
 static void release(struct mr_log_writer *writer)
@@ -241,6 +246,14 @@ static bool is_limited(const struct mr_log_writer *writer, enum mr_group group)
 	       group != MR_GROUP_SUMMARY && group != MR_GROUP_HEAP && group != MR_GROUP_END;
 }
 
+static int level_of(const struct mr_log_writer *writer, enum mr_group group)
+{
+	const bool summary = group == MR_GROUP_DEFINITIONS || group == MR_GROUP_HEAP;
+
+	return summary && writer->options.summary_level != 0 ? writer->options.summary_level
+	                                                     : writer->options.compression_level;
+}
+
 /* Compresses and writes the content of PENDING as one frame; one that would go
  * past max_size_bytes is dropped, and all of its kind from then on. */
 static int write_frame(struct mr_log_writer *writer, struct pending *pending, enum mr_group group)
@@ -258,6 +271,7 @@ static int write_frame(struct mr_log_writer *writer, struct pending *pending, en
 		return mr_fail(&writer->failure, MR_ERR_NOMEM, "out of memory for a frame of %zu bytes",
 		               content_len);
 
+	MR_TRY(set_level(writer, level_of(writer, group)));
 	const size_t len =
 		ZSTD_compress2(writer->zstd, out, bound, pending->content.data + start, content_len);
 	if (ZSTD_isError(len))

@@ -23,6 +23,7 @@ enum option_id {
 	OPTION_QUIET,
 	OPTION_PID,
 	OPTION_EVENTS,
+	OPTION_ALL_SITES,
 	OPTION_DEPTH,
 	OPTION_MMAP,
 	OPTION_NO_SYMBOLS,
@@ -33,6 +34,8 @@ static const struct mr_option options[] = {
 	  OPTION_OUTPUT },
 	{ "events", 0, NULL, "keep each allocation and free in the log, for questions about single blocks",
 	  OPTION_EVENTS },
+	{ "all-sites", 0, NULL, "of a program with very many call stacks, keep the small ones apart, too",
+	  OPTION_ALL_SITES },
 	{ "depth", 0, "N", "keep the N innermost frames of call stacks, 1 to 512 (default: 128)",
 	  OPTION_DEPTH },
 	{ "mmap", 0, NULL, "record mappings that the program makes itself, too", OPTION_MMAP },
@@ -143,6 +146,9 @@ static int take_option(void *context, int id, const char *value, struct mr_error
 		return take_pid(value, &run->pid, err);
 	case OPTION_EVENTS:
 		run->events = true;
+		return MR_OK;
+	case OPTION_ALL_SITES:
+		run->all_sites = true;
 		return MR_OK;
 	case OPTION_DEPTH:
 		return take_depth(value, &run->depth, err);

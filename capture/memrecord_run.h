@@ -19,10 +19,11 @@ struct mr_run_options {
 	uint32_t pid;                     /* record this process; 0: run ARGV */
 	bool arguments;
 	bool quiet;
-	bool heap;    /* record allocations; what follows is for that */
-	bool events;  /* each of them */
-	bool mmap;    /* mappings, too */
-	bool symbols; /* name places in the code */
+	bool heap;      /* record allocations; what follows is for that */
+	bool events;    /* each of them */
+	bool all_sites; /* each of very many call stacks */
+	bool mmap;      /* mappings, too */
+	bool symbols;   /* name places in the code */
 	unsigned depth;
 	char **argv; /* ends with NULL */
 };

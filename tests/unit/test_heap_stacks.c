@@ -79,3 +79,36 @@ Test(heap_stacks, a_module__is_known_by_its_first_description)
 	cr_expect(eq(ptr, stacks.modules[1].path, NULL));
 	mr_heap_stacks_release(&stacks);
 }
+
+Test(heap_stacks, numbers__go_depth_first_over_what_is_wanted)
+{
+	struct mr_heap_stacks stacks = { 0 };
+
+	/* 1 calls 2 and 3, 2 calls 4; 5 is nobody's. Their places lie the other way round. */
+	cr_expect(zero(int, define(&stacks, 1, 0x500, 0)));
+	cr_expect(zero(int, define(&stacks, 2, 0x400, 1)));
+	cr_expect(zero(int, define(&stacks, 3, 0x300, 1)));
+	cr_expect(zero(int, define(&stacks, 4, 0x200, 2)));
+	cr_expect(zero(int, define(&stacks, 5, 0x100, 0)));
+	const uint32_t three = row_of(&stacks, 3), four = row_of(&stacks, 4), five = row_of(&stacks, 5);
+
+	cr_expect(zero(int, mr_heap_stacks_want(&stacks, three)));
+	cr_expect(zero(int, mr_heap_stacks_want(&stacks, four)));
+	cr_expect(zero(int, mr_heap_stacks_number(&stacks)));
+	cr_expect(eq(u32, mr_heap_stacks_number_of(&stacks, row_of(&stacks, 1)), 1));
+	cr_expect(eq(sz, stacks.stack_numbers.count, 4));
+	cr_expect(eq(sz, stacks.code_numbers.count, 4));
+	/* The one that has a row first comes first, with all that it calls. */
+	cr_expect(eq(u32, mr_heap_stacks_number_of(&stacks, three), 2));
+	cr_expect(eq(u32, mr_heap_stacks_number_of(&stacks, row_of(&stacks, 2)), 3));
+	cr_expect(eq(u32, mr_heap_stacks_number_of(&stacks, four), 4));
+	cr_expect(eq(u32, mr_heap_stacks_number_of(&stacks, five), 0));
+	for (size_t i = 0; i < 4; i++)
+		cr_expect(eq(u64, stacks.codes.items[stacks.code_numbers.pairs[i] - 1].second,
+		             0x200 + 0x100 * i));
+	cr_expect(zero(int, mr_heap_stacks_want(&stacks, five)));
+	cr_expect(zero(int, mr_heap_stacks_number(&stacks)));
+	cr_expect(eq(u32, mr_heap_stacks_number_of(&stacks, five), 5));
+	cr_expect(eq(u32, mr_heap_stacks_number_of(&stacks, three), 2));
+	mr_heap_stacks_release(&stacks);
+}
