@@ -11,9 +11,8 @@
 
 /* Where a stack stands in the tree. */
 struct place {
-	uint32_t full; /* node of all its frames; 0: not yet known, or no frames */
+	uint32_t full; /* node of all its frames (0 where it has none), + 1; 0: not yet known */
 	uint32_t site; /* node of its site */
-	bool is_known;
 };
 
 static uint64_t add(uint64_t a, uint64_t b)
@@ -59,10 +58,9 @@ static struct mr_stack_slot *find_slot(const struct mr_stack_tree *tree, uint32_
 	}
 }
 
-static int grow_slots(struct mr_stack_tree *tree, struct mr_error *err)
+static int make_slots(struct mr_stack_tree *tree, size_t count, struct mr_error *err)
 {
 	const size_t old_count = tree->slot_count;
-	const size_t count = old_count > 0 ? old_count * 2 : 4096;
 	struct mr_stack_slot *old = tree->slots;
 	struct mr_stack_slot *slots = mr_alloc(count * sizeof(*slots));
 
@@ -91,8 +89,8 @@ static int descend(struct mr_stack_tree *tree, uint32_t *node, uint32_t function
 		see_line(&tree->nodes[*node], line);
 		return 0;
 	}
-	if (tree->count * 2 >= tree->slot_count)
-		MR_TRY(grow_slots(tree, err));
+	if (tree->count * 4 >= tree->slot_count * 3)
+		MR_TRY(make_slots(tree, tree->slot_count * 2, err));
 	struct mr_stack_slot *slot = find_slot(tree, *node, function);
 
 	if (slot->node != 0) {
@@ -117,6 +115,21 @@ static int descend_frame(struct mr_stack_tree *tree, uint32_t *node, uint32_t fr
 	return descend(tree, node, of->function, frame, of->line, err);
 }
 
+static int add_self(struct mr_stack_tree *tree, uint32_t node, const struct mr_stack_cost *cost,
+                    struct mr_error *err)
+{
+	if (tree->nodes[node].self == 0) {
+		if (mr_grow(&tree->selves, &tree->self_capacity, tree->self_count + 1,
+		            sizeof(*tree->selves)) < 0)
+			return fail_memory(err);
+		tree->selves[tree->self_count] = *cost;
+		tree->nodes[node].self = (uint32_t)tree->self_count++; /* at most one a node */
+		return 0;
+	}
+	mr_stack_cost_add(&tree->selves[tree->nodes[node].self], cost);
+	return 0;
+}
+
 /* ---- Stacks ---------------------------------------------------------------- */
 
 /* STACK's place from its caller's. */
@@ -126,18 +139,19 @@ static int place_one(struct mr_stack_tree *tree, uint32_t stack, struct place *p
 	const uint32_t parent = stacks->run->stacks[stack].parent;
 	const uint32_t site = mr_stacks_site(stacks, stack);
 	struct place place = places[parent];
+	uint32_t node = place.full - 1;
 	uint32_t first = 0;
 	uint32_t count = 0;
 
-	place.is_known = true;
 	MR_TRY(mr_stacks_code(stacks, stacks->run->stacks[stack].code, &first, &count, err));
 	for (uint32_t i = first + count; i > first; i--) {
 		if (stacks->functions[stacks->frames[i - 1].function].is_hidden)
 			continue;
-		MR_TRY(descend_frame(tree, &place.full, i - 1, err));
+		MR_TRY(descend_frame(tree, &node, i - 1, err));
 		if (i - 1 == site)
-			place.site = place.full;
+			place.site = node;
 	}
+	place.full = node + 1;
 	places[stack] = place;
 	return 0;
 }
@@ -146,7 +160,7 @@ static int place_stack(struct mr_stack_tree *tree, uint32_t stack, struct place 
                        struct mr_stack_path *path, struct mr_error *err)
 {
 	path->count = 0;
-	for (uint32_t at = stack; !places[at].is_known; at = tree->stacks->run->stacks[at].parent)
+	for (uint32_t at = stack; places[at].full == 0; at = tree->stacks->run->stacks[at].parent)
 		MR_TRY(mr_stack_path_add(path, at, err));
 	while (path->count > 0) /* callers first */
 		MR_TRY(place_one(tree, path->stacks[--path->count], places, err));
@@ -174,8 +188,7 @@ static int add_site(struct mr_stack_tree *tree, const struct mr_heap_site *site,
 
 	if (node == 0) /* no stack is known, or all of it is hidden */
 		MR_TRY(descend_frame(tree, &node, mr_stacks_site(tree->stacks, site->stack), err));
-	mr_stack_cost_add(&tree->nodes[node].self, &cost);
-	return 0;
+	return add_self(tree, node, &cost, err);
 }
 
 static int add_sites(struct mr_stack_tree *tree, const struct mr_heap_sites *sites, struct mr_error *err)
@@ -185,7 +198,7 @@ static int add_sites(struct mr_stack_tree *tree, const struct mr_heap_sites *sit
 	int code = places ? 0 : fail_memory(err);
 
 	if (places)
-		places[0].is_known = true;
+		places[0].full = 1;
 	for (size_t i = 0; code == 0 && i < sites->count; i++)
 		code = add_site(tree, &sites->sites[i], places, &path, err);
 	mr_free(path.stacks);
@@ -195,25 +208,41 @@ static int add_sites(struct mr_stack_tree *tree, const struct mr_heap_sites *sit
 
 /* ---- The tree -------------------------------------------------------------- */
 
-static void sum_up(struct mr_stack_tree *tree)
+int mr_stack_tree_sum(struct mr_stack_tree *tree, unsigned figures, struct mr_error *err)
 {
-	for (size_t i = tree->count; i > 0; i--) {
-		struct mr_stack_node *node = &tree->nodes[i - 1];
+	for (unsigned figure = 0; figure < MR_STACK_FIGURES; figure++) {
+		if ((figures & 1u << figure) == 0 || tree->all[figure])
+			continue;
+		uint64_t *const all = mr_alloc(tree->count * sizeof(*all));
+		if (!all)
+			return fail_memory(err);
+		for (size_t i = tree->count; i > 0; i--) {
+			const struct mr_stack_node *node = &tree->nodes[i - 1];
 
-		mr_stack_cost_add(&node->all, &node->self);
-		if (i > 1)
-			mr_stack_cost_add(&tree->nodes[node->parent].all, &node->all);
+			all[i - 1] = add(all[i - 1], mr_stack_figure(&tree->selves[node->self], figure));
+			if (i > 1)
+				all[node->parent] = add(all[node->parent], all[i - 1]);
+		}
+		tree->all[figure] = all;
 	}
+	return 0;
 }
 
-static int begin(struct mr_stack_tree *tree, struct mr_stacks *stacks, struct mr_error *err)
+/* SLOTS: about as many nodes as there will be. */
+static int begin(struct mr_stack_tree *tree, struct mr_stacks *stacks, size_t slots, struct mr_error *err)
 {
+	size_t slot_count = 1024;
+
 	*tree = (struct mr_stack_tree){ .stacks = stacks };
-	if (mr_grow(&tree->nodes, &tree->capacity, 1, sizeof(*tree->nodes)) < 0)
+	if (mr_grow(&tree->nodes, &tree->capacity, 1, sizeof(*tree->nodes)) < 0 ||
+	    mr_grow(&tree->selves, &tree->self_capacity, 1, sizeof(*tree->selves)) < 0)
 		return fail_memory(err);
 	tree->nodes[0] = (struct mr_stack_node){ .parent = 0 };
-	tree->count = 1;
-	return 0;
+	tree->selves[0] = (struct mr_stack_cost){ .sites = 0 };
+	tree->count = tree->self_count = 1;
+	while (slot_count < slots)
+		slot_count *= 2;
+	return make_slots(tree, slot_count, err);
 }
 
 /* The tree FROM the other end: each node's own cost goes down the way from its function to the top, or
@@ -224,7 +253,7 @@ static int turn(struct mr_stack_tree *tree, const struct mr_stack_tree *from, st
 		uint32_t node = 0;
 		size_t depth = 0;
 
-		if (from->nodes[i].self.sites == 0)
+		if (from->nodes[i].self == 0)
 			continue;
 		for (uint32_t at = (uint32_t)i; at != 0 && depth < DEPTH_MAX;
 		     at = from->nodes[at].parent, depth++) {
@@ -233,7 +262,7 @@ static int turn(struct mr_stack_tree *tree, const struct mr_stack_tree *from, st
 			MR_TRY(descend(tree, &node, from->nodes[at].function, from->nodes[at].frame,
 			               from->nodes[at].line, err));
 		}
-		mr_stack_cost_add(&tree->nodes[node].self, &from->nodes[i].self);
+		MR_TRY(add_self(tree, node, mr_stack_tree_self(from, (uint32_t)i), err));
 	}
 	return 0;
 }
@@ -241,12 +270,13 @@ static int turn(struct mr_stack_tree *tree, const struct mr_stack_tree *from, st
 int mr_stack_tree_init(struct mr_stack_tree *tree, struct mr_stacks *stacks,
                        const struct mr_heap_sites *sites, bool inverted, struct mr_error *err)
 {
+	const size_t stack_count = stacks->run->stack_count;
 	struct mr_stack_tree upright = { NULL };
 	int code = 0;
 
-	MR_TRY(begin(tree, stacks, err));
+	MR_TRY(begin(tree, stacks, stack_count, err));
 	if (inverted) {
-		code = begin(&upright, stacks, err);
+		code = begin(&upright, stacks, stack_count, err);
 		if (code == 0)
 			code = add_sites(&upright, sites, err);
 		if (code == 0)
@@ -255,31 +285,33 @@ int mr_stack_tree_init(struct mr_stack_tree *tree, struct mr_stacks *stacks,
 	} else {
 		code = add_sites(tree, sites, err);
 	}
-	sum_up(tree);
+	mr_free(tree->slots);
+	tree->slots = NULL;
+	tree->slot_count = 0;
 	return code;
 }
 
 void mr_stack_tree_release(struct mr_stack_tree *tree)
 {
+	for (size_t i = 0; i < MR_STACK_FIGURES; i++)
+		mr_free(tree->all[i]);
 	mr_free(tree->nodes);
+	mr_free(tree->selves);
 	mr_free(tree->slots);
 	*tree = (struct mr_stack_tree){ NULL };
 }
 
 /* ---- Functions ------------------------------------------------------------- */
 
-/* Goes through the nodes depth first; OPEN counts how often each function is on the way to a node. */
-static void add_functions(const struct mr_stack_tree *tree, const uint32_t *first, const uint32_t *next,
-                          uint32_t *open, struct mr_stack_cost *self, struct mr_stack_cost *all)
+/* Goes through the nodes depth first, and marks those that are in no other node of their function; OPEN
+ * counts how often each function is on the way to a node. */
+static void mark_outermost(const struct mr_stack_tree *tree, const uint32_t *first, const uint32_t *next,
+                           uint32_t *open, bool *outermost)
 {
 	uint32_t at = first[0];
 
 	while (at != 0) {
-		const struct mr_stack_node *node = &tree->nodes[at];
-
-		mr_stack_cost_add(&self[node->function], &node->self);
-		if (open[node->function]++ == 0)
-			mr_stack_cost_add(&all[node->function], &node->all);
+		outermost[at] = open[tree->nodes[at].function]++ == 0;
 		if (first[at] != 0) {
 			at = first[at];
 			continue;
@@ -294,30 +326,66 @@ static void add_functions(const struct mr_stack_tree *tree, const uint32_t *firs
 	}
 }
 
-int mr_stack_tree_functions(const struct mr_stack_tree *tree, struct mr_stack_cost **self,
-                            struct mr_stack_cost **all, struct mr_error *err)
+static int find_outermost(const struct mr_stack_tree *tree, bool *outermost, struct mr_error *err)
 {
-	const size_t function_count = tree->stacks->function_count;
 	uint32_t *first = mr_alloc(tree->count * sizeof(*first));
 	uint32_t *next = mr_alloc(tree->count * sizeof(*next));
-	uint32_t *open = mr_alloc(function_count * sizeof(*open));
-	const bool has_links = first && next && open;
-
-	*self = mr_alloc(function_count * sizeof(**self));
-	*all = mr_alloc(function_count * sizeof(**all));
-	const bool is_made = has_links && *self && *all;
+	uint32_t *open = mr_alloc(tree->stacks->function_count * sizeof(*open));
+	const bool is_made = first && next && open;
 
 	for (size_t i = tree->count; is_made && i > 1; i--)
 		mr_stack_tree_link(tree, (uint32_t)(i - 1), first, next);
 	if (is_made)
-		add_functions(tree, first, next, open, *self, *all);
+		mark_outermost(tree, first, next, open, outermost);
 	mr_free(first);
 	mr_free(next);
 	mr_free(open);
-	if (is_made)
+	return is_made ? 0 : fail_memory(err);
+}
+
+/* Adds a figure of the nodes to those of their functions. */
+static int add_figure(struct mr_stack_tree *tree, enum mr_stack_figure figure, const bool *outermost,
+                      struct mr_stack_cost *self, struct mr_stack_cost *all, struct mr_error *err)
+{
+	const bool was_there = tree->all[figure] != NULL;
+
+	MR_TRY(mr_stack_tree_sum(tree, 1u << figure, err));
+	for (uint32_t i = 1; i < tree->count; i++) {
+		const uint32_t function = tree->nodes[i].function;
+		uint64_t *const of_self = &((uint64_t *)(void *)&self[function])[figure];
+		uint64_t *const of_all = &((uint64_t *)(void *)&all[function])[figure];
+
+		if (tree->nodes[i].self != 0)
+			*of_self = add(*of_self, mr_stack_figure(mr_stack_tree_self(tree, i), figure));
+		if (outermost[i])
+			*of_all = add(*of_all, tree->all[figure][i]);
+	}
+	if (!was_there) {
+		mr_free(tree->all[figure]);
+		tree->all[figure] = NULL;
+	}
+	return 0;
+}
+
+int mr_stack_tree_functions(struct mr_stack_tree *tree, struct mr_stack_cost **self,
+                            struct mr_stack_cost **all, struct mr_error *err)
+{
+	const size_t function_count = tree->stacks->function_count;
+	bool *outermost = mr_alloc(tree->count * sizeof(*outermost));
+
+	*self = mr_alloc(function_count * sizeof(**self));
+	*all = mr_alloc(function_count * sizeof(**all));
+	int code = outermost && *self && *all ? 0 : fail_memory(err);
+
+	if (code == 0)
+		code = find_outermost(tree, outermost, err);
+	for (unsigned figure = 0; code == 0 && figure < MR_STACK_FIGURES; figure++)
+		code = add_figure(tree, figure, outermost, *self, *all, err);
+	mr_free(outermost);
+	if (code == 0)
 		return 0;
 	mr_free(*self);
 	mr_free(*all);
 	*self = *all = NULL;
-	return fail_memory(err);
+	return code;
 }

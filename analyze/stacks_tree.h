@@ -25,13 +25,31 @@ struct mr_stack_cost {
 	uint64_t sites; /* call stacks */
 };
 
+/* The members of struct mr_stack_cost, in their order. */
+enum mr_stack_figure {
+	MR_STACK_PEAK,
+	MR_STACK_LIVE,
+	MR_STACK_LIVE_COUNT,
+	MR_STACK_TOTAL,
+	MR_STACK_COUNT,
+	MR_STACK_TEMPORARY,
+	MR_STACK_SITES,
+	MR_STACK_FIGURES
+};
+
+_Static_assert(sizeof(struct mr_stack_cost) == MR_STACK_FIGURES * sizeof(uint64_t), "a figure a member");
+
+static inline uint64_t mr_stack_figure(const struct mr_stack_cost *cost, enum mr_stack_figure figure)
+{
+	return ((const uint64_t *)(const void *)cost)[figure];
+}
+
 struct mr_stack_node {
-	uint32_t parent;           /* index in nodes, less than its own; 0: none, it is at the top */
-	uint32_t function;         /* index in the stacks' functions */
-	uint32_t frame;            /* index in the stacks' frames: the first one that was seen */
-	uint32_t line;             /* 0: unknown, or frames of several lines */
-	struct mr_stack_cost self; /* of stacks that end here */
-	struct mr_stack_cost all;  /* with all nodes below */
+	uint32_t parent;   /* index in nodes, less than its own; 0: none, it is at the top */
+	uint32_t function; /* index in the stacks' functions */
+	uint32_t frame;    /* index in the stacks' frames: the first one that was seen */
+	uint32_t line;     /* 0: unknown, or frames of several lines */
+	uint32_t self;     /* index in selves */
 };
 
 /* Of a hash table that is looked through without touching nodes. */
@@ -46,7 +64,13 @@ struct mr_stack_tree {
 	struct mr_stack_node *nodes; /* node 0 stands for all; some have no sites at all */
 	size_t count;
 	size_t capacity;
-	struct mr_stack_slot *slots; /* nodes by parent and function */
+	/* Costs of the stacks that end in a node.  They do so in few of the nodes: 0 is what all others have. */
+	struct mr_stack_cost *selves;
+	size_t self_count;
+	size_t self_capacity;
+	/* By node, with all nodes below it: those of mr_stack_tree_sum(), NULL for others. */
+	uint64_t *all[MR_STACK_FIGURES];
+	struct mr_stack_slot *slots; /* nodes by parent and function, while the tree is made */
 	size_t slot_count;
 };
 
@@ -58,10 +82,18 @@ int mr_stack_tree_init(struct mr_stack_tree *tree, struct mr_stacks *stacks,
                        const struct mr_heap_sites *sites, bool inverted, struct mr_error *err) MR_MUST_CHECK;
 void mr_stack_tree_release(struct mr_stack_tree *tree);
 
+static inline const struct mr_stack_cost *mr_stack_tree_self(const struct mr_stack_tree *tree, uint32_t node)
+{
+	return &tree->selves[tree->nodes[node].self];
+}
+
+/* Sums FIGURES (a bit for each enum mr_stack_figure) up from the nodes' own, those that are not yet there. */
+int mr_stack_tree_sum(struct mr_stack_tree *tree, unsigned figures, struct mr_error *err) MR_MUST_CHECK;
+
 /* What each function (by its index in the stacks' functions) of a tree that is not inverted costs,
  * by itself and with all that it calls: a function that is in a stack twice counts once.  mr_free()
  * frees *SELF and *ALL. */
-int mr_stack_tree_functions(const struct mr_stack_tree *tree, struct mr_stack_cost **self,
+int mr_stack_tree_functions(struct mr_stack_tree *tree, struct mr_stack_cost **self,
                             struct mr_stack_cost **all, struct mr_error *err) MR_MUST_CHECK;
 
 /* The children of each node as lists: FIRST[n] is its first child, NEXT[n] the sibling behind it, 0:

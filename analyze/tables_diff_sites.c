@@ -181,6 +181,7 @@ static int add_tree(struct mr_diff_pair *pair, const struct mr_stack_tree *tree,
 
 	for (size_t i = 1; code == 0 && i < tree->count; i++) {
 		const struct mr_stack_node *node = &tree->nodes[i];
+		const struct mr_stack_cost *self = mr_stack_tree_self(tree, (uint32_t)i);
 		const struct mr_function *function = &stacks->functions[node->function];
 		const struct module_build *build =
 			function->is_named ? NULL : find_build(builds, function->module);
@@ -189,10 +190,10 @@ static int add_tree(struct mr_diff_pair *pair, const struct mr_stack_tree *tree,
 
 		keys[i] = keys[node->parent];
 		code = descend(pair, &keys[i], name, function->is_named ? name_len(name) : strlen(name), err);
-		if (code == 0 && node->self.sites > 0)
+		if (code == 0 && node->self != 0)
 			code = find_site(pair, keys[i], tree, node, &site, err);
 		if (site)
-			mr_stack_cost_add(is_after ? &site->after : &site->before, &node->self);
+			mr_stack_cost_add(is_after ? &site->after : &site->before, self);
 	}
 	mr_free(keys);
 	return code;

@@ -35,34 +35,57 @@ static const struct memstats_column columns[MR_TREE_COLUMN_COUNT] = {
 	[MR_TREE_SELF_TEMPORARY] = { "self_temporary", MEMSTATS_COUNT, "of these, what is of no row below" },
 };
 
-uint64_t mr_tree_cost(const struct mr_stack_node *node, size_t column)
+/* Which figure a column shows. */
+static enum mr_stack_figure figure_of(size_t column)
 {
 	switch (column) {
 	case MR_TREE_PEAK:
-		return node->all.peak_bytes;
 	case MR_TREE_SELF_PEAK:
-		return node->self.peak_bytes;
+		return MR_STACK_PEAK;
 	case MR_TREE_LIVE:
 	case MR_TREE_LEAKED:
-		return node->all.live_bytes;
 	case MR_TREE_SELF_LIVE:
 	case MR_TREE_SELF_LEAKED:
-		return node->self.live_bytes;
+		return MR_STACK_LIVE;
 	case MR_TREE_LIVE_COUNT:
-		return node->all.live_count;
+		return MR_STACK_LIVE_COUNT;
 	case MR_TREE_TOTAL:
-		return node->all.total_bytes;
 	case MR_TREE_SELF_TOTAL:
-		return node->self.total_bytes;
+		return MR_STACK_TOTAL;
 	case MR_TREE_COUNT:
-		return node->all.count;
 	case MR_TREE_SELF_COUNT:
-		return node->self.count;
-	case MR_TREE_TEMPORARY:
-		return node->all.temporary;
+		return MR_STACK_COUNT;
 	default:
-		return node->self.temporary;
+		return MR_STACK_TEMPORARY;
 	}
+}
+
+static bool is_of_self(size_t column)
+{
+	return column == MR_TREE_SELF_PEAK || column == MR_TREE_SELF_LIVE || column == MR_TREE_SELF_LEAKED ||
+	       column == MR_TREE_SELF_TOTAL || column == MR_TREE_SELF_COUNT ||
+	       column == MR_TREE_SELF_TEMPORARY;
+}
+
+uint64_t mr_tree_cost(const struct mr_stack_tree *tree, uint32_t node, size_t column)
+{
+	const enum mr_stack_figure figure = figure_of(column);
+
+	return is_of_self(column) ? mr_stack_figure(mr_stack_tree_self(tree, node), figure)
+	                          : tree->all[figure][node];
+}
+
+/* Sums up what COLUMNS show. */
+static int sum_columns(struct mr_tree_table *table, uint64_t columns_shown, struct mr_error *err)
+{
+	unsigned figures = 0;
+
+	for (unsigned column = MR_TREE_PEAK; column < MR_TREE_COLUMN_COUNT; column++)
+		if ((columns_shown & mr_column_bit(column)) != 0 && !is_of_self(column))
+			figures |= 1u << figure_of(column);
+	for (size_t i = 0; i < table->runs.count; i++)
+		MR_TRY(mr_stack_tree_sum(&table->trees[i], figures, err));
+	return 0;
 }
 
 static void cell_of_frame(const struct mr_stacks *stacks, const struct mr_stack_node *node, size_t column,
@@ -81,7 +104,8 @@ static void tree_cell(const void *state, size_t index, size_t column, struct mr_
 	const struct mr_tree_table *table = state;
 	const struct mr_tree_row *row = &table->rows[index];
 	const struct mr_stacks_run *run = &table->runs.runs[row->run];
-	const struct mr_stack_node *node = &table->trees[row->run].nodes[row->node];
+	const struct mr_stack_tree *tree = &table->trees[row->run];
+	const struct mr_stack_node *node = &tree->nodes[row->node];
 
 	switch (column) {
 	case MR_TREE_RUN:
@@ -105,7 +129,7 @@ static void tree_cell(const void *state, size_t index, size_t column, struct mr_
 		cell_of_frame(run->stacks, node, column, cell);
 		break;
 	default:
-		mr_cell_number_or_null(cell, mr_tree_cost(node, column),
+		mr_cell_number_or_null(cell, mr_tree_cost(tree, row->node, column),
 		                       (column == MR_TREE_LEAKED || column == MR_TREE_SELF_LEAKED) &&
 		                               run->snapshot != MR_INDEX_NONE);
 	}
@@ -250,6 +274,7 @@ static int make_trees(struct mr_tree_table *table, struct mr_error *err)
 		const struct mr_stacks_run *run = &table->runs.runs[i];
 
 		MR_TRY(mr_stack_tree_init(&table->trees[i], run->stacks, &run->sites, table->inverted, err));
+		MR_TRY(mr_stack_tree_sum(&table->trees[i], 1u << MR_STACK_SITES, err));
 		node_count += table->trees[i].count;
 	}
 	MR_FAIL_IF(node_count > MR_TABLE_ROWS_MAX, err, MR_ERR_LIMIT, "table tree has more than %zu rows",
@@ -258,7 +283,7 @@ static int make_trees(struct mr_tree_table *table, struct mr_error *err)
 	MR_FAIL_IF(!table->rows, err, MR_ERR_NOMEM, "no memory for table tree");
 	for (uint32_t i = 0; i < table->runs.count; i++)
 		for (uint32_t node = 1; node < table->trees[i].count; node++)
-			if (table->trees[i].nodes[node].all.sites > 0)
+			if (table->trees[i].all[MR_STACK_SITES][node] > 0)
 				table->rows[table->count++] =
 					(struct mr_tree_row){ i, node, MR_INDEX_NONE, 0, 0 };
 	return 0;
@@ -269,7 +294,6 @@ static int tree_open(struct memstats_log *log, const struct memstats_query *quer
 {
 	struct mr_tree_table *table = mr_alloc(sizeof(*table));
 
-	(void)needed;
 	MR_FAIL_IF(!table, err, MR_ERR_NOMEM, "no memory for table tree");
 	*state = table;
 	table->model = log->model;
@@ -277,9 +301,19 @@ static int tree_open(struct memstats_log *log, const struct memstats_query *quer
 		table->inverted = table->inverted || query->steps[i].operation == MEMSTATS_INVERT;
 	MR_TRY(mr_stacks_runs_init(&table->runs, log, query, err));
 	MR_TRY(make_trees(table, err));
+	/* An order of the query comes on top of the table's own. */
+	MR_TRY(sum_columns(table, needed | mr_column_bit(MR_TREE_PEAK), err));
 	MR_TRY(order_rows(table, query, err));
 	*row_count = table->count;
 	return 0;
+}
+
+static int tree_finish(void *state, const uint32_t *rows, size_t row_count, uint64_t shown,
+                       struct mr_error *err)
+{
+	(void)rows;
+	(void)row_count;
+	return sum_columns(state, shown, err);
 }
 
 static void tree_close(void *state)
@@ -305,6 +339,7 @@ const struct mr_table_type mr_table_tree = {
 	.sorts_itself = true,
 	.open_stacks = tree_open,
 	.cell = tree_cell,
+	.finish = tree_finish,
 	.close = tree_close,
 	.write_text = mr_tree_write_text,
 };

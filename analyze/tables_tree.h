@@ -52,8 +52,8 @@ struct mr_tree_table {
 	size_t column; /* the figure that text shows: the first that is sorted by */
 };
 
-/* The figure of COLUMN for NODE. */
-uint64_t mr_tree_cost(const struct mr_stack_node *node, size_t column);
+/* The figure of COLUMN, which is one of those that the table was asked for, for NODE. */
+uint64_t mr_tree_cost(const struct mr_stack_tree *tree, uint32_t node, size_t column);
 
 int mr_tree_write_text(struct mr_writing *writing, struct mr_error *err) MR_MUST_CHECK;
 

@@ -63,14 +63,22 @@ static size_t figure_of(size_t column, const struct mr_stacks_run *run)
 	}
 }
 
-static uint64_t self_cost(const struct mr_stack_node *node, size_t figure)
+/* The figure of the function in ROW. */
+static uint64_t cost_of(const struct layout *layout, size_t row)
 {
-	return figure == MR_TREE_LIVE_COUNT ? node->self.live_count : mr_tree_cost(node, figure + 1);
+	const struct mr_tree_row *of = &layout->table->rows[row];
+
+	return mr_tree_cost(&layout->table->trees[of->run], of->node, layout->column);
 }
 
-static const struct mr_stack_node *node_of(const struct mr_tree_table *table, size_t row)
+/* Its own part of that. */
+static uint64_t self_cost_of(const struct layout *layout, size_t row)
 {
-	return &table->trees[table->rows[row].run].nodes[table->rows[row].node];
+	const struct mr_tree_row *of = &layout->table->rows[row];
+	const struct mr_stack_tree *tree = &layout->table->trees[of->run];
+
+	return layout->column == MR_TREE_LIVE_COUNT ? mr_stack_tree_self(tree, of->node)->live_count
+	                                            : mr_tree_cost(tree, of->node, layout->column + 1);
 }
 
 static void put_figure(struct layout *layout, uint64_t figure)
@@ -152,18 +160,18 @@ static size_t put_indent(struct layout *layout, size_t indent)
 static void put_row(struct layout *layout, size_t row, size_t indent)
 {
 	const struct mr_tree_table *table = layout->table;
-	const struct mr_stack_node *node = node_of(table, row);
-	const uint64_t self = self_cost(node, layout->column);
+	const struct mr_tree_row *of = &table->rows[row];
+	const uint64_t self = self_cost_of(layout, row);
 
-	put_figure(layout, mr_tree_cost(node, layout->column));
-	put_percent(layout, mr_tree_cost(node, layout->column));
+	put_figure(layout, cost_of(layout, row));
+	put_percent(layout, cost_of(layout, row));
 	if (self > 0)
 		put_figure(layout, self);
 	else
 		mr_buffer_printf(&layout->writing->buffer, "%10s", "");
 	const size_t used = put_indent(layout, indent);
 
-	put_name(layout, table->runs.runs[table->rows[row].run].stacks, node,
+	put_name(layout, table->runs.runs[of->run].stacks, &table->trees[of->run].nodes[of->node],
 	         LINE_WIDTH - FIGURES_WIDTH - used);
 	mr_buffer_put_u8(&layout->writing->buffer, '\n');
 }
@@ -182,7 +190,7 @@ static void put_folded(struct layout *layout, const struct open_row *row)
 
 static bool is_folded(const struct layout *layout, size_t row)
 {
-	return mr_tree_cost(node_of(layout->table, row), layout->column) < layout->fold_below;
+	return cost_of(layout, row) < layout->fold_below;
 }
 
 /* Whether the rows from FIRST on that are below one function, up to END, are more than one line. */
@@ -195,7 +203,7 @@ static bool is_several(const struct layout *layout, size_t first, size_t end)
 	/* What costs nothing has no line. */
 	for (size_t child = first; child < end && shown < 2; child = rows[child].end) {
 		const bool folded = is_folded(layout, child);
-		const bool costs = mr_tree_cost(node_of(layout->table, child), layout->column) > 0;
+		const bool costs = cost_of(layout, child) > 0;
 
 		shown += costs && (!folded || !has_folded);
 		has_folded = has_folded || (folded && costs);
@@ -242,8 +250,8 @@ static int put_rows(struct layout *layout, size_t first, size_t end, struct mr_e
 		struct open_row *above = &layout->open[layout->open_count - 1];
 
 		if (is_folded(layout, row)) {
-			above->folded += mr_tree_cost(node_of(layout->table, row), layout->column) > 0;
-			above->cost += mr_tree_cost(node_of(layout->table, row), layout->column);
+			above->folded += cost_of(layout, row) > 0;
+			above->cost += cost_of(layout, row);
 			row = rows[row].end;
 			continue;
 		}
@@ -275,8 +283,8 @@ static void put_title(struct layout *layout, const struct mr_stack_tree *tree)
 	mr_writing_show(writing, mr_table_tree.info.columns[layout->column].type, &cell, 0);
 	mr_buffer_printf(out, "---- TREE of %s: ", name);
 	mr_buffer_append(out, writing->scratch.data, writing->scratch.len);
-	mr_buffer_printf(out, " in %" PRIu64 " call %s ", tree->nodes[0].all.sites,
-	                 tree->nodes[0].all.sites == 1 ? "stack" : "stacks");
+	mr_buffer_printf(out, " in %" PRIu64 " call %s ", tree->all[MR_STACK_SITES][0],
+	                 tree->all[MR_STACK_SITES][0] == 1 ? "stack" : "stacks");
 	for (size_t at = out->failed ? LINE_WIDTH : mr_output_characters(out->data + start, out->len - start);
 	     at < LINE_WIDTH; at++)
 		mr_buffer_put_u8(out, '-');
@@ -303,7 +311,7 @@ int mr_tree_write_text(struct mr_writing *writing, struct mr_error *err)
 		while (row < table->count && table->rows[row].run == run)
 			row = table->rows[row].end;
 		layout.column = figure_of(table->column, &table->runs.runs[run]);
-		layout.whole = mr_tree_cost(&tree->nodes[0], layout.column);
+		layout.whole = mr_tree_cost(tree, 0, layout.column);
 		layout.fold_below = layout.whole / FOLD_BELOW + 1;
 		if (table->model->run_count > 1)
 			mr_output_run(writing, table->model, table->runs.runs[run].run);

@@ -226,13 +226,25 @@ static void node_way(const struct mr_stack_tree *tree, uint32_t node, char out[W
 	         tree->stacks->functions[tree->nodes[node].function].name);
 }
 
+static struct mr_stack_cost all_of(const struct mr_stack_tree *tree, uint32_t node)
+{
+	return (struct mr_stack_cost){
+		tree->all[MR_STACK_PEAK][node],       tree->all[MR_STACK_LIVE][node],
+		tree->all[MR_STACK_LIVE_COUNT][node], tree->all[MR_STACK_TOTAL][node],
+		tree->all[MR_STACK_COUNT][node],      tree->all[MR_STACK_TEMPORARY][node],
+		tree->all[MR_STACK_SITES][node]
+	};
+}
+
 static void check_tree(const struct mr_stack_tree *tree, struct expectations *expected)
 {
 	char way[WAY_MAX];
 	size_t found = 0;
 
 	for (uint32_t i = 1; i < tree->count; i++) {
-		if (tree->nodes[i].all.sites == 0)
+		const struct mr_stack_cost all = all_of(tree, i);
+
+		if (all.sites == 0)
 			continue;
 		cr_assert(lt(u32, tree->nodes[i].parent, i));
 		node_way(tree, i, way);
@@ -241,14 +253,14 @@ static void check_tree(const struct mr_stack_tree *tree, struct expectations *ex
 
 		cr_assert(eq(sz, expected->count, before), "seed %llu: %s is too much",
 		          (unsigned long long)seed, way);
-		cr_assert(same_cost(&tree->nodes[i].self, &of->self), "%s", way);
-		cr_assert(same_cost(&tree->nodes[i].all, &of->all), "%s", way);
+		cr_assert(same_cost(mr_stack_tree_self(tree, i), &of->self), "%s", way);
+		cr_assert(same_cost(&all, &of->all), "%s", way);
 		found++;
 	}
 	cr_assert(eq(sz, found, expected->count));
 }
 
-static void check_functions(const struct mr_stack_tree *tree, struct expectations *expected)
+static void check_functions(struct mr_stack_tree *tree, struct expectations *expected)
 {
 	struct mr_stack_cost *self = NULL;
 	struct mr_stack_cost *all = NULL;
@@ -307,6 +319,7 @@ static void compare(const struct options *options, bool inverted)
 	}
 	cr_assert(eq(int, mr_stacks_new(model, &model->runs[0], query, &stacks, NULL), 0));
 	cr_assert(eq(int, mr_stack_tree_init(&tree, stacks, &list, inverted, NULL), 0));
+	cr_assert(eq(int, mr_stack_tree_sum(&tree, (1u << MR_STACK_FIGURES) - 1, NULL), 0));
 	check_tree(&tree, &nodes);
 	if (!inverted)
 		check_functions(&tree, &functions);
