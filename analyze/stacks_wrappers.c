@@ -54,7 +54,9 @@ static const char *const namespaces[] = {
 	/* Rust */
 	"alloc::alloc::", "alloc::raw_vec::", "alloc::vec::", "alloc::string::", "alloc::boxed::",
 	"alloc::collections::", "alloc::rc::", "alloc::sync::", "alloc::fmt::", "alloc::slice::",
-	"alloc::str::", "<alloc::", "hashbrown::"
+	"alloc::str::", "<alloc::", "<&alloc::", "<&mut alloc::", "hashbrown::", "core::option::",
+	"core::result::", "core::fmt::", "<core::fmt::", "core::iter::", "<core::iter::", "core::ops::",
+	"core::slice::", "core::str::", "core::array::", "core::ptr::", "<str>::", "<["
 };
 
 /* Whether the LEN bytes at NAME are what PATTERN says. */
@@ -134,6 +136,21 @@ static bool is_operator_new(const char *name)
 	return *at == '\0' || *at == '(' || *at == '[';
 }
 
+/* What Rust's libraries do for types that have no path, its own and parameters: "<T as alloc::..>::f". */
+static bool is_of_plain_type(const char *name)
+{
+	static const char *const libraries[] = { "core::", "alloc::", "std::", "<[" };
+	const char *const as = strstr(name, " as ");
+	const char *const path = strstr(name, "::");
+
+	if (name[0] != '<' || !as || (path && path < as))
+		return false;
+	for (size_t i = 0; i < MR_ARRAY_LEN(libraries); i++)
+		if (strncmp(as + strlen(" as "), libraries[i], strlen(libraries[i])) == 0)
+			return true;
+	return false;
+}
+
 enum mr_frame_kind mr_frame_kind_of(const char *name)
 {
 	static const char internal[] = "__GI_"; /* of glibc: the name by which it calls itself */
@@ -151,6 +168,8 @@ enum mr_frame_kind mr_frame_kind_of(const char *name)
 		return MR_FRAME_RUNTIME;
 	if (!strstr(name, "::"))
 		return MR_FRAME_OWN;
+	if (is_of_plain_type(name))
+		return MR_FRAME_RUNTIME;
 	const char *end;
 	const char *begin = mr_name_begin(name, &end);
 

@@ -120,23 +120,40 @@ static const char *text_of(const struct mr_stacks *stacks, uint32_t frame)
 	return text ? text : stacks->functions[stacks->frames[frame].function].name;
 }
 
+/* What is between the site and the memory, innermost first: the first, and the last, which the site
+ * called.  Moves on to the site. */
+static void put_wrappers(struct mr_writing *writing, struct mr_stacks *stacks, struct walk *walk,
+                         uint32_t site)
+{
+	uint32_t frame = next_frame(walk), last = 0;
+	size_t count = 0;
+
+	if (frame == 0 || frame == site)
+		return;
+	mr_buffer_printf(&writing->buffer, INDENT "through ");
+	put_name(writing, text_of(stacks, frame));
+	while ((frame = next_frame(walk)) != 0 && frame != site) {
+		last = frame;
+		count++;
+	}
+	if (count > 1)
+		mr_buffer_printf(&writing->buffer, " < (%zu more)", count - 1);
+	if (last != 0) {
+		mr_buffer_append(&writing->buffer, " < ", 3);
+		put_name(writing, text_of(stacks, last));
+	}
+	mr_buffer_put_u8(&writing->buffer, '\n');
+}
+
 static void put_stack(struct mr_writing *writing, struct mr_stacks *stacks, uint32_t stack)
 {
 	const uint32_t site = mr_stacks_site(stacks, stack);
 	struct walk walk = { .stacks = stacks, .stack = stack };
-	uint32_t frame = next_frame(&walk);
-	size_t count = 0;
+	uint32_t frame;
 
-	if (frame != 0 && frame != site) {
-		mr_buffer_printf(&writing->buffer, INDENT "through ");
-		for (; frame != 0 && frame != site; frame = next_frame(&walk)) {
-			if (count++ > 0)
-				mr_buffer_append(&writing->buffer, " < ", 3);
-			put_name(writing, text_of(stacks, frame));
-		}
-		mr_buffer_put_u8(&writing->buffer, '\n');
-	}
-	for (count = 0; (frame = next_frame(&walk)) != 0; count++) {
+	put_wrappers(writing, stacks, &walk, site);
+	size_t count = 0;
+	for (; (frame = next_frame(&walk)) != 0; count++) {
 		if (count >= FRAMES_MAX)
 			continue;
 		mr_buffer_printf(&writing->buffer, INDENT "< ");
@@ -144,7 +161,8 @@ static void put_stack(struct mr_writing *writing, struct mr_stacks *stacks, uint
 		mr_buffer_put_u8(&writing->buffer, '\n');
 	}
 	if (count > FRAMES_MAX)
-		mr_buffer_printf(&writing->buffer, INDENT "< %zu more frames\n", count - FRAMES_MAX);
+		mr_buffer_printf(&writing->buffer, INDENT "< %zu more frame%s\n", count - FRAMES_MAX,
+		                 count == FRAMES_MAX + 1 ? "" : "s");
 }
 
 void mr_sites_put_line(struct mr_writing *writing, struct mr_stacks *stacks, uint32_t stack, size_t callers)

@@ -90,15 +90,16 @@ static void judge_growth(struct mr_scope *scope, const struct mr_report_heap *he
 	add_verdict(scope, "bad", text);
 }
 
-/* What the resident memory was made of when it was largest. */
-static void judge_account(struct mr_scope *scope, const struct mr_report_heap *heap)
+/* What the resident memory was made of when it was largest, if that was looked at then, or nearly. */
+static void judge_account(struct mr_scope *scope, const struct mr_report_run *run)
 {
-	const struct mr_heap_account *account = &heap->account;
+	const struct mr_heap_account *account = &run->heap->account;
 	char text[256], rss[40], live[32], slack[32];
 	size_t most = 0;
 	for (size_t i = 0; i < account->count; i++)
 		most = account->rss[i] > account->rss[most] ? i : most;
-	if (account->count == 0 || account->rss[most] <= 0)
+	if (account->count == 0 || account->rss[most] <= 0 ||
+	    (run->rss_max != MR_NO_VALUE && account->rss[most] < 0.8 * (double)run->rss_max))
 		return;
 	mr_text_bytes_short(rss, (uint64_t)account->rss[most]);
 	mr_percent_words(live, account->parts[MR_ACCOUNT_PART_LIVE][most], account->rss[most]);
@@ -172,7 +173,7 @@ void mr_section_heap_verdicts(const struct mr_view *view, struct mr_scope *scope
 {
 	judge_growth(scope, view->run->heap);
 	judge_leak(scope, view->run);
-	judge_account(scope, view->run->heap);
+	judge_account(scope, view->run);
 	tell_losses(view, scope);
 	tell_symbols(view, scope);
 }
