@@ -199,7 +199,7 @@ static __attribute__((noinline, cold)) uint32_t number_without_memo(struct mr_ri
                                                                     const uintptr_t *frame)
 {
 	const uint32_t frames_max = depth_max < FRAMES_WITHOUT_MEMO ? depth_max : FRAMES_WITHOUT_MEMO;
-	const struct mr_memo_search nowhere = { 0, 0 };
+	const struct mr_memo_search nowhere = { .at = 0 };
 	struct mr_stack_frame frames[FRAMES_WITHOUT_MEMO];
 	struct mr_walk walk = walk_begin(ring, frame);
 	uint32_t joined = 0;
@@ -237,7 +237,8 @@ static uint32_t memo_replace(struct mr_stack_memo *memo, struct mr_ring_writer *
 
 /* COUNT frames in `fresh` lead to state JOINED. */
 static uint32_t memo_branch(struct mr_stack_memo *memo, struct mr_ring_writer *ring,
-                            const struct mr_walk_state *begin, uint32_t frame_count, uint32_t joined)
+                            const struct mr_walk_state *begin, uint32_t twig_place, uint32_t frame_count,
+                            uint32_t joined)
 {
 	const uint32_t lost = memo->count - (joined + 1);
 	uint32_t node = memo->nodes[joined];
@@ -247,7 +248,7 @@ static uint32_t memo_branch(struct mr_stack_memo *memo, struct mr_ring_writer *r
 		if (MR_UNLIKELY(node == 0))
 			return 0;
 	}
-	if (!mr_memo_twig_make(memo, begin, frame_count, joined, node) || frame_count >= lost ||
+	if (!mr_memo_twig_make(memo, twig_place, begin, frame_count, joined, node) || frame_count >= lost ||
 	    frame_count > BRANCH_FRAMES_MAX)
 		(void)memo_replace(memo, ring, begin, frame_count, joined + 1);
 	return node;
@@ -275,7 +276,7 @@ uint32_t mr_stack_number(struct mr_stack_memo *memo, struct mr_ring_writer *ring
 	if (MR_LIKELY(end == MR_WALK_JOINED)) {
 		if (MR_UNLIKELY(!walk_ended(&walk, memo->end)))
 			return 0;
-		return memo_branch(memo, ring, &begin.state, walk.count, joined);
+		return memo_branch(memo, ring, &begin.state, search.twig_place, walk.count, joined);
 	}
 	memo->end = end;
 	if (MR_UNLIKELY(!walk_ended(&walk, end))) {

@@ -55,10 +55,10 @@ void mr_memo_push(struct mr_stack_memo *memo, const struct mr_stack_frame *frame
 	memo->count = state + 1;
 }
 
-bool mr_memo_twig_make(struct mr_stack_memo *memo, const struct mr_walk_state *state, uint32_t count,
-                       uint32_t joined, uint32_t node)
+bool mr_memo_twig_make(struct mr_stack_memo *memo, uint32_t place, const struct mr_walk_state *state,
+                       uint32_t count, uint32_t joined, uint32_t node)
 {
-	struct mr_twig *const twig = mr_memo_twig(memo, state);
+	struct mr_twig *const twig = &memo->twigs[place];
 	bool live = memo->live[joined];
 	uint32_t word_count = 0;
 

@@ -24,6 +24,7 @@
 
 #define MR_TWIG_BITS 6
 #define MR_TWIG_WORDS_MAX 20
+#define MR_TWIG_TRIES 4 /* twigs that begin alike, and are looked at for one event */
 
 struct mr_twig {
 	uintptr_t stack_pointer;
@@ -66,8 +67,9 @@ struct mr_stack_memo {
 
 /* Where a walk may join what is remembered. */
 struct mr_memo_search {
-	uint32_t at;  /* states from here on lie further in than the walk */
-	uint32_t max; /* states from here on do not hold any more */
+	uint32_t at;         /* states from here on lie further in than the walk */
+	uint32_t max;        /* states from here on do not hold any more */
+	uint32_t twig_place; /* where a twig for this walk belongs */
 };
 
 static inline struct mr_memo_search mr_memo_search_begin(const struct mr_stack_memo *memo)
@@ -119,42 +121,61 @@ static inline bool mr_memo_join(const struct mr_stack_memo *memo, const struct m
 	return false;
 }
 
-static inline struct mr_twig *mr_memo_twig(struct mr_stack_memo *memo, const struct mr_walk_state *state)
+static inline uint32_t mr_memo_twig_place(uint64_t key)
 {
-	const uint64_t hash = (state->address + state->stack_pointer * 5) * MR_HASH_FACTOR;
+	return (uint32_t)(key * MR_HASH_FACTOR >> (64 - MR_TWIG_BITS));
+}
 
-	return &memo->twigs[hash >> (64 - MR_TWIG_BITS)];
+/* Whether TWIG begins at STATE and leads to what is remembered now. */
+static inline bool mr_memo_twig_holds(const struct mr_stack_memo *memo, const struct mr_twig *twig,
+                                      const struct mr_walk_state *state, uint32_t max)
+{
+	const uint32_t joined = twig->joined;
+
+	return twig->stack_pointer == state->stack_pointer && twig->address == state->address &&
+	       twig->epoch == memo->epoch && joined < max && memo->nodes[joined] == twig->joined_node &&
+	       memo->stack_pointers[joined] == twig->joined_stack_pointer &&
+	       (!twig->live || twig->frame_pointer == state->frame_pointer) &&
+	       (!memo->live[joined] || memo->frame_pointers[joined] == twig->joined_frame_pointer);
 }
 
 /* The node of STATE, if a twig leads from it; 0: none does.  *SEARCH is where to
- * look for the walk to join. */
+ * look for the walk to join.  Of several twigs that begin alike, the word in which
+ * one differs from the stack as it is says where the next may be. */
 static inline uint32_t mr_memo_by_twig(struct mr_stack_memo *memo, const struct mr_walk_state *state,
                                        struct mr_memo_search *search)
 {
-	const struct mr_twig *const twig = mr_memo_twig(memo, state);
-	const uint32_t joined = twig->joined;
+	uint32_t place = mr_memo_twig_place(state->address + state->stack_pointer * 5);
 
-	if (twig->stack_pointer != state->stack_pointer || twig->address != state->address ||
-	    twig->epoch != memo->epoch || joined >= search->max || memo->nodes[joined] != twig->joined_node ||
-	    memo->stack_pointers[joined] != twig->joined_stack_pointer ||
-	    (twig->live && twig->frame_pointer != state->frame_pointer) ||
-	    (memo->live[joined] && memo->frame_pointers[joined] != twig->joined_frame_pointer))
-		return 0;
-	for (uint32_t i = 0; i < twig->word_count; i++)
-		if (mr_walk_word(twig->words[i].address) != twig->words[i].value)
+	for (unsigned tries = 1;; tries++) {
+		const struct mr_twig *const twig = &memo->twigs[place];
+		uintptr_t word = 0;
+		uint32_t i = 0;
+
+		search->twig_place = place;
+		if (!mr_memo_twig_holds(memo, twig, state, search->max))
 			return 0;
-	const uint32_t differs = mr_memo_words_differ(memo, memo->word_ends[joined]);
-	if (MR_UNLIKELY(differs != 0)) {
-		mr_memo_forget_from(memo, search, joined + 1, differs);
-		return 0;
+		while (i < twig->word_count &&
+		       (word = mr_walk_word(twig->words[i].address)) == twig->words[i].value)
+			i++;
+		if (MR_LIKELY(i == twig->word_count)) {
+			const uint32_t differs = mr_memo_words_differ(memo, memo->word_ends[twig->joined]);
+
+			if (MR_LIKELY(differs == 0))
+				return twig->node;
+			mr_memo_forget_from(memo, search, twig->joined + 1, differs);
+			return 0;
+		}
+		if (tries == MR_TWIG_TRIES)
+			return 0;
+		place = mr_memo_twig_place(word * 5 + place + 1);
 	}
-	return twig->node;
 }
 
-/* Keeps the COUNT frames of `fresh` as a twig to state JOINED, NODE being the innermost frame's; STATE is
- * where they began.  False: they are not to be kept so. */
-bool mr_memo_twig_make(struct mr_stack_memo *memo, const struct mr_walk_state *state, uint32_t count,
-                       uint32_t joined, uint32_t node);
+/* Keeps the COUNT frames of `fresh` as the twig at PLACE, to state JOINED, NODE being the innermost frame's;
+ * STATE is where they began.  False: they are not to be kept so. */
+bool mr_memo_twig_make(struct mr_stack_memo *memo, uint32_t place, const struct mr_walk_state *state,
+                       uint32_t count, uint32_t joined, uint32_t node);
 
 /* Adds a state: in FRAME, with STACK_POINTER and FRAME_POINTER. */
 void mr_memo_push(struct mr_stack_memo *memo, const struct mr_stack_frame *frame, uintptr_t stack_pointer,
