@@ -32,7 +32,7 @@ uint64_t mr_heap_image_time(const struct mr_heap_image *image, uint64_t ticks)
 
 uint64_t mr_heap_image_now(const struct mr_heap_image *image)
 {
-	const uint64_t now_ns = mr_clock_monotonic_ns();
+	const uint64_t now_ns = image->over_ns ? image->over_ns : mr_clock_monotonic_ns();
 
 	return now_ns > image->zero_ns ? now_ns - image->zero_ns : 0;
 }

@@ -72,6 +72,7 @@ struct mr_heap_image {
 	struct mr_heap_stacks stacks;
 	uint32_t pid;
 	uint64_t start_ticks;
+	uint64_t over_ns; /* CLOCK_MONOTONIC; when the next image of the process began; 0: this is the last */
 	char executable[MR_HEAP_TEXT_MAX + 1]; /* as the log shows it */
 
 	bool begun; /* it has a stream: something has come */

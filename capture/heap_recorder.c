@@ -212,8 +212,9 @@ static void sum_up(struct mr_heap_recorder *recorder, const struct mr_heap_image
 	totals->events += counts.events;
 	totals->lost += atomic_load_explicit(&image->channel->header->counters[MR_HEAP_UNRECORDED_ALLOCS],
 	                                     memory_order_relaxed);
-	if (image->pid == recorder->root_pid) {
+	if (image->pid == recorder->root_pid && heap->peak_bytes > totals->peak_bytes)
 		totals->peak_bytes = heap->peak_bytes;
+	if (image->pid == recorder->root_pid && image->over_ns == 0) {
 		totals->leaked_bytes = heap->live_bytes;
 		totals->leaked_count = heap->live_count;
 	}
@@ -268,8 +269,9 @@ static void tell_of(struct mr_heap_recorder *recorder, uint32_t pid, uint64_t st
 static bool take_channel(void *context, const struct mr_folder_channel *found)
 {
 	struct mr_heap_recorder *const recorder = context;
+	const uint64_t begin_ns = found->channel->header->zero_monotonic_ns;
 	struct mr_heap_image *image;
-	bool over = false;
+	uint64_t over_ns = 0;
 
 	/* The same process again: it has called exec(2), and what was there before is over.  The two
 	 * may be found in either order. */
@@ -278,10 +280,12 @@ static bool take_channel(void *context, const struct mr_folder_channel *found)
 
 		if (other->pid != found->pid || other->start_ticks != found->start_ticks)
 			continue;
-		if (other->channel->header->zero_monotonic_ns > found->channel->header->zero_monotonic_ns)
-			over = true;
-		else
-			end_image(recorder, i - 1, true);
+		if (other->channel->header->zero_monotonic_ns > begin_ns) {
+			over_ns = other->channel->header->zero_monotonic_ns;
+			continue;
+		}
+		other->over_ns = begin_ns;
+		end_image(recorder, i - 1, true);
 	}
 	if (mr_grow(&recorder->images, &recorder->image_capacity, recorder->image_count + 1,
 	            sizeof(*recorder->images)) < 0) {
@@ -295,7 +299,8 @@ static bool take_channel(void *context, const struct mr_folder_channel *found)
 	recorder->images[recorder->image_count++] = image;
 	recorder->totals.images++;
 	tell_of(recorder, found->pid, found->start_ticks);
-	if (over)
+	image->over_ns = over_ns;
+	if (over_ns)
 		end_image(recorder, recorder->image_count - 1, true);
 	return true;
 }

@@ -59,10 +59,10 @@ struct mr_heap_recorder_totals {
 	uint64_t events;
 	uint64_t unrecorded; /* processes that opened no channel */
 	uint64_t lost; /* allocations of those that did, for which there was no room, or nobody to wait for */
-	uint64_t cpu_ns;     /* of the thread */
-	uint64_t memory_max; /* bytes of all images, most at a time that was looked at */
-	uint64_t peak_bytes; /* this and the next: of the root process, its last image */
-	uint64_t leaked_bytes;
+	uint64_t cpu_ns;       /* of the thread */
+	uint64_t memory_max;   /* bytes of all images, most at a time that was looked at */
+	uint64_t peak_bytes;   /* of the root process, its largest image */
+	uint64_t leaked_bytes; /* this and the next: of its last image */
 	uint64_t leaked_count;
 	uint64_t largest_peak_bytes; /* of any image */
 	char largest_name[64];

@@ -99,6 +99,22 @@ def exec_begins_another_image():
     is_whole()
 
 
+def a_peak_before_exec():
+    """The peak is that of all images, what leaked that of the last; an image ends when the next begins."""
+    big = compiled("big", "#include <stdlib.h>\n#include <unistd.h>\nint main(int n, char **words) {\n"
+                   "char *volatile kept = malloc(n > 1 ? 7000000 : 70); kept[0] = 1;\n"
+                   "if (n > 1) return execl(words[0], words[0], NULL);\n"
+                   "usleep(100000); return 0; }\n")
+    result = record(big, "first")
+    cases.equal(result.returncode, 0, result.stderr)
+    cases.contains(result.stderr, "peak heap 6.68 MiB, leaked 70 B in 1 block, peak rss")
+    first, last = sorted(images(), key=lambda image: image.start)
+    over = first.start + first.last["time"]
+    cases.equal(over, last.start)
+    table = json.loads(cases.run("memstats", "runs", "t.dat", "-F", "json").stdout)["rows"]
+    cases.equal([(row["heap_peak"], row["leaked"]) for row in table], [(7000000, 70)])
+
+
 def images_have_names():
     """However short they lived: each says itself what it was started as, and by whom."""
     program = "for i in 1 2 3 4 5 6 7 8; do env basename /x/secret$i; done; exec env printf last"
@@ -226,7 +242,7 @@ def processes_that_are_not_recorded():
 
 if __name__ == "__main__":
     cases.main(static_programs_are_refused, programs_with_rights_are_refused, a_library_with_a_strange_path,
-               a_library_that_is_missing, exec_begins_another_image, images_have_names,
+               a_library_that_is_missing, exec_begins_another_image, a_peak_before_exec, images_have_names,
                pipes_of_commands, the_end_sums_up,
                a_signal_takes_a_snapshot, single_events, a_limited_log, names_are_left_out,
                processes_that_are_not_recorded)
