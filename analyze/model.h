@@ -488,7 +488,8 @@ size_t mr_run_trace(const struct mr_model *model, const struct mr_run *run, uint
  * summed over images.  Otherwise at that index of run->heap_snapshots, of its image. */
 struct mr_heap_sites {
 	size_t count;
-	struct mr_heap_site *sites;
+	const struct mr_heap_site *sites;
+	struct mr_heap_site *own; /* these, where they are not the model's */
 };
 
 /* Reads no more of the log than it takes.  Freed with mr_heap_sites_release(). */

@@ -444,6 +444,12 @@ static int sites_at_end(struct mr_model *model, size_t run_index, struct mr_heap
 			highest = i;
 		}
 	}
+	if (run->heap_image_count == 1) { /* as nearly all are: they can be looked at where they are */
+		const struct mr_stream_state *const stream = stream_of(model, &run->heap_images[0]);
+
+		*sites = (struct mr_heap_sites){ .count = total, .sites = stream->heap_end.items };
+		return 0;
+	}
 	struct mr_heap_site *const all = mr_alloc((total + 1) * sizeof(*all));
 	if (all == NULL)
 		return no_memory(err);
@@ -460,7 +466,7 @@ static int sites_at_end(struct mr_model *model, size_t run_index, struct mr_heap
 			all[count++] = site;
 		}
 	}
-	*sites = (struct mr_heap_sites){ .count = merge_sites(all, count), .sites = all };
+	*sites = (struct mr_heap_sites){ .count = merge_sites(all, count), .sites = all, .own = all };
 	return 0;
 }
 
@@ -491,7 +497,7 @@ static int sites_at(struct mr_model *model, size_t run_index, uint32_t snapshot,
 		return no_memory(err);
 	const size_t count = make_sites(stream, stream->heap_last, all);
 	stream->heap_rows.count = 0;
-	*sites = (struct mr_heap_sites){ .count = count, .sites = all };
+	*sites = (struct mr_heap_sites){ .count = count, .sites = all, .own = all };
 	return 0;
 }
 
@@ -507,6 +513,6 @@ int mr_model_heap_sites(struct mr_model *model, size_t run, uint32_t snapshot, s
 
 void mr_heap_sites_release(struct mr_heap_sites *sites)
 {
-	mr_free(sites->sites);
+	mr_free(sites->own);
 	*sites = (struct mr_heap_sites){ 0 };
 }

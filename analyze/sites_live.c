@@ -39,9 +39,10 @@ int memstats_sites_stack(const struct memstats_table *sites, size_t row, const c
 	MR_FAIL_IF(row >= sites->row_count, err, MR_ERR_ARG, "table sites has no row %zu", row);
 	const struct mr_sites_table *const table = sites->state;
 	const struct mr_site_row *const source = &table->rows[mr_table_row(sites, row)];
-	const struct mr_sites_run *const of = &table->runs[source->of];
+	struct mr_sites_run *const of = &table->runs[source->of];
 	const uint32_t index = of->sites.sites[source->site].stack;
 
+	MR_TRY(mr_sites_need_stacks(table, of, 1, err));
 	MR_TRY(mr_stacks_resolve(of->stacks, index, err));
 	const char *const text = mr_stacks_trace_text(of->stacks, index);
 	MR_FAIL_IF(!text, err, MR_ERR_NOMEM, "no memory for a call stack");

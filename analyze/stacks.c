@@ -510,7 +510,7 @@ int mr_stacks_new(const struct mr_model *model, const struct mr_run *run, const 
 
 void mr_stacks_free(struct mr_stacks *stacks)
 {
-	if (!stacks)
+	if (!stacks || stacks->is_shared)
 		return;
 	for (struct text_chunk *chunk = stacks->memo->chunks; chunk;) {
 		struct text_chunk *next = chunk->next;

@@ -58,13 +58,14 @@ struct mr_stacks {
 	size_t frame_count;
 	size_t frame_capacity;
 	struct mr_stacks_memo *memo;
+	bool is_shared; /* it is a log's, see stacks_runs.h */
 };
 
 /* Frames of RUN with the --focus, --hide and --module of QUERY (borrowed; NULL: none).
  * MR_ERR_NOMEM; MR_ERR_ARG: too many --focus. */
 int mr_stacks_new(const struct mr_model *model, const struct mr_run *run, const struct memstats_query *query,
                   struct mr_stacks **stacks, struct mr_error *err) MR_MUST_CHECK;
-void mr_stacks_free(struct mr_stacks *stacks); /* NULL is fine */
+void mr_stacks_free(struct mr_stacks *stacks); /* NULL is fine, and what is shared stays */
 
 /* Works STACK (an index of the run's stacks; 0, "not known", too) out; comes before what follows,
  * and costs nothing when it is done again. */

@@ -4,6 +4,8 @@
  */
 #include "table_log.h"
 
+#include "stacks_runs.h"
+
 #include <unistd.h>
 
 size_t mr_log_path_count(const struct memstats_log *log)
@@ -62,6 +64,7 @@ void memstats_log_close(struct memstats_log *log)
 		mr_free(log->words[i]);
 	mr_free(log->words);
 	mr_free(log->operands);
+	mr_log_stacks_release(log);
 	mr_model_close(log->model);
 	mr_free(log);
 }

@@ -9,6 +9,8 @@
 #include "model.h"
 #include "table.h"
 
+struct mr_stacks;
+
 /* One of the operands: a file, and what came after its "@". */
 struct mr_log_operand {
 	uint32_t file;        /* index in the model's files */
@@ -19,7 +21,8 @@ struct memstats_log {
 	struct mr_model *model;
 	struct mr_log_operand *operands; /* as they were given */
 	size_t operand_count;
-	char **words; /* copies of the operands, cut at their "@" */
+	char **words;              /* copies of the operands, cut at their "@" */
+	struct mr_stacks **stacks; /* by run, see stacks_runs.h; NULL: not yet asked for */
 };
 
 size_t mr_log_path_count(const struct memstats_log *log);

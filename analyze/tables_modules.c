@@ -4,7 +4,7 @@
  * known of their symbols, and what was allocated in and below them.  A module
  * that several images of a process loaded is one row.
  */
-#include "stacks.h"
+#include "stacks_runs.h"
 #include "table_rows.h"
 #include "tables_heap.h"
 
@@ -164,15 +164,15 @@ static int count_site(struct mr_stacks *stacks, const struct mr_heap_site *site,
 	return 0;
 }
 
-static int count_sites(struct modules *modules, uint32_t run_index, uint32_t snapshot,
-                       const struct memstats_query *query, struct row *rows, const uint32_t *places,
-                       struct mr_error *err)
+static int count_sites(struct modules *modules, struct memstats_log *log, uint32_t run_index,
+                       uint32_t snapshot, const struct memstats_query *query, struct row *rows,
+                       const uint32_t *places, struct mr_error *err)
 {
-	const struct mr_run *run = &modules->model->runs[run_index];
 	struct mr_heap_sites sites = { 0 };
 	struct mr_stacks *stacks = NULL;
 
-	int code = mr_stacks_new(modules->model, run, query, &stacks, err);
+	int code = mr_log_stacks(log, run_index, query,
+	                         snapshot == MR_INDEX_NONE ? MR_STACKS_ALL : MR_STACKS_FEW, &stacks, err);
 	if (code == 0)
 		code = mr_model_heap_sites(modules->model, run_index, snapshot, &sites, err);
 	for (size_t i = 0; code == 0 && i < sites.count; i++) {
@@ -196,7 +196,7 @@ static void drop_unused(struct modules *modules, size_t first)
 	modules->count = kept;
 }
 
-static int add_run(struct modules *modules, const struct memstats_log *log, uint32_t run_index,
+static int add_run(struct modules *modules, struct memstats_log *log, uint32_t run_index,
                    const struct memstats_query *query, struct mr_error *err)
 {
 	const struct mr_run *run = &modules->model->runs[run_index];
@@ -213,8 +213,8 @@ static int add_run(struct modules *modules, const struct memstats_log *log, uint
 	if (code == 0) {
 		count_places(run, modules->rows + first, places);
 		if (run->heap_image_count > 0)
-			code = count_sites(modules, run_index, snapshot, query, modules->rows + first, places,
-			                   err);
+			code = count_sites(modules, log, run_index, snapshot, query, modules->rows + first,
+			                   places, err);
 	}
 	drop_unused(modules, first);
 	mr_free(places);

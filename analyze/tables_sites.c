@@ -6,6 +6,7 @@
  */
 #include "tables_sites.h"
 
+#include "stacks_runs.h"
 #include "table_rows.h"
 
 enum {
@@ -52,19 +53,19 @@ static const struct memstats_column columns[COLUMN_COUNT] = {
 
 /* ---- Rows ---------------------------------------------------------------- */
 
-/* Whether QUERY leaves out rows by what is in their stacks. */
-static bool chooses_stacks(const struct memstats_query *query)
-{
-	for (size_t i = 0; query && i < query->count; i++)
-		if (query->steps[i].operation == MEMSTATS_FOCUS ||
-		    query->steps[i].operation == MEMSTATS_MODULE)
-			return true;
-	return false;
-}
-
 static int fail_memory(struct mr_error *err)
 {
 	return mr_fail(err, MR_ERR_NOMEM, "no memory for table sites");
+}
+
+int mr_sites_need_stacks(const struct mr_sites_table *table, struct mr_sites_run *run, size_t stack_count,
+                         struct mr_error *err)
+{
+	const bool all = run->snapshot == MR_INDEX_NONE && stack_count > run->sites.count / 2;
+
+	return run->stacks ? 0
+	                   : mr_log_stacks(table->log, run->run, NULL, all ? MR_STACKS_ALL : MR_STACKS_FEW,
+	                                   &run->stacks, err);
 }
 
 /* Finds out what COLUMNS show of a stack. */
@@ -77,18 +78,20 @@ static int name_stack(struct mr_stacks *stacks, uint32_t stack, uint64_t shown, 
 }
 
 /* The rows of the run that was added last. */
-static int add_rows(struct mr_sites_table *table, bool chooses, uint64_t needed, struct mr_error *err)
+static int add_rows(struct mr_sites_table *table, uint64_t needed, struct mr_error *err)
 {
 	const uint32_t of = (uint32_t)table->run_count - 1;
 	struct mr_sites_run *run = &table->runs[of];
 
 	run->first = table->count;
+	if ((needed & NAME_COLUMNS) != 0)
+		MR_TRY(mr_sites_need_stacks(table, run, run->sites.count, err));
 	for (uint32_t i = 0; i < run->sites.count; i++) {
 		const uint32_t stack = run->sites.sites[i].stack;
 
-		if (chooses || (needed & NAME_COLUMNS) != 0)
+		if (run->stacks)
 			MR_TRY(name_stack(run->stacks, stack, needed, err));
-		if (!chooses || mr_stacks_is_kept(run->stacks, stack))
+		if (!run->stacks || mr_stacks_is_kept(run->stacks, stack))
 			table->rows[table->count++] = (struct mr_site_row){ of, i };
 	}
 	return 0;
@@ -101,7 +104,9 @@ static int add_run(struct mr_sites_table *table, const struct memstats_query *qu
 	struct mr_sites_run *added = &table->runs[table->run_count++];
 
 	*added = (struct mr_sites_run){ .run = run_index, .snapshot = snapshot };
-	MR_TRY(mr_stacks_new(table->model, run, query, &added->stacks, err));
+	/* The query is there now only. */
+	if (mr_stacks_has_options(query))
+		MR_TRY(mr_stacks_new(table->model, run, query, &added->stacks, err));
 	MR_TRY(mr_model_heap_sites(table->model, run_index, snapshot, &added->sites, err));
 	mr_heap_figures(run, snapshot, &added->figures);
 	MR_FAIL_IF(table->count + added->sites.count > MR_TABLE_ROWS_HELD_MAX, err, MR_ERR_LIMIT,
@@ -109,7 +114,7 @@ static int add_run(struct mr_sites_table *table, const struct memstats_query *qu
 	if (mr_grow(&table->rows, &table->capacity, table->count + added->sites.count + 1,
 	            sizeof(*table->rows)) < 0)
 		return fail_memory(err);
-	return add_rows(table, chooses_stacks(query), needed, err);
+	return add_rows(table, needed, err);
 }
 
 static int sites_open(struct memstats_log *log, const struct memstats_query *query, uint64_t needed,
@@ -120,6 +125,7 @@ static int sites_open(struct memstats_log *log, const struct memstats_query *que
 	if (!table)
 		return fail_memory(err);
 	*state = table;
+	table->log = log;
 	table->model = log->model;
 	MR_TRY(mr_stacks_check_snapshots(log, err));
 	table->runs = mr_alloc((log->model->run_count + 1) * sizeof(*table->runs));
@@ -151,12 +157,31 @@ static void sites_close(void *state)
 	mr_free(table);
 }
 
+/* Makes the stacks of the runs that ROWS are of. */
+static int need_stacks_of(struct mr_sites_table *table, const uint32_t *rows, size_t row_count,
+                          struct mr_error *err)
+{
+	size_t *counts = mr_alloc((table->run_count + 1) * sizeof(*counts));
+	int code = counts ? 0 : fail_memory(err);
+
+	for (size_t i = 0; counts && i < row_count; i++)
+		counts[table->rows[rows ? rows[i] : i].of]++;
+	for (size_t i = 0; code == 0 && i < table->run_count; i++)
+		if (counts[i] > 0)
+			code = mr_sites_need_stacks(table, &table->runs[i], counts[i], err);
+	mr_free(counts);
+	return code;
+}
+
 static int sites_finish(void *state, const uint32_t *rows, size_t row_count, uint64_t shown,
                         struct mr_error *err)
 {
-	const struct mr_sites_table *table = state;
+	struct mr_sites_table *table = state;
 
-	for (size_t i = 0; (shown & NAME_COLUMNS) != 0 && i < row_count; i++) {
+	if ((shown & NAME_COLUMNS) == 0)
+		return 0;
+	MR_TRY(need_stacks_of(table, rows, row_count, err));
+	for (size_t i = 0; i < row_count; i++) {
 		const size_t row = rows ? rows[i] : i;
 
 		MR_TRY(name_stack(table->runs[table->rows[row].of].stacks, mr_site_of(table, row)->stack,
@@ -167,7 +192,9 @@ static int sites_finish(void *state, const uint32_t *rows, size_t row_count, uin
 
 static void cell_of_name(struct mr_stacks *stacks, uint32_t stack, size_t column, struct mr_cell *cell)
 {
-	const char *text = column == SITE     ? mr_stacks_site_text(stacks, stack)
+	/* None has been named where none was to be shown. */
+	const char *text = !stacks            ? NULL
+	                   : column == SITE   ? mr_stacks_site_text(stacks, stack)
 	                   : column == MODULE ? mr_stacks_site_module(stacks, stack)
 	                                      : mr_stacks_trace_text(stacks, stack);
 

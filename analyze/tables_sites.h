@@ -15,7 +15,7 @@ struct mr_sites_run {
 	uint32_t snapshot; /* index in its heap_snapshots, MR_INDEX_NONE: its end */
 	size_t first;      /* its rows, and that of the next */
 	struct mr_heap_sites sites;
-	struct mr_stacks *stacks;
+	struct mr_stacks *stacks; /* NULL: no name has been needed */
 	struct mr_heap_figures figures;
 };
 
@@ -25,6 +25,7 @@ struct mr_site_row {
 };
 
 struct mr_sites_table {
+	struct memstats_log *log; /* borrowed */
 	struct mr_model *model;
 	struct mr_sites_run *runs;
 	size_t run_count;
@@ -38,6 +39,9 @@ static inline const struct mr_heap_site *mr_site_of(const struct mr_sites_table 
 	return &table->runs[table->rows[row].of].sites.sites[table->rows[row].site];
 }
 
+/* Makes the stacks of RUN, of which STACK_COUNT are to be looked at, if they are not there. */
+int mr_sites_need_stacks(const struct mr_sites_table *table, struct mr_sites_run *run, size_t stack_count,
+                         struct mr_error *err) MR_MUST_CHECK;
 /* Appends the line above sites, and figures and stack of one. */
 void mr_sites_put_title(struct mr_writing *writing, const struct mr_sites_run *of);
 void mr_sites_put(struct mr_writing *writing, const struct mr_sites_run *of, const struct mr_heap_site *site);

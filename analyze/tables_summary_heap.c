@@ -5,7 +5,6 @@
  * and what the recorder did not see.
  */
 #include <inttypes.h>
-#include <stdlib.h>
 
 #include "tables_sites.h"
 
@@ -73,11 +72,8 @@ static void put_facts(struct mr_writing *writing, const struct mr_model *model, 
 
 /* ---- Sites ------------------------------------------------------------------ */
 
-static int compare_peak(const void *left, const void *right)
+static int compare_peak(const struct mr_heap_site *a, const struct mr_heap_site *b)
 {
-	const struct mr_heap_site *const a = left;
-	const struct mr_heap_site *const b = right;
-
 	if (a->peak_bytes != b->peak_bytes)
 		return a->peak_bytes > b->peak_bytes ? -1 : 1;
 	if (a->total_bytes != b->total_bytes)
@@ -85,11 +81,8 @@ static int compare_peak(const void *left, const void *right)
 	return a->stack < b->stack ? -1 : a->stack > b->stack;
 }
 
-static int compare_leaked(const void *left, const void *right)
+static int compare_leaked(const struct mr_heap_site *a, const struct mr_heap_site *b)
 {
-	const struct mr_heap_site *const a = left;
-	const struct mr_heap_site *const b = right;
-
 	if (a->live_bytes != b->live_bytes)
 		return a->live_bytes > b->live_bytes ? -1 : 1;
 	return a->stack < b->stack ? -1 : a->stack > b->stack;
@@ -108,23 +101,44 @@ static void put_percent(struct mr_writing *writing, uint64_t part, uint64_t whol
 	                 whole > 0 ? (double)part * 100.0 / (double)whole : 0.0);
 }
 
-/* The first sites in the order of COMPARE, as long as they have anything of what it looks at. */
-static int put_sites(struct mr_writing *writing, struct mr_heap_sites *sites, struct mr_stacks *stacks,
+/* The first sites, at most MOST, in the order of COMPARE; gives how many. */
+static size_t find_first(const struct mr_heap_sites *sites,
+                         int (*compare)(const struct mr_heap_site *, const struct mr_heap_site *),
+                         size_t most, const struct mr_heap_site **first)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < sites->count; i++) {
+		const struct mr_heap_site *const site = &sites->sites[i];
+		size_t at = count;
+
+		while (at > 0 && compare(site, first[at - 1]) < 0)
+			at--;
+		if (at == most)
+			continue;
+		count += count < most;
+		memmove(first + at + 1, first + at, (count - at - 1) * sizeof(*first));
+		first[at] = site;
+	}
+	return count;
+}
+
+/* What was held at the peak, or LEAKED, by the sites with most of it. */
+static int put_sites(struct mr_writing *writing, const struct mr_heap_sites *sites, struct mr_stacks *stacks,
                      const struct mr_heap_figures *figures, bool leaked, struct mr_error *err)
 {
-	const size_t most = leaked ? LEAKS_SHOWN : SITES_SHOWN;
+	const struct mr_heap_site *shown[SITES_SHOWN > LEAKS_SHOWN ? SITES_SHOWN : LEAKS_SHOWN];
+	const size_t count = leaked ? find_first(sites, compare_leaked, LEAKS_SHOWN, shown)
+	                            : find_first(sites, compare_peak, SITES_SHOWN, shown);
 	struct mr_buffer *out = &writing->buffer;
 
-	if (sites->count > 1)
-		qsort(sites->sites, sites->count, sizeof(*sites->sites),
-		      leaked ? compare_leaked : compare_peak);
-	if (sites->count == 0 || (leaked && sites->sites[0].live_bytes == 0))
+	if (count == 0 || (leaked && shown[0]->live_bytes == 0))
 		return 0;
 	mr_buffer_printf(out, "\n%10s %6s %9s %10s  %s\n", leaked ? "leaked" : "peak", "pct",
 	                 leaked ? "blocks" : "calls", leaked ? "peak" : "leaked",
 	                 leaked ? "leaked by" : "held at the peak by");
-	for (size_t i = 0; i < sites->count && i < most; i++) {
-		const struct mr_heap_site *site = &sites->sites[i];
+	for (size_t i = 0; i < count; i++) {
+		const struct mr_heap_site *site = shown[i];
 		const uint64_t first = leaked ? site->live_bytes : site->peak_bytes;
 
 		if (first == 0)
