@@ -169,13 +169,21 @@ void mr_sites_put_line(struct mr_writing *writing, struct mr_stacks *stacks, uin
 {
 	const uint32_t site = mr_stacks_site(stacks, stack);
 	struct walk walk = { .stacks = stacks, .stack = stack };
-	uint32_t frame = next_frame(&walk);
+	uint32_t frame = next_frame(&walk), through = 0;
 
 	put_name(writing, mr_stacks_site_text(stacks, stack));
 	(void)mr_stacks_trace_text(stacks, stack); /* makes the texts of frames, where there is memory */
-	while (frame != 0 && frame != site)
-		frame = next_frame(&walk);
+	for (; frame != 0 && frame != site; frame = next_frame(&walk))
+		through = frame;
+	/* What a line of the site calls for memory tells it from others of that line. */
+	if (through != 0 && stacks->functions[stacks->frames[through].function].kind == MR_FRAME_RUNTIME) {
+		mr_buffer_printf(&writing->buffer, " through ");
+		put_name(writing, stacks->functions[stacks->frames[through].function].name);
+	}
 	for (size_t i = 0; i < callers && (frame = next_frame(&walk)) != 0; i++) {
+		/* Who calls main() is of no interest here. */
+		if (strncmp(stacks->functions[stacks->frames[frame].function].name, "__libc_start_", 13) == 0)
+			break;
 		mr_buffer_append(&writing->buffer, " < ", 3);
 		put_name(writing, text_of(stacks, frame));
 	}
