@@ -335,22 +335,38 @@ int mr_flame_prune(const struct mr_flame *from, size_t nodes_max, struct mr_flam
 	return status;
 }
 
-int mr_flame_build(struct mr_flame *flame, const struct mr_flame_source *sources, size_t source_count,
-                   uint32_t frame_count, bool inverted, size_t nodes_max, struct mr_error *err)
+/* The tree from the inner end, of WHOLE as build_all() leaves it. */
+static int build_inner(const struct trie *whole, uint32_t frame_count, size_t nodes_max,
+                       struct mr_flame *flame, struct mr_error *err)
 {
-	struct trie whole = { 0 }, other = { 0 };
-	int status = build_all(&whole, sources, source_count, err);
-	if (status == 0 && inverted)
-		status = invert(&whole, &other, frame_count, err);
-	if (status == 0 && !inverted)
-		sum_up(&whole);
-	const struct trie *trie = inverted ? &other : &whole;
-	const struct mr_flame all = { trie->count, trie->nodes };
+	struct trie other = { 0 };
+	int status = invert(whole, &other, frame_count, err);
+	const struct mr_flame all = { other.count, other.nodes };
 	if (status == 0)
 		status = mr_flame_prune(&all, nodes_max, flame, err);
-	mr_free(whole.nodes);
-	mr_free(whole.slots);
 	mr_free(other.nodes);
+	return status;
+}
+
+int mr_flame_build(const struct mr_flame_source *sources, size_t source_count, uint32_t frame_count,
+                   size_t nodes_max, struct mr_flame *outer, struct mr_flame *inner, struct mr_error *err)
+{
+	struct trie whole = { 0 };
+	struct mr_flame made_inner = { 0 };
+	int status = build_all(&whole, sources, source_count, err);
+	mr_free(whole.slots);
+	if (status == 0)
+		status = build_inner(&whole, frame_count, nodes_max, &made_inner, err);
+	if (status == 0) {
+		sum_up(&whole);
+		const struct mr_flame all = { whole.count, whole.nodes };
+		status = mr_flame_prune(&all, nodes_max, outer, err);
+	}
+	if (status == 0)
+		*inner = made_inner;
+	else
+		mr_flame_release(&made_inner);
+	mr_free(whole.nodes);
 	return status;
 }
 

@@ -48,11 +48,12 @@ struct mr_flame {
 	struct mr_flame_node *nodes;
 };
 
-/* Builds the tree of SOURCES with the root at the outer end of the stacks, or with INVERTED at the
- * inner end, of at most NODES_MAX (at least 2) nodes and as many remainders.  Freed with mr_flame_release(). */
-int mr_flame_build(struct mr_flame *flame, const struct mr_flame_source *sources, size_t source_count,
-                   uint32_t frame_count, bool inverted, size_t nodes_max, struct mr_error *err) MR_MUST_CHECK;
-/* The same of the nodes of FROM: the tree of at most NODES_MAX of them. */
+/* Builds the trees of SOURCES with the root at the outer end of the stacks and at the inner end, each of at
+ * most NODES_MAX (at least 2) nodes and as many remainders.  Freed with mr_flame_release(). */
+int mr_flame_build(const struct mr_flame_source *sources, size_t source_count, uint32_t frame_count,
+                   size_t nodes_max, struct mr_flame *outer, struct mr_flame *inner, struct mr_error *err)
+	MR_MUST_CHECK;
+/* The tree of at most NODES_MAX of the nodes of FROM. */
 int mr_flame_prune(const struct mr_flame *from, size_t nodes_max, struct mr_flame *flame,
                    struct mr_error *err) MR_MUST_CHECK;
 void mr_flame_release(struct mr_flame *flame);

@@ -212,11 +212,8 @@ int mr_report_heap_tree_read(struct mr_report_data *data, struct mr_error *err)
 			continue;
 		const size_t nodes_max =
 			heap->cost[MR_COST_PEAK] >= largest / LARGE_PART ? NODES_MAX : NODES_OTHER;
-		status = mr_flame_build(&heap->outer, heap->calls, heap->call_count,
-		                        (uint32_t)data->heap.frame_count, false, nodes_max, err);
-		if (status == 0)
-			status = mr_flame_build(&heap->inner, heap->calls, heap->call_count,
-			                        (uint32_t)data->heap.frame_count, true, nodes_max, err);
+		status = mr_flame_build(heap->calls, heap->call_count, (uint32_t)data->heap.frame_count,
+		                        nodes_max, &heap->outer, &heap->inner, err);
 		mr_free(heap->calls);
 		heap->calls = NULL;
 	}
