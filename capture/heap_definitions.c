@@ -7,11 +7,12 @@
  */
 #include "heap_image.h"
 
-#define ROWS_MAX 65536u /* in a block */
+#define CODES_MAX 65536u   /* in a block */
+#define STACKS_MAX 262144u /* likewise */
 
 static size_t rows_of(size_t count)
 {
-	return count < ROWS_MAX ? count : ROWS_MAX;
+	return count < CODES_MAX ? count : CODES_MAX;
 }
 
 static void put_module(struct mr_heap_image *image, uint64_t id, struct mr_heap_module_known *module)
@@ -66,22 +67,36 @@ static void put_codes(struct mr_heap_image *image, size_t first, size_t count)
 			values[(MR_CODE_OFFSET - 1) * count + i] =
 				code->second - 1 - (module ? module->base : 0);
 	}
-	mr_heap_log_rows(log, MR_KIND_CODE, image->stream, NULL, values, count, MR_CODE_FUNCTION, count);
+	const struct mr_heap_log_rows rows = { .kind = MR_KIND_CODE,
+		                               .stream = image->stream,
+		                               .values = values,
+		                               .stride = count,
+		                               .columns = MR_CODE_FUNCTION };
+
+	mr_heap_log_blocks(log, &rows, 0, count);
 	mr_free(values);
 }
 
-/* The stacks from the FIRST that has a number, from 0, up to COUNT of them: one block. */
-static void put_stacks(struct mr_heap_image *image, size_t first, size_t count)
+/* The stacks from the FIRST that has a number, from 0, up to COUNT of them: one block; false: that would
+ * be too large. */
+static bool put_stacks(struct mr_heap_image *image, size_t first, size_t count)
 {
 	const struct mr_heap_stacks *const stacks = &image->stacks;
 	uint64_t *const values = mr_alloc(MR_STACKS_DEPTH * count * sizeof(*values));
-	uint64_t *const parents = values + (MR_STACKS_PARENT - 1) * count;
-	uint64_t *const depths = values + (MR_STACKS_DEPTH - 1) * count;
+	const struct mr_heap_log_rows rows = { .kind = MR_KIND_STACKS,
+		                               .stream = image->stream,
+		                               .values = values,
+		                               .stride = count,
+		                               .columns = MR_STACKS_DEPTH,
+		                               .plain = 1u << MR_STACKS_CODE };
 
 	if (!values) {
 		image->profile.failed = true;
-		return;
+		return true;
 	}
+	uint64_t *const parents = values + (MR_STACKS_PARENT - 1) * count;
+	uint64_t *const depths = values + (MR_STACKS_DEPTH - 1) * count;
+
 	for (size_t i = 0; i < count; i++) {
 		const struct mr_heap_pair *const row =
 			&stacks->stacks.items[stacks->stack_numbers.pairs[first + i] - 1];
@@ -94,9 +109,26 @@ static void put_stacks(struct mr_heap_image *image, size_t first, size_t count)
 		else
 			parents[i] = parent;
 	}
-	mr_heap_log_rows(image->common->log, MR_KIND_STACKS, image->stream, NULL, values, count,
-	                 MR_STACKS_DEPTH, count);
+	const bool fits = mr_heap_log_block(image->common->log, &rows, 0, count);
+
 	mr_free(values);
+	return fits;
+}
+
+/* All stacks from the FIRST that has a number: in blocks as large as can be, for they repeat themselves. */
+static void put_all_stacks(struct mr_heap_image *image, size_t first)
+{
+	const size_t end = image->stacks.stack_numbers.count;
+	size_t most = STACKS_MAX;
+
+	while (first < end) {
+		const size_t count = end - first < most ? end - first : most;
+
+		if (put_stacks(image, first, count))
+			first += count;
+		else
+			most = count / 2;
+	}
 }
 
 void mr_heap_definitions_stacks(struct mr_heap_image *image)
@@ -109,10 +141,9 @@ void mr_heap_definitions_stacks(struct mr_heap_image *image)
 		image->profile.failed = true;
 		return;
 	}
-	for (size_t at = codes; at < stacks->code_numbers.count; at += ROWS_MAX)
+	for (size_t at = codes; at < stacks->code_numbers.count; at += CODES_MAX)
 		put_codes(image, at, rows_of(stacks->code_numbers.count - at));
-	for (size_t at = rows; at < stacks->stack_numbers.count; at += ROWS_MAX)
-		put_stacks(image, at, rows_of(stacks->stack_numbers.count - at));
+	put_all_stacks(image, rows);
 }
 
 void mr_heap_definitions_threads(struct mr_heap_image *image)

@@ -54,25 +54,35 @@ void mr_heap_log_end(struct mr_heap_log *log, struct mr_block_writer *block, uin
 		mr_heap_log_pass_on(log, true);
 }
 
-void mr_heap_log_rows(struct mr_heap_log *log, enum mr_kind kind, uint32_t stream,
-                      const struct mr_log_span *span, const uint64_t *values, size_t stride, unsigned columns,
-                      size_t rows)
+bool mr_heap_log_block(struct mr_heap_log *log, const struct mr_heap_log_rows *rows, size_t first,
+                       size_t count)
 {
 	struct mr_block_writer block;
 
-	if (rows == 0)
-		return;
-	mr_heap_log_begin(log, kind, (uint32_t)rows, &block);
-	for (unsigned column = 1; column <= columns; column++)
-		mr_block_column(&block, column, values + (column - 1) * stride);
-	if (!log->bytes.failed && rows > 1 && log->bytes.len - block.start > MR_LOG_BLOCK_CONTENT_MAX) {
-		log->bytes.len = block.start;
-		mr_heap_log_rows(log, kind, stream, span, values, stride, columns, rows / 2);
-		mr_heap_log_rows(log, kind, stream, span, values + rows / 2, stride, columns,
-		                 rows - rows / 2);
-		return;
+	mr_heap_log_begin(log, rows->kind, (uint32_t)count, &block);
+	for (unsigned column = 1; column <= rows->columns; column++) {
+		const uint64_t *const values = rows->values + (column - 1) * rows->stride + first;
+
+		if (rows->plain & 1u << column)
+			mr_block_column_as(&block, column, MR_ENCODING_PLAIN, values);
+		else
+			mr_block_column(&block, column, values);
 	}
-	mr_heap_log_end(log, &block, stream, span);
+	if (!log->bytes.failed && count > 1 && log->bytes.len - block.start > MR_LOG_BLOCK_CONTENT_MAX) {
+		log->bytes.len = block.start;
+		return false;
+	}
+	mr_heap_log_end(log, &block, rows->stream, rows->span);
+	return true;
+}
+
+void mr_heap_log_blocks(struct mr_heap_log *log, const struct mr_heap_log_rows *rows, size_t first,
+                        size_t count)
+{
+	if (count == 0 || mr_heap_log_block(log, rows, first, count))
+		return;
+	mr_heap_log_blocks(log, rows, first, count / 2);
+	mr_heap_log_blocks(log, rows, first + count / 2, count - count / 2);
 }
 
 void mr_heap_log_pass_on(struct mr_heap_log *log, bool wait)

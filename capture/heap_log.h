@@ -42,11 +42,24 @@ void mr_heap_log_begin(struct mr_heap_log *log, enum mr_kind kind, uint32_t rows
 /* SPAN may be NULL: no times, no snapshots. */
 void mr_heap_log_end(struct mr_heap_log *log, struct mr_block_writer *block, uint32_t stream,
                      const struct mr_log_span *span);
-/* A block of ROWS rows with the columns 1 to COLUMNS, whose values stand one column behind the other in
- * VALUES, STRIDE apart; or several, if one would be too large. */
-void mr_heap_log_rows(struct mr_heap_log *log, enum mr_kind kind, uint32_t stream,
-                      const struct mr_log_span *span, const uint64_t *values, size_t stride, unsigned columns,
-                      size_t rows);
+/* Rows with the columns 1 to COLUMNS, whose values stand one column behind the other, STRIDE apart. */
+struct mr_heap_log_rows {
+	enum mr_kind kind;
+	uint32_t stream;
+	const struct mr_log_span *span; /* NULL: no times, no snapshots */
+	const uint64_t *values;
+	size_t stride;
+	unsigned columns;
+	/* A bit for each column whose values stand as they are: what repeats in it are sequences of
+	 * them, which differences would hide. */
+	uint32_t plain;
+};
+/* Writes COUNT of the rows, at least one, from the FIRST on, as one block; false: that would be too large. */
+bool mr_heap_log_block(struct mr_heap_log *log, const struct mr_heap_log_rows *rows, size_t first,
+                       size_t count) MR_MUST_CHECK;
+/* As one block or as several. */
+void mr_heap_log_blocks(struct mr_heap_log *log, const struct mr_heap_log_rows *rows, size_t first,
+                        size_t count);
 /* Hands on what is in the box if the log is free; with WAIT in any case. */
 void mr_heap_log_pass_on(struct mr_heap_log *log, bool wait);
 

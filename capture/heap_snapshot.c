@@ -81,8 +81,19 @@ struct site_rows {
 
 static void put_rows(struct site_rows *rows)
 {
-	mr_heap_log_rows(rows->image->common->log, MR_KIND_HEAP_SITES, rows->image->stream, &rows->span,
-	                 rows->values, rows->capacity, MR_HEAP_SITES_SIZE, rows->count);
+	const struct mr_heap_log_rows block = {
+		.kind = MR_KIND_HEAP_SITES,
+		.stream = rows->image->stream,
+		.span = &rows->span,
+		.values = rows->values,
+		.stride = rows->capacity,
+		.columns = MR_HEAP_SITES_SIZE,
+		.plain = 1u << MR_HEAP_SITES_PEAK_COUNT | 1u << MR_HEAP_SITES_COUNT |
+		         1u << MR_HEAP_SITES_TEMPORARY | 1u << MR_HEAP_SITES_LIFETIME |
+		         1u << MR_HEAP_SITES_SIZE,
+	};
+
+	mr_heap_log_blocks(rows->image->common->log, &block, 0, rows->count);
 	rows->count = 0;
 }
 

@@ -230,7 +230,8 @@ static void column_end(struct mr_block_writer *block, unsigned id, enum mr_encod
  * one byte; longer lengths are those of more rows. */
 #define ROW_SIZE_MAX (MR_UVARINT_MAX + 1)
 
-void mr_block_column(struct mr_block_writer *block, unsigned id, const uint64_t *values)
+void mr_block_column_as(struct mr_block_writer *block, unsigned id, enum mr_encoding encoding,
+                        const uint64_t *values)
 {
 	static uint8_t *(*const encoders[])(uint8_t *, const uint64_t *, uint32_t) = {
 		[MR_ENCODING_PLAIN] = encode_plain,
@@ -242,10 +243,14 @@ void mr_block_column(struct mr_block_writer *block, unsigned id, const uint64_t 
 	if (is_zero(values, block->rows))
 		return;
 
-	const enum mr_encoding encoding = column_choose(values, block->rows);
 	uint8_t *const out = column_begin(block, (uint64_t)block->rows * ROW_SIZE_MAX);
 	if (out != NULL)
 		column_end(block, id, encoding, (size_t)(encoders[encoding](out, values, block->rows) - out));
+}
+
+void mr_block_column(struct mr_block_writer *block, unsigned id, const uint64_t *values)
+{
+	mr_block_column_as(block, id, column_choose(values, block->rows), values);
 }
 
 void mr_block_scalar(struct mr_block_writer *block, unsigned id, uint64_t value)

@@ -540,6 +540,9 @@ void mr_block_begin(struct mr_block_writer *block, struct mr_buffer *out, enum m
 /* VALUES: one a row, in the number encoding that is the smallest (for long
  * columns: likely to be).  A column of zeros only is left out. */
 void mr_block_column(struct mr_block_writer *block, unsigned id, const uint64_t *values);
+/* In a number encoding of the caller's choice: what is the smallest is not always what compresses best. */
+void mr_block_column_as(struct mr_block_writer *block, unsigned id, enum mr_encoding encoding,
+                        const uint64_t *values);
 void mr_block_scalar(struct mr_block_writer *block, unsigned id, uint64_t value); /* for blocks of one row */
 void mr_block_bytes(struct mr_block_writer *block, unsigned id, const void *data, size_t len);
 void mr_block_end(struct mr_block_writer *block);
