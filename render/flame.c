@@ -49,7 +49,8 @@ static int start_trie(struct trie *trie, size_t size, struct mr_error *err)
 	while (trie->slot_count < 2 * size)
 		trie->slot_count *= 2;
 	trie->slots = mr_alloc(trie->slot_count * sizeof(*trie->slots));
-	MR_FAIL_IF(!trie->slots, err, MR_ERR_NOMEM, "no memory for a tree of %zu calls", size);
+	MR_FAIL_IF(!trie->slots || mr_grow(&trie->nodes, &trie->capacity, size + 1, sizeof(*trie->nodes)) < 0,
+	           err, MR_ERR_NOMEM, "no memory for a tree of %zu calls", size);
 	return add_node(trie, MR_FLAME_NONE, MR_FLAME_ALL, err);
 }
 
@@ -263,22 +264,46 @@ static int by_weight(const void *a, const void *b)
 	return one->node < two->node ? -1 : one->node > two->node;
 }
 
+/* The largest of those that were offered, MOST of them; room for several times as many, so that they are
+ * put in order now and then only. */
+struct largest {
+	struct choice *choices;
+	size_t most, count, capacity;
+	double least; /* what is not above it is not among them */
+};
+
+static void drop_others(struct largest *largest)
+{
+	qsort(largest->choices, largest->count, sizeof(*largest->choices), by_weight);
+	if (largest->count < largest->most)
+		return;
+	largest->count = largest->most;
+	largest->least = largest->choices[largest->most - 1].weight;
+}
+
 /* Marks the NODES_MAX largest in KEPT.  A parent is as large as its child, and comes first. */
 static int choose(const struct mr_flame *all, size_t nodes_max, bool *kept, struct mr_error *err)
 {
-	struct choice *choices = mr_alloc(all->count * sizeof(*choices));
-	size_t count = 0;
-	MR_FAIL_IF(!choices, err, MR_ERR_NOMEM, "no memory for a tree of %zu calls", all->count);
+	kept[0] = true;
+	if (nodes_max < 2)
+		return 0;
+	struct largest largest = { .most = nodes_max - 1 };
+	largest.capacity = all->count < 4 * nodes_max ? all->count : 4 * nodes_max;
+	largest.choices = mr_alloc(largest.capacity * sizeof(*largest.choices));
+	MR_FAIL_IF(!largest.choices, err, MR_ERR_NOMEM, "no memory for a tree of %zu calls", all->count);
 	for (size_t i = 1; i < all->count; i++) {
 		const double weight = weight_of(&all->nodes[i], &all->nodes[0]);
-		if (weight > 0 && all->nodes[i].frame != MR_FLAME_REST)
-			choices[count++] = (struct choice){ weight, (uint32_t)i };
+		if (weight <= largest.least || all->nodes[i].frame == MR_FLAME_REST)
+			continue;
+		if (largest.count == largest.capacity)
+			drop_others(&largest);
+		if (weight > largest.least) /* of equal ones the first has come already */
+			largest.choices[largest.count++] = (struct choice){ weight, (uint32_t)i };
 	}
-	qsort(choices, count, sizeof(*choices), by_weight);
-	kept[0] = true;
-	for (size_t i = 0; i < count && i + 1 < nodes_max; i++)
-		kept[choices[i].node] = true;
-	mr_free(choices);
+	drop_others(&largest);
+	for (size_t i = 0; i < largest.count; i++)
+		kept[largest.choices[i].node] = true;
+	mr_free(largest.choices);
 	return 0;
 }
 

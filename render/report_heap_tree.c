@@ -80,8 +80,32 @@ static int find_frame(struct mr_heap_tables *tables, const struct mr_heap_frame 
 	return 0;
 }
 
+/* Frames by where their texts lie, which the table has once for many rows. */
+struct recent {
+	struct mr_heap_frame frame;
+	uint32_t index;
+};
+
+#define RECENT_MAX 4096 /* a power of two */
+
+static int find_recent(struct mr_heap_tables *tables, struct recent *recent,
+                       const struct mr_heap_frame *frame, uint32_t *index, struct mr_error *err)
+{
+	const uint64_t mixed = ((uintptr_t)frame->function * UINT64_C(0x9e3779b97f4a7c15)) ^
+	                       ((uintptr_t)frame->file * UINT64_C(0xd6e8feb86659fd93));
+	struct recent *at = &recent[(mixed >> 32) & (RECENT_MAX - 1)];
+	if (!at->frame.function || at->frame.function != frame->function ||
+	    at->frame.module != frame->module || at->frame.file != frame->file) {
+		MR_TRY(find_frame(tables, frame, &at->index, err));
+		at->frame = *frame;
+	}
+	*index = at->index;
+	return 0;
+}
+
 /* Rows are in order of depth-first search, so a row's parent is the last one that was less deep. */
-static int read_calls(struct mr_report_data *data, uint32_t *parents, struct mr_error *err)
+static int read_calls(struct mr_report_data *data, uint32_t *parents, struct recent *recent,
+                      struct mr_error *err)
 {
 	const struct memstats_table *table = data->heap.tree;
 	const struct tree_columns columns = tree_columns_of(table);
@@ -107,7 +131,7 @@ static int read_calls(struct mr_report_data *data, uint32_t *parents, struct mr_
 			                             mr_report_rows_text(table, row, columns.module),
 			                             mr_report_rows_text(table, row, columns.file),
 			                             MR_PAINT_OTHER };
-		MR_TRY(find_frame(&data->heap, &frame, &call->frame, err));
+		MR_TRY(find_recent(&data->heap, recent, &frame, &call->frame, err));
 		call->parent = depth == 0 || heap->call_count == 0 ? MR_FLAME_NONE : parents[depth - 1];
 		for (size_t c = 0; c < MR_COST_KINDS; c++) {
 			const uint64_t self = mr_report_rows_number(table, row, columns.self[c]);
@@ -193,15 +217,19 @@ static int set_colors(struct mr_report_data *data, struct mr_error *err)
 int mr_report_heap_tree_read(struct mr_report_data *data, struct mr_error *err)
 {
 	uint32_t *parents = mr_alloc(DEPTH_MAX * sizeof(*parents));
-	MR_FAIL_IF(!parents, err, MR_ERR_NOMEM, "no memory for the tree of calls");
-	memset(parents, 0xff, DEPTH_MAX * sizeof(*parents));
-	int status = mr_report_rows_open(
-		data->log, "tree", NULL, NULL, NULL,
-		"run,depth,function,module,file,self_peak,self_leaked,self_total,self_count,self_temporary",
-		&data->heap.tree, err);
+	struct recent *recent = mr_alloc(RECENT_MAX * sizeof(*recent));
+	int status = parents && recent ? 0 : mr_fail(err, MR_ERR_NOMEM, "no memory for the tree of calls");
+	if (parents)
+		memset(parents, 0xff, DEPTH_MAX * sizeof(*parents));
 	if (status == 0)
-		status = read_calls(data, parents, err);
+		status = mr_report_rows_open(
+			data->log, "tree", NULL, NULL, NULL,
+			"run,depth,function,module,file,self_peak,self_leaked,self_total,self_count,self_temporary",
+			&data->heap.tree, err);
+	if (status == 0)
+		status = read_calls(data, parents, recent, err);
 	mr_free(parents);
+	mr_free(recent);
 	uint64_t largest = 0;
 	for (size_t i = 0; i < data->run_count; i++)
 		if (data->runs[i].heap && data->runs[i].heap->cost[MR_COST_PEAK] > largest)
