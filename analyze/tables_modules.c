@@ -61,7 +61,6 @@ struct row {
 	bool has_heap;
 	struct cost all;
 	struct cost self;
-	size_t counted; /* the site that it was counted for last, + 1 */
 };
 
 struct modules {
@@ -139,28 +138,79 @@ static void count_places(const struct mr_run *run, struct row *rows, const uint3
 	}
 }
 
-/* Counts a site for each module that its stack goes through, once. */
-static int count_site(struct mr_stacks *stacks, const struct mr_heap_site *site, size_t number,
-                      struct row *rows, const uint32_t *places, struct mr_error *err)
-{
-	const struct mr_stack_frame *own = &stacks->frames[mr_stacks_site(stacks, site->stack)];
-	struct row *row = &rows[places[own->module]];
+/* Rows of modules that a stack goes through: one of them, and the rest, which is another set. */
+struct module_set {
+	uint32_t row;
+	uint32_t rest; /* 0: none */
+};
 
-	add_cost(&row->self, site);
-	add_cost(&row->all, site);
-	row->counted = number;
-	for (uint32_t at = site->stack; at != 0; at = stacks->run->stacks[at].parent) {
+/* What each stack goes through follows from its caller's stack, and mostly is the same. */
+struct module_sets {
+	uint32_t *of_stacks; /* set + 1; 0: not yet known */
+	struct module_set *sets;
+	size_t count;
+	size_t capacity;
+	struct mr_stack_path path;
+};
+
+static int add_to_set(struct module_sets *sets, uint32_t *set, uint32_t row, struct mr_error *err)
+{
+	for (uint32_t at = *set; at != 0; at = sets->sets[at].rest)
+		if (sets->sets[at].row == row)
+			return 0;
+	if (sets->count >= UINT32_MAX - 1 ||
+	    mr_grow(&sets->sets, &sets->capacity, sets->count + 1, sizeof(*sets->sets)) < 0)
+		return fail_memory(err);
+	sets->sets[sets->count] = (struct module_set){ row, *set };
+	*set = (uint32_t)sets->count++;
+	return 0;
+}
+
+/* Finds the set of STACK, callers first. */
+static int find_set(struct module_sets *sets, struct mr_stacks *stacks, uint32_t stack,
+                    const uint32_t *places, struct mr_error *err)
+{
+	const struct mr_stack *all = stacks->run->stacks;
+
+	sets->path.count = 0;
+	for (uint32_t at = stack; sets->of_stacks[at] == 0; at = all[at].parent)
+		MR_TRY(mr_stack_path_add(&sets->path, at, err));
+	while (sets->path.count > 0) {
+		const uint32_t at = sets->path.stacks[--sets->path.count];
+		uint32_t set = sets->of_stacks[all[at].parent] - 1;
 		uint32_t first = 0, count = 0;
 
-		MR_TRY(mr_stacks_code(stacks, stacks->run->stacks[at].code, &first, &count, err));
-		for (uint32_t i = first; i < first + count; i++) {
-			row = &rows[places[stacks->frames[i].module]];
-			if (row->counted == number || stacks->functions[stacks->frames[i].function].is_hidden)
-				continue;
-			add_cost(&row->all, site);
-			row->counted = number;
-		}
+		MR_TRY(mr_stacks_code(stacks, all[at].code, &first, &count, err));
+		for (uint32_t i = first; i < first + count; i++)
+			if (!stacks->functions[stacks->frames[i].function].is_hidden)
+				MR_TRY(add_to_set(sets, &set, places[stacks->frames[i].module], err));
+		sets->of_stacks[at] = set + 1;
 	}
+	return 0;
+}
+
+/* Counts a site for each module that its stack goes through, once. */
+static int count_site(struct module_sets *sets, struct mr_stacks *stacks, const struct mr_heap_site *site,
+                      struct row *rows, const uint32_t *places, struct mr_error *err)
+{
+	const uint32_t own = places[stacks->frames[mr_stacks_site(stacks, site->stack)].module];
+
+	MR_TRY(find_set(sets, stacks, site->stack, places, err));
+	add_cost(&rows[own].self, site);
+	add_cost(&rows[own].all, site);
+	for (uint32_t at = sets->of_stacks[site->stack] - 1; at != 0; at = sets->sets[at].rest)
+		if (sets->sets[at].row != own)
+			add_cost(&rows[sets->sets[at].row].all, site);
+	return 0;
+}
+
+static int make_sets(struct module_sets *sets, const struct mr_run *run, struct mr_error *err)
+{
+	sets->of_stacks = mr_alloc(((size_t)run->stack_count + 1) * sizeof(*sets->of_stacks));
+	if (!sets->of_stacks || mr_grow(&sets->sets, &sets->capacity, 1, sizeof(*sets->sets)) < 0)
+		return fail_memory(err);
+	sets->of_stacks[0] = 1; /* outside of all stacks: nothing */
+	sets->count = 1;
 	return 0;
 }
 
@@ -169,17 +219,23 @@ static int count_sites(struct modules *modules, struct memstats_log *log, uint32
                        const uint32_t *places, struct mr_error *err)
 {
 	struct mr_heap_sites sites = { 0 };
+	struct module_sets sets = { NULL };
 	struct mr_stacks *stacks = NULL;
 
 	int code = mr_log_stacks(log, run_index, query,
 	                         snapshot == MR_INDEX_NONE ? MR_STACKS_ALL : MR_STACKS_FEW, &stacks, err);
 	if (code == 0)
 		code = mr_model_heap_sites(modules->model, run_index, snapshot, &sites, err);
+	if (code == 0)
+		code = make_sets(&sets, &modules->model->runs[run_index], err);
 	for (size_t i = 0; code == 0 && i < sites.count; i++) {
 		code = mr_stacks_resolve(stacks, sites.sites[i].stack, err);
 		if (code == 0 && mr_stacks_is_kept(stacks, sites.sites[i].stack))
-			code = count_site(stacks, &sites.sites[i], i + 1, rows, places, err);
+			code = count_site(&sets, stacks, &sites.sites[i], rows, places, err);
 	}
+	mr_free(sets.of_stacks);
+	mr_free(sets.sets);
+	mr_free(sets.path.stacks);
 	mr_heap_sites_release(&sites);
 	mr_stacks_free(stacks);
 	return code;
