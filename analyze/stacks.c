@@ -8,13 +8,15 @@
 
 #include <inttypes.h>
 
-#define TEXT_CHUNK (64u << 10)
+/* Of texts that are kept: a log may have a thousand runs with few, or one with very many. */
+#define TEXT_CHUNK_MIN (2u << 10)
+#define TEXT_CHUNK_MAX (64u << 10)
 #define FRAME_UNKNOWN 0
 #define FRAME_HIDDEN 1
 
 struct text_chunk {
 	struct text_chunk *next;
-	size_t used;
+	size_t used, size;
 	char text[];
 };
 
@@ -59,12 +61,11 @@ static const char *keep_text(struct mr_stacks_memo *memo, const void *text, size
 {
 	struct text_chunk *chunk = memo->chunks;
 
-	if (len >= TEXT_CHUNK / 4) { /* one of its own, behind the one that is being filled */
+	if (len >= TEXT_CHUNK_MIN / 4) { /* one of its own, behind the one that is being filled */
 		struct text_chunk *large = mr_alloc(sizeof(*large) + len + 1);
 
 		if (!large)
 			return NULL;
-		large->used = TEXT_CHUNK;
 		large->next = chunk ? chunk->next : NULL;
 		if (chunk)
 			chunk->next = large;
@@ -74,10 +75,13 @@ static const char *keep_text(struct mr_stacks_memo *memo, const void *text, size
 		large->text[len] = '\0';
 		return large->text;
 	}
-	if (!chunk || TEXT_CHUNK - chunk->used < len + 1) {
-		chunk = mr_alloc(sizeof(*chunk) + TEXT_CHUNK);
+	if (!chunk || chunk->size - chunk->used < len + 1) {
+		const size_t size = chunk && chunk->size > 0 ? 2 * chunk->size : TEXT_CHUNK_MIN;
+
+		chunk = mr_alloc(sizeof(*chunk) + (size < TEXT_CHUNK_MAX ? size : TEXT_CHUNK_MAX));
 		if (!chunk)
 			return NULL;
+		chunk->size = size < TEXT_CHUNK_MAX ? size : TEXT_CHUNK_MAX;
 		chunk->next = memo->chunks;
 		memo->chunks = chunk;
 	}
@@ -180,7 +184,7 @@ static bool same_function(const struct mr_function *a, const struct mr_function 
 static int grow_slots(struct mr_stacks *stacks, struct mr_error *err)
 {
 	struct mr_stacks_memo *memo = stacks->memo;
-	const size_t count = memo->slot_count > 0 ? memo->slot_count * 2 : 1024;
+	const size_t count = memo->slot_count > 0 ? memo->slot_count * 2 : 256;
 	uint32_t *slots = mr_alloc(count * sizeof(*slots));
 
 	if (!slots)

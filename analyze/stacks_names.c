@@ -10,7 +10,7 @@ static const char *skip_brackets(const char *at)
 	size_t depth = 0;
 
 	for (; *at != '\0'; at++) {
-		if (strncmp(at, "operator", 8) == 0) {
+		if (*at == 'o' && strncmp(at, "operator", 8) == 0) {
 			at = mr_name_skip_operator(at) - 1;
 			continue;
 		}
@@ -42,9 +42,9 @@ void mr_name_shorten(struct mr_buffer *out, const char *name)
 
 		if (is_operator && at[0] == ' ' && at[1] == '<') /* "operator<< <char>" */
 			at = end++;
-		if (strncmp(at, "operator", 8) == 0)
+		if (*at == 'o' && strncmp(at, "operator", 8) == 0)
 			end = mr_name_skip_operator(at);
-		else if (strncmp(at, anonymous, sizeof(anonymous) - 1) == 0)
+		else if (*at == '(' && strncmp(at, anonymous, sizeof(anonymous) - 1) == 0)
 			end = at + sizeof(anonymous) - 1;
 		else if (at != name && (*at == '<' || *at == '(') && (is_operator || at[-1] != ' ')) {
 			mr_buffer_append(out, *at == '<' ? "<>" : "()", 2);

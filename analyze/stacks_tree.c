@@ -231,7 +231,7 @@ int mr_stack_tree_sum(struct mr_stack_tree *tree, unsigned figures, struct mr_er
 /* SLOTS: about as many nodes as there will be. */
 static int begin(struct mr_stack_tree *tree, struct mr_stacks *stacks, size_t slots, struct mr_error *err)
 {
-	size_t slot_count = 1024;
+	size_t slot_count = 64;
 
 	*tree = (struct mr_stack_tree){ .stacks = stacks };
 	if (mr_grow(&tree->nodes, &tree->capacity, 1, sizeof(*tree->nodes)) < 0 ||
@@ -274,9 +274,9 @@ int mr_stack_tree_init(struct mr_stack_tree *tree, struct mr_stacks *stacks,
 	struct mr_stack_tree upright = { NULL };
 	int code = 0;
 
-	MR_TRY(begin(tree, stacks, stack_count, err));
+	MR_TRY(begin(tree, stacks, 2 * stack_count, err));
 	if (inverted) {
-		code = begin(&upright, stacks, stack_count, err);
+		code = begin(&upright, stacks, 2 * stack_count, err);
 		if (code == 0)
 			code = add_sites(&upright, sites, err);
 		if (code == 0)
