@@ -14,8 +14,8 @@
 #include <stdlib.h>
 
 #define SITES_MAX 16384u    /* so many are told one by one in any case */
-#define PART_ALLOCATIONS 50 /* of all allocations are told together, at most */
-#define PART_BYTES 100      /* and of all bytes */
+#define PART_ALLOCATIONS 20 /* of all allocations are told together, at most */
+#define PART_BYTES 50       /* and of all bytes */
 #define PART_WORTH 10000    /* of all allocations: what is worth a row */
 #define WEIGHT_ONE (UINT64_C(1) << 32)
 

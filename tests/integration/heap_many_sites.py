@@ -59,8 +59,8 @@ def small_ones_are_told_together():
     cases.equal(len(few) - len(together) + folded("folded.dat"), len(rows("sites", "all.dat")), "each is told once")
     cases.equal({(site["live"], site["peak"]) for site in together}, {(0, 0)}, "they hold nothing")
     whole = sums("folded.dat")
-    assert sum(site["count"] for site in together) <= whole["count"] // 50, "at most one of fifty"
-    assert sum(site["total"] for site in together) <= whole["total"] // 100, "at most one of a hundred bytes"
+    assert sum(site["count"] for site in together) <= whole["count"] // 20, "at most one of twenty"
+    assert sum(site["total"] for site in together) <= whole["total"] // 50, "at most one of fifty bytes"
 
 
 def what_is_live_stands_by_itself():
