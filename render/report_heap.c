@@ -32,16 +32,6 @@ static void add_up(uint64_t *sum, uint64_t number)
 		*sum = UINT64_MAX - 1; /* only lying sizes come so far */
 }
 
-static uint64_t number_at(const struct memstats_table *table, size_t row, const char *name)
-{
-	return mr_report_rows_number(table, row, mr_report_rows_column(table, name));
-}
-
-static const char *text_at(const struct memstats_table *table, size_t row, const char *name)
-{
-	return mr_report_rows_text(table, row, mr_report_rows_column(table, name));
-}
-
 /* The heap of the run with that number, made when it is new; NULL where there is no such run. */
 static int heap_of(struct mr_report_data *data, uint64_t id, struct mr_report_heap **heap,
                    struct mr_error *err)
@@ -170,7 +160,13 @@ static int read_sites(struct mr_report_data *data, struct mr_error *err)
 static int read_moments(struct mr_report_data *data, struct mr_error *err)
 {
 	const struct memstats_table *table = data->heap.heap;
-	const int run = mr_report_rows_column(table, "run");
+	const int run = mr_report_rows_column(table, "run"),
+		  number = mr_report_rows_column(table, "snapshot"),
+		  time = mr_report_rows_column(table, "time"), live = mr_report_rows_column(table, "live"),
+		  live_count = mr_report_rows_column(table, "live_count"),
+		  live_max = mr_report_rows_column(table, "live_max"),
+		  reason = mr_report_rows_column(table, "reason"),
+		  description = mr_report_rows_column(table, "description");
 	for (size_t row = 0; row < memstats_table_row_count(table); row++) {
 		struct mr_report_heap *heap;
 		MR_TRY(heap_of(data, mr_report_rows_number(table, row, run), &heap, err));
@@ -181,13 +177,13 @@ static int read_moments(struct mr_report_data *data, struct mr_error *err)
 		           err, MR_ERR_NOMEM, "no memory for the heap over time");
 		struct mr_heap_moment *moment = &heap->moments[heap->moment_count++];
 		*moment = (struct mr_heap_moment){
-			.number = number_at(table, row, "snapshot"),
-			.time_ns = or_zero(number_at(table, row, "time")),
-			.live = or_zero(number_at(table, row, "live")),
-			.live_count = or_zero(number_at(table, row, "live_count")),
-			.live_max = number_at(table, row, "live_max"),
-			.reason = text_at(table, row, "reason"),
-			.description = text_at(table, row, "description"),
+			.number = mr_report_rows_number(table, row, number),
+			.time_ns = or_zero(mr_report_rows_number(table, row, time)),
+			.live = or_zero(mr_report_rows_number(table, row, live)),
+			.live_count = or_zero(mr_report_rows_number(table, row, live_count)),
+			.live_max = mr_report_rows_number(table, row, live_max),
+			.reason = mr_report_rows_text(table, row, reason),
+			.description = mr_report_rows_text(table, row, description),
 		};
 		heap->snapshot_count += moment->number != MR_NO_VALUE;
 	}
@@ -255,14 +251,19 @@ static int read_run_account(const struct memstats_table *table, size_t first, si
 		failed = failed || !account->parts[p];
 	}
 	MR_FAIL_IF(failed, err, MR_ERR_NOMEM, "no memory for the account of memory");
+	const int time = mr_report_rows_column(table, "time"), rss = mr_report_rows_column(table, "rss"),
+		  untouched_column = mr_report_rows_column(table, "untouched");
+	int columns[MR_ACCOUNT_PARTS];
+	for (size_t p = 0; p < MR_ACCOUNT_PARTS; p++)
+		columns[p] = mr_report_rows_column(table, part_columns[p]);
 	for (size_t row = first; row < end; row++) {
 		const size_t i = account->count++;
-		account->times[i] = (double)or_zero(number_at(table, row, "time"));
-		account->rss[i] = (double)or_zero(number_at(table, row, "rss"));
+		account->times[i] = (double)or_zero(mr_report_rows_number(table, row, time));
+		account->rss[i] = (double)or_zero(mr_report_rows_number(table, row, rss));
 		for (size_t p = 0; p < MR_ACCOUNT_PARTS; p++)
-			account->parts[p][i] = (double)or_zero(number_at(table, row, part_columns[p]));
+			account->parts[p][i] = (double)or_zero(mr_report_rows_number(table, row, columns[p]));
 		account->live[i] = account->parts[MR_ACCOUNT_PART_LIVE][i];
-		const double untouched = (double)or_zero(number_at(table, row, "untouched"));
+		const double untouched = (double)or_zero(mr_report_rows_number(table, row, untouched_column));
 		account->parts[MR_ACCOUNT_PART_LIVE][i] -=
 			untouched < account->live[i] ? untouched : account->live[i];
 	}
@@ -291,27 +292,36 @@ static int read_account(struct mr_report_data *data, struct mr_error *err)
 static int read_threads(struct mr_report_data *data, struct mr_error *err)
 {
 	const struct memstats_table *table = data->heap.threads;
+	const int run = mr_report_rows_column(table, "run"), thread = mr_report_rows_column(table, "thread"),
+		  tid = mr_report_rows_column(table, "tid"), count = mr_report_rows_column(table, "count"),
+		  total = mr_report_rows_column(table, "total"),
+		  frees = mr_report_rows_column(table, "frees"),
+		  temporary = mr_report_rows_column(table, "temporary"),
+		  live = mr_report_rows_column(table, "live"),
+		  live_count = mr_report_rows_column(table, "live_count"),
+		  waits = mr_report_rows_column(table, "waits"), wait = mr_report_rows_column(table, "wait"),
+		  first = mr_report_rows_column(table, "first"), last = mr_report_rows_column(table, "last");
 	for (size_t row = 0; row < memstats_table_row_count(table); row++) {
 		struct mr_report_heap *heap;
-		MR_TRY(heap_of(data, number_at(table, row, "run"), &heap, err));
+		MR_TRY(heap_of(data, mr_report_rows_number(table, row, run), &heap, err));
 		if (!heap)
 			continue;
 		MR_FAIL_IF(mr_grow(&heap->threads, &heap->thread_capacity, heap->thread_count + 1,
 		                   sizeof(*heap->threads)) < 0,
 		           err, MR_ERR_NOMEM, "no memory for threads");
 		heap->threads[heap->thread_count++] = (struct mr_heap_thread){
-			.name = text_at(table, row, "thread"),
-			.tid = number_at(table, row, "tid"),
-			.count = number_at(table, row, "count"),
-			.total = number_at(table, row, "total"),
-			.frees = number_at(table, row, "frees"),
-			.temporary = number_at(table, row, "temporary"),
-			.live = number_at(table, row, "live"),
-			.live_count = number_at(table, row, "live_count"),
-			.waits = number_at(table, row, "waits"),
-			.wait_ns = number_at(table, row, "wait"),
-			.first_ns = number_at(table, row, "first"),
-			.last_ns = number_at(table, row, "last"),
+			.name = mr_report_rows_text(table, row, thread),
+			.tid = mr_report_rows_number(table, row, tid),
+			.count = mr_report_rows_number(table, row, count),
+			.total = mr_report_rows_number(table, row, total),
+			.frees = mr_report_rows_number(table, row, frees),
+			.temporary = mr_report_rows_number(table, row, temporary),
+			.live = mr_report_rows_number(table, row, live),
+			.live_count = mr_report_rows_number(table, row, live_count),
+			.waits = mr_report_rows_number(table, row, waits),
+			.wait_ns = mr_report_rows_number(table, row, wait),
+			.first_ns = mr_report_rows_number(table, row, first),
+			.last_ns = mr_report_rows_number(table, row, last),
 		};
 	}
 	return 0;
@@ -340,20 +350,28 @@ static int add_bucket(struct mr_heap_buckets *buckets, const struct mr_heap_buck
 static int read_buckets(struct mr_report_data *data, struct mr_error *err)
 {
 	const struct memstats_table *table = data->tables[MR_REPORT_HISTOGRAM];
+	const int run = mr_report_rows_column(table, "run"),
+		  measures = mr_report_rows_column(table, "measure"),
+		  size_from = mr_report_rows_column(table, "size_from"),
+		  size_to = mr_report_rows_column(table, "size_to"),
+		  lifetime_from = mr_report_rows_column(table, "lifetime_from"),
+		  lifetime_to = mr_report_rows_column(table, "lifetime_to"),
+		  count = mr_report_rows_column(table, "count"), size = mr_report_rows_column(table, "size");
 	for (size_t row = 0; row < memstats_table_row_count(table); row++) {
-		const char *measure = text_at(table, row, "measure");
+		const char *measure = mr_report_rows_text(table, row, measures);
 		const bool is_size = strcmp(measure, "allocation size") == 0;
 		struct mr_report_heap *heap;
 		if (!is_size && strcmp(measure, "allocation lifetime") != 0)
 			continue;
-		MR_TRY(heap_of(data, number_at(table, row, "run"), &heap, err));
+		MR_TRY(heap_of(data, mr_report_rows_number(table, row, run), &heap, err));
 		if (!heap)
 			continue;
 		const struct mr_heap_bucket bucket = {
-			.low = or_zero(number_at(table, row, is_size ? "size_from" : "lifetime_from")),
-			.high = number_at(table, row, is_size ? "size_to" : "lifetime_to"),
-			.count = or_zero(number_at(table, row, "count")),
-			.bytes = number_at(table, row, "size"),
+			.low = or_zero(
+				mr_report_rows_number(table, row, is_size ? size_from : lifetime_from)),
+			.high = mr_report_rows_number(table, row, is_size ? size_to : lifetime_to),
+			.count = or_zero(mr_report_rows_number(table, row, count)),
+			.bytes = mr_report_rows_number(table, row, size),
 		};
 		MR_TRY(add_bucket(is_size ? &heap->sizes : &heap->lifetimes, &bucket, err));
 	}
