@@ -122,19 +122,22 @@ static void tell_losses(const struct mr_view *view, struct mr_scope *scope)
 	const struct memstats_table *table = view->data->heap.health;
 	const int runs = mr_report_rows_column(table, "run"), items = mr_report_rows_column(table, "item"),
 		  values = mr_report_rows_column(table, "value");
+	uint64_t sums[MR_ARRAY_LEN(losses)] = { 0 };
 	struct mr_buffer text = { 0 };
-	for (size_t i = 0; i < MR_ARRAY_LEN(losses); i++) {
-		uint64_t sum = 0;
-		char number[32];
-		/* Each image of a process has its own. */
-		for (size_t row = 0; row < memstats_table_row_count(table); row++)
-			if (mr_report_rows_number(table, row, runs) == view->run->id &&
-			    mr_report_rows_number(table, row, values) != MR_NO_VALUE &&
-			    strcmp(mr_report_rows_text(table, row, items), losses[i].key) == 0)
-				sum += mr_report_rows_number(table, row, values);
-		if (sum == 0)
+	/* Each image of a process has its own. */
+	for (size_t row = 0; row < memstats_table_row_count(table); row++) {
+		if (mr_report_rows_number(table, row, runs) != view->run->id)
 			continue;
-		mr_count_text(number, sum);
+		const uint64_t value = mr_report_rows_number(table, row, values);
+		const char *item = mr_report_rows_text(table, row, items);
+		for (size_t i = 0; i < MR_ARRAY_LEN(losses) && value != MR_NO_VALUE; i++)
+			sums[i] += strcmp(item, losses[i].key) == 0 ? value : 0;
+	}
+	for (size_t i = 0; i < MR_ARRAY_LEN(losses); i++) {
+		char number[32];
+		if (sums[i] == 0)
+			continue;
+		mr_count_text(number, sums[i]);
 		mr_buffer_printf(&text, "%s%s (%s)",
 		                 text.len > 0 ? "; " : "What was not seen, or had to be guessed: ",
 		                 losses[i].words, number);
