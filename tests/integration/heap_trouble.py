@@ -141,7 +141,7 @@ def a_full_disk():
     """The program ends as it would; memrecord says what happened; the log holds what there was room for."""
     os.makedirs("disk", exist_ok=True)
     program = "import json, sys; kept = [json.dumps({'a': i}) for i in range(100000)]; print(len(kept)); sys.exit(5)"
-    for size in ("4k", "16k", "32k"):
+    for size in ("4k", "8k", "16k"):
         # The mount goes when the last of its processes does: a copy is what remains.
         script = f'{MEMRECORD} -o disk/t.dat -- python3 -c "$0"; code=$?; cp disk/t.dat t.dat; exit $code'
         result = in_small_places({"disk": size}, "sh", "-c", script, program)
