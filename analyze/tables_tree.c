@@ -75,8 +75,7 @@ uint64_t mr_tree_cost(const struct mr_stack_tree *tree, uint32_t node, size_t co
 	                          : tree->all[figure][node];
 }
 
-/* Sums up what COLUMNS show. */
-static int sum_columns(struct mr_tree_table *table, uint64_t columns_shown, struct mr_error *err)
+int mr_tree_sum(struct mr_tree_table *table, uint64_t columns_shown, struct mr_error *err)
 {
 	unsigned figures = 0;
 
@@ -302,7 +301,7 @@ static int tree_open(struct memstats_log *log, const struct memstats_query *quer
 	MR_TRY(mr_stacks_runs_init(&table->runs, log, query, err));
 	MR_TRY(make_trees(table, err));
 	/* An order of the query comes on top of the table's own. */
-	MR_TRY(sum_columns(table, needed | mr_column_bit(MR_TREE_PEAK), err));
+	MR_TRY(mr_tree_sum(table, needed | mr_column_bit(MR_TREE_PEAK), err));
 	MR_TRY(order_rows(table, query, err));
 	*row_count = table->count;
 	return 0;
@@ -313,7 +312,7 @@ static int tree_finish(void *state, const uint32_t *rows, size_t row_count, uint
 {
 	(void)rows;
 	(void)row_count;
-	return sum_columns(state, shown, err);
+	return mr_tree_sum(state, shown, err);
 }
 
 static void tree_close(void *state)

@@ -52,7 +52,9 @@ struct mr_tree_table {
 	size_t column; /* the figure that text shows: the first that is sorted by */
 };
 
-/* The figure of COLUMN, which is one of those that the table was asked for, for NODE. */
+/* Sums up what the columns with a bit in COLUMNS_SHOWN show, if that has not been done. */
+int mr_tree_sum(struct mr_tree_table *table, uint64_t columns_shown, struct mr_error *err) MR_MUST_CHECK;
+/* The figure of COLUMN, which has been summed up, for NODE. */
 uint64_t mr_tree_cost(const struct mr_stack_tree *tree, uint32_t node, size_t column);
 
 int mr_tree_write_text(struct mr_writing *writing, struct mr_error *err) MR_MUST_CHECK;

@@ -296,7 +296,7 @@ static void put_title(struct layout *layout, const struct mr_stack_tree *tree)
 int mr_tree_write_text(struct mr_writing *writing, struct mr_error *err)
 {
 	const struct memstats_table *shown = writing->table;
-	const struct mr_tree_table *table = shown->state;
+	struct mr_tree_table *table = shown->state;
 	struct layout layout = { .writing = writing, .table = table };
 	size_t row = 0;
 	int code = 0;
@@ -311,6 +311,9 @@ int mr_tree_write_text(struct mr_writing *writing, struct mr_error *err)
 		while (row < table->count && table->rows[row].run == run)
 			row = table->rows[row].end;
 		layout.column = figure_of(table->column, &table->runs.runs[run]);
+		code = mr_tree_sum(table, mr_column_bit((unsigned)layout.column), err);
+		if (code < 0)
+			break;
 		layout.whole = mr_tree_cost(tree, 0, layout.column);
 		layout.fold_below = layout.whole / FOLD_BELOW + 1;
 		if (table->model->run_count > 1)
