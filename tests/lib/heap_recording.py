@@ -6,12 +6,11 @@ import collections
 import glob
 import os
 import struct
-import subprocess
 import tempfile
 
 import cases
 import log_reading
-from recording import MEMRECORD, Process
+from recording import MEMRECORD, Process, start_words
 
 HEAP = 3
 KNOWN = os.path.join(cases.BUILD, "fixtures/heap_known")
@@ -60,9 +59,7 @@ def record(*words, log="t.dat", options=(), **more):
 
 def start(*words, log="t.dat", options=(), **more):
     """The same, and does not wait."""
-    more.setdefault("stdin", subprocess.DEVNULL)
-    return subprocess.Popen([MEMRECORD, "-o", log, *options, "--", *map(str, words)], stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE, text=True, **more)
+    return start_words(["-o", log, *options, "--", *map(str, words)], more)
 
 
 class Exact:

@@ -2,6 +2,7 @@
 """Logs that memrecord leaves, for its integration tests: started here, read with
 log_reading.py, which shares nothing with what wrote them."""
 
+import atexit
 import os
 import subprocess
 import sys
@@ -25,11 +26,31 @@ def python(text):
     return [PYTHON, "-c", text]
 
 
-def start(*words, log="t.dat", options=(), **more):
-    """The same, and does not wait."""
+started = []
+
+
+@atexit.register
+def end_leftovers():
+    """Recordings that a case which failed has left: they would write into the logs of the next ones."""
+    for recorder in started:
+        if recorder.poll() is None:
+            recorder.terminate()  # passed on to the program
+            recorder.communicate()
+    started.clear()
+
+
+def start_words(words, more):
+    """Starts memrecord with these words, and does not wait."""
+    end_leftovers()
     more.setdefault("stdin", subprocess.DEVNULL)
-    return subprocess.Popen([MEMRECORD, "--sample-only", "-o", log, *options, "--", *words],
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **more)
+    started.append(subprocess.Popen([MEMRECORD, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                    **more))
+    return started[-1]
+
+
+def start(*words, log="t.dat", options=(), **more):
+    """The same as record(), and does not wait."""
+    return start_words(["--sample-only", "-o", log, *options, "--", *words], more)
 
 
 class Process:
