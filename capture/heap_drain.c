@@ -242,8 +242,10 @@ static void give_up(struct mr_heap_drain *drain, struct ring *ring, const char *
 static void make_room(struct ring *ring, bool all)
 {
 	atomic_store_explicit(&ring->ring->tail, ring->tail, memory_order_seq_cst);
-	if (MR_LIKELY(atomic_load(&ring->ring->waiting) == 0) ||
-	    (!all && ring->head - ring->tail > ring->size / 2))
+	if (MR_LIKELY(atomic_load(&ring->ring->waiting) == 0))
+		return;
+	/* Its thread may have gone on since we looked at the head, and filled the ring anew. */
+	if (!all && atomic_load(&ring->ring->head) - ring->tail > ring->size / 2)
 		return;
 	atomic_fetch_add(&ring->ring->room, 1);
 	mr_futex_wake(&ring->ring->room);
