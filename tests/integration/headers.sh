@@ -13,7 +13,7 @@ public=" capture/memcapture.h analyze/memstats.h render/memreport.h "
 strict=(-Wall -Wextra -Werror)
 
 as_c() {
-	$cc -std=gnu11 -D_GNU_SOURCE "${strict[@]}" -Icapture -Ianalyze -Irender -Itests/lib "${packages[@]}" -isystem "$python" \
+	$cc -std=gnu11 -D_GNU_SOURCE "${strict[@]}" -Icapture -Icapture/preload -Ianalyze -Irender -Itests/lib "${packages[@]}" -isystem "$python" \
 		-fsyntax-only -x c -include "$1" /dev/null
 }
 

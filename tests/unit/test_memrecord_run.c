@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
+#include <limits.h>
+#include <unistd.h>
 
 #include "memrecord_launch.h"
 #include "memrecord_run.h"
@@ -34,14 +36,17 @@ Test(memrecord_run, log_path__by_pattern_or_by_name)
 Test(memrecord_run, launch_check__finds_commands_as_exec_does)
 {
 	struct mr_error err = { 0 };
+	char path[PATH_MAX] = "";
 
-	cr_assert(eq(int, mr_launch_check("sh", &err), 0));
-	cr_assert(eq(int, mr_launch_check("/bin/sh", &err), 0));
+	cr_assert(eq(int, mr_launch_check("sh", path, &err), 0));
+	cr_assert(eq(int, access(path, X_OK), 0), "%s", path);
+	cr_assert(eq(int, mr_launch_check("/bin/sh", path, &err), 0));
+	cr_assert(eq(str, path, "/bin/sh"));
 	cr_assert(eq(int, err.code, MR_OK));
-	cr_assert(eq(int, mr_launch_check("no-such-command-anywhere", &err), MR_EXIT_NOT_FOUND));
+	cr_assert(eq(int, mr_launch_check("no-such-command-anywhere", path, &err), MR_EXIT_NOT_FOUND));
 	cr_assert(not(zero(ptr, strstr(err.message, "no-such-command-anywhere"))));
-	cr_assert(eq(int, mr_launch_check("/no/such/file", NULL), MR_EXIT_NOT_FOUND));
-	cr_assert(eq(int, mr_launch_check("", NULL), MR_EXIT_NOT_FOUND));
-	cr_assert(eq(int, mr_launch_check("/", NULL), MR_EXIT_NOT_EXECUTABLE));
-	cr_assert(eq(int, mr_launch_check("/etc/passwd", NULL), MR_EXIT_NOT_EXECUTABLE));
+	cr_assert(eq(int, mr_launch_check("/no/such/file", path, NULL), MR_EXIT_NOT_FOUND));
+	cr_assert(eq(int, mr_launch_check("", path, NULL), MR_EXIT_NOT_FOUND));
+	cr_assert(eq(int, mr_launch_check("/", path, NULL), MR_EXIT_NOT_EXECUTABLE));
+	cr_assert(eq(int, mr_launch_check("/etc/passwd", path, NULL), MR_EXIT_NOT_EXECUTABLE));
 }

@@ -355,6 +355,9 @@ static void coroutine(void)
 
 Test(stack, on_other_stacks__as_others_say)
 {
+#ifdef __SANITIZE_ADDRESS__
+	cr_skip_test("AddressSanitizer does not know of makecontext()");
+#endif
 	begin("contexts");
 	for (int round = 0; round < 3; round++) {
 		const size_t size = (size_t)1 << (18 - round);

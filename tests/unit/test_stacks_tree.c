@@ -288,7 +288,7 @@ static void compare(const struct options *options, bool inverted)
 	struct mr_model *model = random_model(&builder);
 	struct memstats_query *query = memstats_query_new();
 	struct mr_heap_site sites[STACKS + 1];
-	struct mr_heap_sites list = { 0, sites };
+	struct mr_heap_sites list = { .sites = sites };
 	struct expectations nodes = { NULL, 0 };
 	struct expectations functions = { NULL, 0 };
 	struct mr_stacks *stacks = NULL;
