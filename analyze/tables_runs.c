@@ -178,6 +178,15 @@ static void cell_of_heap(const struct mr_run *run, size_t column, struct mr_cell
 	                       !known);
 }
 
+/* Of a process that was looked at when it had ended the kernel tells none any more. */
+static uint32_t last_command(const struct mr_model *model, const struct mr_run *run)
+{
+	for (size_t i = run->process_count; i > 0; i--)
+		if (mr_model_string(model, run->processes[i - 1].command)[0] != '\0')
+			return run->processes[i - 1].command;
+	return 0;
+}
+
 static void runs_cell(const void *state, size_t row, size_t column, struct mr_cell *cell)
 {
 	const struct runs *runs = state;
@@ -195,9 +204,7 @@ static void runs_cell(const void *state, size_t row, size_t column, struct mr_ce
 		mr_cell_string(cell, mr_run_name(runs->model, run));
 		break;
 	case COMMAND:
-		mr_cell_model_string(
-			cell, runs->model,
-			run->process_count == 0 ? 0 : run->processes[run->process_count - 1].command);
+		mr_cell_model_string(cell, runs->model, last_command(runs->model, run));
 		break;
 	case PARENT:
 		mr_cell_number_or_null(cell, (uint64_t)run->parent + 1, run->parent == MR_INDEX_NONE);

@@ -317,6 +317,26 @@ Test(table, details__of_rows_that_are_not_there_or_twice_are_refused, .init = op
 	memstats_table_free(table);
 }
 
+Test(table, runs__have_the_last_command_that_was_known)
+{
+	static const char *const texts[] = { "", "sh", "sh -c x", "ls", "ls -l" };
+
+	log_builder_begin(&builder);
+	log_builder_frame(&builder, 1);
+	log_builder_stream(&builder, 42, MR_SOURCE_SAMPLER, 0);
+	log_builder_strings(&builder, 1, MR_ARRAY_LEN(texts), texts);
+	/* The last look came when the process had ended. */
+	LOG_ROWS(&builder, MR_KIND_PROCESS, 6, 0, 2, 3, 0, 41, 6, 10, 4, 5, 0, 41, 6, 20, 4, 1, 0, 41, 6);
+	log_builder_frame_end(&builder, 0, 0);
+	log_builder_end(&builder, 30, MR_END_CLOSED);
+	open_built();
+	struct memstats_table *table = table_of("runs", NULL);
+
+	cr_expect(eq(str, (char *)text_at(table, 0, "name"), "ls"));
+	cr_expect(eq(str, (char *)text_at(table, 0, "command"), "ls -l"));
+	memstats_table_free(table);
+}
+
 Test(table, details__order_siblings_by_size_and_keep_what_is_under_each)
 {
 	static const char *const texts[] = { "x", "Node", "small", "large", "under small", "under large" };
