@@ -23,6 +23,9 @@
 #define SUMMARY_LEVEL 12 /* of compression: 30 ms for the 60,000 call stacks of a compiler */
 #define SHARE_WITH_HEAP_PPM 30000
 
+#define OTHER_MEMORY_MIN (UINT64_C(32) << 20) /* bytes of resident memory, from which on it is said */
+#define OTHER_MEMORY_PART 50                  /* that the heap is less than this part of it */
+
 struct run {
 	const struct mr_run_options *options;
 	struct mr_inherited inherited;
@@ -293,6 +296,25 @@ static void warn_of_unrecorded(const struct run *run)
 			(unsigned long long)heap->lost, heap->lost == 1 ? " was" : "s were", run->path);
 }
 
+/* Where the memory is plainly elsewhere than in the recorded heap, the figures of that are easily misread. */
+static void warn_of_other_memory(const struct run *run)
+{
+	struct mr_sampler_totals totals;
+
+	if (!run->watch.heap || run->heap.images == 0)
+		return;
+	mr_sampler_totals(run->watch.sampler, &totals);
+	const uint64_t rss = rss_peak(run, &totals);
+
+	if (rss >= OTHER_MEMORY_MIN && run->heap.peak_bytes < rss / OTHER_MEMORY_PART)
+		mr_command_warn(
+			run->options->command,
+			"hardly any of the memory came from the C library's allocator: the program has "
+			"one of its own, or maps memory and files (--mmap records mappings); "
+			"memstats account %s says what it was made of",
+			run->path);
+}
+
 /* Ends the log; what went wrong on the way is said here, also when quiet. */
 static void finish(struct run *run)
 {
@@ -314,6 +336,7 @@ static void finish(struct run *run)
 		mr_command_complain(run->options->command, &watch->failure);
 	} else if (!run->options->quiet) {
 		closing_line(run);
+		warn_of_other_memory(run);
 	}
 	if (full)
 		mr_command_warn(run->options->command,

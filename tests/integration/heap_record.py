@@ -166,6 +166,16 @@ def the_end_sums_up():
     cases.contains(result.stderr, f"in {image.last['live_count']} blocks")
 
 
+def memory_that_is_elsewhere():
+    """A program with an allocator of its own is not to be taken for one that needs no memory."""
+    result = record(sys.executable, "-c", "import mmap; m = mmap.mmap(-1, 256 << 20)\n"
+                    "for i in range(0, len(m), 4096): m[i] = 1")
+    cases.equal(result.returncode, 0, result.stderr)
+    cases.contains(result.stderr, "hardly any of the memory came from the C library's allocator")
+    result = record(sys.executable, "-c", "b'x' * (64 << 20)")
+    cases.equal("hardly any" in result.stderr, False, result.stderr)
+
+
 def a_signal_takes_a_snapshot():
     recorder = start(sys.executable, "-c", PAUSES, stdin=subprocess.PIPE)
     cases.equal(recorder.stdout.readline(), "ready\n")
@@ -243,6 +253,6 @@ def processes_that_are_not_recorded():
 if __name__ == "__main__":
     cases.main(static_programs_are_refused, programs_with_rights_are_refused, a_library_with_a_strange_path,
                a_library_that_is_missing, exec_begins_another_image, a_peak_before_exec, images_have_names,
-               pipes_of_commands, the_end_sums_up,
+               pipes_of_commands, the_end_sums_up, memory_that_is_elsewhere,
                a_signal_takes_a_snapshot, single_events, a_limited_log, names_are_left_out,
                processes_that_are_not_recorded)
