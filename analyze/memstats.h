@@ -96,7 +96,7 @@ struct memstats_table_info {
 	const char *summary;
 	const struct memstats_column *columns;
 	size_t column_count;
-	size_t name_column; /* the one that --filter and --match look at; they are refused where it is no text */
+	size_t name_column; /* the one that --filter and --match look at; refused where it is no text */
 };
 
 /* The tables that this library has, in the order in which they are shown. */

@@ -64,7 +64,7 @@ struct mr_stack_tree {
 	struct mr_stack_node *nodes; /* node 0 stands for all; some have no sites at all */
 	size_t count;
 	size_t capacity;
-	/* Costs of the stacks that end in a node.  They do so in few of the nodes: 0 is what all others have. */
+	/* Costs of the stacks that end in a node.  Few nodes have any: 0 is what all others have. */
 	struct mr_stack_cost *selves;
 	size_t self_count;
 	size_t self_capacity;

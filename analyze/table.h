@@ -120,7 +120,7 @@ struct mr_table_type {
 	int (*finish)(void *state, const uint32_t *rows, size_t row_count, uint64_t columns,
 	              struct mr_error *err);
 	bool takes_snapshots; /* FILE@SNAPSHOT means something to it */
-	/* Of a table of call stacks, in place of open(): QUERY (NULL: none) has --focus, --hide and --module. */
+	/* Of call stacks, in place of open(): QUERY (NULL: none) has --focus, --hide and --module. */
 	int (*open_stacks)(struct memstats_log *log, const struct memstats_query *query, uint64_t columns,
 	                   void **state, size_t *row_count, struct mr_error *err);
 	bool takes_invert; /* and --invert */

@@ -78,7 +78,8 @@ enum mr_heap_put {
 enum mr_heap_put mr_heap_blocks_put(struct mr_heap_blocks *blocks, uint64_t address,
                                     const struct mr_heap_block *block, uint64_t sequence) MR_MUST_CHECK;
 
-/* Takes the block at ADDRESS out, into *BLOCK and *SEQUENCE (0 where they are not kept).  False: there is none. */
+/* Takes the block at ADDRESS out, into *BLOCK and *SEQUENCE (0 where they are not kept).  False: there
+ * is none. */
 bool mr_heap_blocks_take(struct mr_heap_blocks *blocks, uint64_t address, struct mr_heap_block *block,
                          uint64_t *sequence) MR_MUST_CHECK;
 

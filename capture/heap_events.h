@@ -84,8 +84,7 @@ struct mr_heap_module {
 	uint64_t base;
 	uint64_t begin; /* of its mapping */
 	uint64_t end;
-	uint32_t
-		path_len; /* bytes that follow: the path (empty: the program itself), then the build id, raw */
+	uint32_t path_len; /* bytes that follow: the path (empty: the program), then the build id, raw */
 	uint32_t build_id_len;
 };
 

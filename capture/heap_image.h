@@ -153,7 +153,8 @@ void mr_heap_snapshot_take(struct mr_heap_image *image, enum mr_heap_reason reas
                            uint64_t time_ns);
 /* Takes one if it is time for one: a peak that matters has passed, or an interval. */
 void mr_heap_snapshot_consider(struct mr_heap_image *image, uint64_t time_ns);
-/* Puts SITE (an index of the profile), which has no row or leaves it, with the others of ROW; false: no memory. */
+/* Puts SITE (an index of the profile), which has no row or leaves it, with the others of ROW; false: no
+ * memory. */
 bool mr_heap_snapshot_join(struct mr_heap_image *image, uint32_t site, uint32_t row);
 /* At the end: lets very many sites share rows where that loses little. */
 void mr_heap_fold(struct mr_heap_image *image);

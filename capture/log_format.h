@@ -434,7 +434,7 @@ enum mr_col_heap_events { /* with --events, in the order of time; allocations co
 	                  MR_HEAP_EVENTS_ADDRESS = 6, /* 0 with FREE */
 	                  MR_HEAP_EVENTS_BACK =
 	                          7, /* FREE, REALLOC: how many allocations ago the block that ends was made;
-	                             * 1: by the last one; 0: it is not known.  A realloc is also an allocation. */
+	                             * 1: by the last one; 0: not known.  A realloc is an allocation, too. */
 };
 
 /* What the process holds, by what holds it: bytes of resident memory, but for LIVE and SWAP. */

@@ -19,7 +19,7 @@ struct mr_log_writer_options {
 	/* 0: no limit.  Past it, events, detail and samples are dropped and the end says so. */
 	uint64_t max_size_bytes;
 	int compression_level; /* zstd's; 0: its default */
-	/* Of definitions and of what call stacks hold, most of which come once, at the end; 0: as the rest. */
+	/* Of definitions and of what call stacks hold, which mostly come at the end; 0: as the rest. */
 	int summary_level;
 };
 

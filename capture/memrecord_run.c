@@ -284,8 +284,8 @@ static void warn_of_unrecorded(const struct run *run)
 	if (heap->unrecorded)
 		mr_command_warn(
 			run->options->command,
-			"the heap of %llu process%s was not recorded, of programs that are linked statically, "
-			"run with other rights, had no room for it, or ended within moments%s%s",
+			"the heap of %llu process%s was not recorded, of programs that are linked "
+			"statically, run with other rights, had no room for it, or ended within moments%s%s",
 			(unsigned long long)heap->unrecorded, heap->unrecorded == 1 ? "" : "es",
 			heap->unrecorded_names[0] ? ": " : "", heap->unrecorded_names);
 	if (heap->lost)

@@ -348,8 +348,7 @@ static int html_that_fits(struct memreport *report, struct mr_buffer *out, struc
 		MR_FAIL_IF(limit <= LIMIT_MIN || tries == TRIES_MAX, err, MR_ERR_LIMIT,
 		           "the page takes %zu bytes even with %zu rows a table; allow more than %zu",
 		           out->len, limit, report->max_size_bytes);
-		/* A page on what matters most, with what there is to say of it, is of more use than a little of
-		 * everything. */
+		/* A page on what matters most is of more use than a little of everything. */
 		const size_t shown = runs < report->run_limit ? runs : report->run_limit;
 		if (shown > RUNS_MIN)
 			report->run_limit = fewer(report, shown, out->len, RUNS_MIN);

@@ -397,7 +397,7 @@ int mr_report_heap_read(struct mr_report_data *data, struct mr_error *err)
 		                           wanted[i].table, err));
 	MR_TRY(read_sites(data, err));
 	MR_TRY(read_moments(data, err));
-	/* What memory was made of can be told where nothing recorded the heap, too, but has no section then. */
+	/* What memory was made of can be told without a recorded heap, too, but has no section then. */
 	MR_TRY(read_account(data, err));
 	MR_TRY(read_threads(data, err));
 	MR_TRY(read_buckets(data, err));

@@ -224,7 +224,8 @@ int mr_report_heap_tree_read(struct mr_report_data *data, struct mr_error *err)
 	if (status == 0)
 		status = mr_report_rows_open(
 			data->log, "tree", NULL, NULL, NULL,
-			"run,depth,function,module,file,self_peak,self_leaked,self_total,self_count,self_temporary",
+			"run,depth,function,module,file,self_peak,self_leaked,self_total,self_count,"
+			"self_temporary",
 			&data->heap.tree, err);
 	if (status == 0)
 		status = read_calls(data, parents, recent, err);

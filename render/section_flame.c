@@ -171,11 +171,10 @@ static struct mr_chart *flame_chart(const struct mr_view *view, struct mr_scope 
 		mr_text_bytes_short(size, view->run->heap->outer.nodes[0].cost[cost]);
 	else
 		mr_count_text(size, view->run->heap->outer.nodes[0].cost[cost]);
-	snprintf(
-		text, sizeof(text),
-		"A box a function, as wide as what was %s in it and in all that it called, %s in all; what it "
-		"called lies below it.",
-		costs[cost].title, size);
+	snprintf(text, sizeof(text),
+	         "A box a function, as wide as what was %s in it and in all that it called, %s in all; "
+	         "what it called lies below it.",
+	         costs[cost].title, size);
 	chart->title = "Flame graph";
 	chart->description = mr_section_name(scope, text, 0);
 	chart->of.flame = (struct mr_flame_graph){ drawing.count, drawing.boxes };

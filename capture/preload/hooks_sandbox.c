@@ -37,7 +37,7 @@ long __wrap_syscall(long number, ...)
 	ARGUMENTS(number, 6);
 
 	if (MR_UNLIKELY(mr_sandboxed)) {
-		errno = EFAULT; /* for whoever asks whether memory may be read, no; for all others, a failure */
+		errno = EFAULT; /* who asks whether memory may be read: no; for all others, a failure */
 		return -1;
 	}
 	return mr_real.syscall(number, arguments[0], arguments[1], arguments[2], arguments[3], arguments[4],

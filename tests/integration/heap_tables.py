@@ -92,7 +92,8 @@ def figures_close():
                 below[row["parent"], figure] = below.get((row["parent"], figure), 0) + row[figure]
         for row in rows:
             for figure in ("peak", "live", "leaked", "total", "count", "temporary"):
-                cases.equal(row[figure], row["self_" + figure] + below.get((row["node"], figure), 0), f"{options} {row}")
+                cases.equal(row[figure], row["self_" + figure] + below.get((row["node"], figure), 0),
+                            f"{options} {row}")
         if options != ["--focus", "descend"]:
             for figure in ("peak", "live", "leaked", "total", "count", "temporary"):
                 cases.equal(below[None, figure], sum(site[figure] for site in sites), f"{options}: {figure}")

@@ -199,5 +199,5 @@ def templates_open_as_they_are():
 cases.main(names_the_page_after_the_log, writes_where_it_is_told, makes_pdf_and_png_by_the_ending,
            refuses_what_makes_no_sense, leaves_nothing_when_it_cannot_write,
            says_what_is_wrong_with_a_log_unless_it_is_quiet, all_logs_are_named, title_is_text,
-           limit_is_kept_and_the_rest_summed_up, many_processes_leave_room_for_what_matters, agrees_with_memstats, templates_can_be_ones_own,
-           a_template_that_cannot_be_read_is_named_in_one_line, templates_open_as_they_are)
+           limit_is_kept_and_the_rest_summed_up, many_processes_leave_room_for_what_matters, agrees_with_memstats,
+           templates_can_be_ones_own, a_template_that_cannot_be_read_is_named_in_one_line, templates_open_as_they_are)

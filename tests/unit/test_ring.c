@@ -289,7 +289,8 @@ Test(ring, rings__are_found_by_the_other_side_of_a_shared_channel)
 	uint32_t size;
 
 	cr_assert_not_null(mkdtemp(folder));
-	cr_assert_lt(mr_channel_create(&program, folder, MR_SOURCE_TRACKER, &err), 0, "there is no writer yet");
+	cr_assert_lt(mr_channel_create(&program, folder, MR_SOURCE_TRACKER, &err), 0,
+	             "there is no writer yet");
 	cr_assert_eq(mr_channel_writer_create(&writer, folder, &err), 0, "%s", err.message);
 	cr_assert_eq(mr_channel_create(&program, folder, MR_SOURCE_TRACKER, NULL), 0);
 	cr_assert_not_null(mr_channel_add_ring(program, MR_RING_EVENTS, RING_BYTES, &index));

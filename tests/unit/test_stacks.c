@@ -78,7 +78,8 @@ Test(stacks, shortening__leaves_templates_and_parameters_out)
 		{ "main::{lambda(int)#1}::operator()(int) const", "main::{lambda()#1}::operator()() const" },
 		{ "std::map<int, int>::at(int const&) (stl_map.h:511)", "std::map<>::at() (stl_map.h:511)" },
 		{ "std::ostream& std::operator<< <char>(std::ostream&)", "std::operator<<<>()" },
-		{ "std::string std::operator+<char, A<char> >(char const*, std::string const&) (basic_string.h:3533)",
+		{ "std::string std::operator+<char, A<char> >(char const*, std::string const&) "
+		  "(basic_string.h:3533)",
 		  "std::operator+<>() (basic_string.h:3533)" },
 		{ "void (anonymous namespace)::f<int>(int)", "(anonymous namespace)::f<>()" },
 		{ "Cache<int>::fill<int> (t.cpp:12)", "Cache<>::fill<> (t.cpp:12)" },

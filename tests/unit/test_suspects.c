@@ -102,9 +102,9 @@ Test(suspects, find__names_who_holds_the_peak_with_one_block_or_many)
 Test(suspects, find__names_who_churns)
 {
 	places[0].cost[MR_COST_TEMPORARY] = 40000;
-	expect_one(
-		"parse_node (xml.c:120)",
-		"frees 40,000 blocks before the thread's next: 40 % of all allocations, and 80 % of its own.");
+	expect_one("parse_node (xml.c:120)",
+	           "frees 40,000 blocks before the thread's next: 40 % of all allocations, and 80 % of "
+	           "its own.");
 }
 
 Test(suspects, find__names_who_enlarges_blocks)
