@@ -195,7 +195,7 @@ knobs
   V=1               show the commands
   JOBS=n            how many tests run at a time
   FUZZ_SECONDS=30   for each target of `make fuzz`
-  PART=python       one part of `make bench`
+  PART=heap|python  one part of `make bench`
   PYMPLER=DIR       where pympler is, for its figures in `make bench`; FULL=1: of a million objects
   PREFIX=/usr/local BINDIR LIBDIR INCLUDEDIR DATADIR MANDIR PYTHON_DIR DESTDIR
 endef

@@ -13,23 +13,21 @@ static int no_memory(struct mr_error *err)
 
 enum { SAMPLE_COLUMNS = MR_SAMPLES_THREADS };
 
-/* The address of the column of samples with that id of the log's. */
-static uint64_t **column(struct mr_samples *samples, unsigned id)
+/* The columns of samples by the log's ids. */
+static void columns_of(struct mr_samples *samples, uint64_t **columns[SAMPLE_COLUMNS + 1])
 {
-	uint64_t **const columns[SAMPLE_COLUMNS + 1] = {
-		[MR_SAMPLES_TIME] = &samples->time_ns,
-		[MR_SAMPLES_RSS] = &samples->rss_bytes,
-		[MR_SAMPLES_VSZ] = &samples->vsz_bytes,
-		[MR_SAMPLES_PSS] = &samples->pss_bytes,
-		[MR_SAMPLES_USS] = &samples->uss_bytes,
-		[MR_SAMPLES_SWAP] = &samples->swap_bytes,
-		[MR_SAMPLES_FAULTS_MINOR] = &samples->faults_minor,
-		[MR_SAMPLES_FAULTS_MAJOR] = &samples->faults_major,
-		[MR_SAMPLES_CPU_USER] = &samples->cpu_user_ns,
-		[MR_SAMPLES_CPU_SYSTEM] = &samples->cpu_system_ns,
-		[MR_SAMPLES_THREADS] = &samples->threads,
-	};
-	return columns[id];
+	columns[0] = NULL; /* no id */
+	columns[MR_SAMPLES_TIME] = &samples->time_ns;
+	columns[MR_SAMPLES_RSS] = &samples->rss_bytes;
+	columns[MR_SAMPLES_VSZ] = &samples->vsz_bytes;
+	columns[MR_SAMPLES_PSS] = &samples->pss_bytes;
+	columns[MR_SAMPLES_USS] = &samples->uss_bytes;
+	columns[MR_SAMPLES_SWAP] = &samples->swap_bytes;
+	columns[MR_SAMPLES_FAULTS_MINOR] = &samples->faults_minor;
+	columns[MR_SAMPLES_FAULTS_MAJOR] = &samples->faults_major;
+	columns[MR_SAMPLES_CPU_USER] = &samples->cpu_user_ns;
+	columns[MR_SAMPLES_CPU_SYSTEM] = &samples->cpu_system_ns;
+	columns[MR_SAMPLES_THREADS] = &samples->threads;
 }
 
 static void extend_run(struct mr_run *run, uint64_t time_ns)
@@ -38,42 +36,53 @@ static void extend_run(struct mr_run *run, uint64_t time_ns)
 		run->end_ns = time_ns;
 }
 
-int mr_model__read_samples(struct mr_loading *loading, const struct mr_block *block, struct mr_error *err)
+/* Adds the rows of BLOCK to COLUMNS, which have the log's ids 1 .. COLUMN_COUNT, the first of which is the
+ * time, and *COUNT rows of *CAPACITY. */
+static int add_rows(struct mr_loading *loading, const struct mr_block *block, uint64_t **const *columns,
+                    unsigned column_count, size_t *count, size_t *capacity, struct mr_error *err)
 {
 	struct mr_stream_state *const stream = loading->stream;
 	struct mr_run *const run = &loading->model->runs[stream->run];
-	struct mr_samples *const samples = &run->samples;
 	struct mr_rows rows;
-	int count;
+	int more;
 
 	MR_TRY(mr_model__spend_rows(loading, block->rows, err));
-	MR_TRY(mr_rows_open(&rows, block, SAMPLE_COLUMNS, err));
-	while ((count = mr_rows_next(&rows, err)) > 0) {
-		const size_t at = samples->count;
-		size_t grown = samples->capacity;
+	MR_TRY(mr_rows_open(&rows, block, column_count, err));
+	while ((more = mr_rows_next(&rows, err)) > 0) {
+		const size_t at = *count;
+		size_t grown = *capacity;
 
-		for (unsigned id = 1; id <= SAMPLE_COLUMNS; id++) {
-			grown = samples->capacity;
-			if (mr_grow(column(samples, id), &grown, at + (size_t)count, sizeof(uint64_t)) < 0)
+		for (unsigned id = 1; id <= column_count; id++) {
+			grown = *capacity;
+			if (mr_grow(columns[id], &grown, at + (size_t)more, sizeof(uint64_t)) < 0)
 				return no_memory(err);
+			memcpy(*columns[id] + at, rows.values[id], (size_t)more * sizeof(uint64_t));
 		}
-		samples->capacity = grown;
-		for (unsigned id = 1; id <= SAMPLE_COLUMNS; id++) {
-			/* pss, uss and swap are stored as value + 1: what wraps around is MR_NONE. */
-			const uint64_t less = id >= MR_SAMPLES_PSS && id <= MR_SAMPLES_SWAP ? 1 : 0;
-			uint64_t *const out = *column(samples, id) + at;
-
-			for (int i = 0; i < count; i++)
-				out[i] = rows.values[id][i] - less;
+		*capacity = grown;
+		*count += (size_t)more;
+		for (size_t i = at; i < *count; i++) {
+			(*columns[1])[i] = mr_run_time(stream, (*columns[1])[i]);
+			extend_run(run, (*columns[1])[i]);
 		}
-		for (int i = 0; i < count; i++) {
-			samples->time_ns[at + (size_t)i] =
-				mr_run_time(stream, samples->time_ns[at + (size_t)i]);
-			extend_run(run, samples->time_ns[at + (size_t)i]);
-		}
-		samples->count += (size_t)count;
 	}
-	return count;
+	return more;
+}
+
+int mr_model__read_samples(struct mr_loading *loading, const struct mr_block *block, struct mr_error *err)
+{
+	struct mr_samples *const samples = &loading->model->runs[loading->stream->run].samples;
+	uint64_t **columns[SAMPLE_COLUMNS + 1];
+	const size_t at = samples->count;
+
+	columns_of(samples, columns);
+	const int code =
+		add_rows(loading, block, columns, SAMPLE_COLUMNS, &samples->count, &samples->capacity, err);
+
+	/* These are stored as value + 1: what wraps around is MR_NONE. */
+	for (unsigned id = MR_SAMPLES_PSS; id <= MR_SAMPLES_SWAP; id++)
+		for (size_t i = at; i < samples->count; i++)
+			(*columns[id])[i]--;
+	return code;
 }
 
 int mr_model__read_marks(struct mr_loading *loading, const struct mr_block *block, struct mr_error *err)
@@ -108,9 +117,7 @@ int mr_model__read_marks(struct mr_loading *loading, const struct mr_block *bloc
 int mr_model__read_heap_samples(struct mr_loading *loading, const struct mr_block *block,
                                 struct mr_error *err)
 {
-	struct mr_stream_state *const stream = loading->stream;
-	struct mr_run *const run = &loading->model->runs[stream->run];
-	struct mr_heap_samples *const samples = &run->heap_samples;
+	struct mr_heap_samples *const samples = &loading->model->runs[loading->stream->run].heap_samples;
 	uint64_t **const columns[] = {
 		[MR_HEAP_SAMPLES_TIME] = &samples->time_ns,
 		[MR_HEAP_SAMPLES_LIVE] = &samples->live_bytes,
@@ -119,30 +126,9 @@ int mr_model__read_heap_samples(struct mr_loading *loading, const struct mr_bloc
 		[MR_HEAP_SAMPLES_TOTAL] = &samples->total_bytes,
 		[MR_HEAP_SAMPLES_COUNT] = &samples->total_count,
 	};
-	struct mr_rows rows;
-	int count;
 
-	MR_TRY(mr_model__spend_rows(loading, block->rows, err));
-	MR_TRY(mr_rows_open(&rows, block, MR_HEAP_SAMPLES_COUNT, err));
-	while ((count = mr_rows_next(&rows, err)) > 0) {
-		const size_t at = samples->count;
-		size_t grown = samples->capacity;
-
-		for (unsigned id = 1; id < MR_ARRAY_LEN(columns); id++) {
-			grown = samples->capacity;
-			if (mr_grow(columns[id], &grown, at + (size_t)count, sizeof(uint64_t)) < 0)
-				return no_memory(err);
-			memcpy(*columns[id] + at, rows.values[id], (size_t)count * sizeof(uint64_t));
-		}
-		samples->capacity = grown;
-		for (int i = 0; i < count; i++) {
-			samples->time_ns[at + (size_t)i] =
-				mr_run_time(stream, samples->time_ns[at + (size_t)i]);
-			extend_run(run, samples->time_ns[at + (size_t)i]);
-		}
-		samples->count += (size_t)count;
-	}
-	return count;
+	return add_rows(loading, block, columns, MR_HEAP_SAMPLES_COUNT, &samples->count, &samples->capacity,
+	                err);
 }
 
 /* ---- By time ----------------------------------------------------------------------- */
@@ -197,10 +183,12 @@ int mr_model__sort_columns(uint64_t *const *columns, size_t column_count, size_t
 
 static int sort_samples(struct mr_samples *samples, struct mr_error *err)
 {
+	uint64_t **by_id[SAMPLE_COLUMNS + 1];
 	uint64_t *columns[SAMPLE_COLUMNS];
 
+	columns_of(samples, by_id);
 	for (unsigned id = 1; id <= SAMPLE_COLUMNS; id++)
-		columns[id - 1] = *column(samples, id);
+		columns[id - 1] = *by_id[id];
 	return mr_model__sort_columns(columns, SAMPLE_COLUMNS, samples->count, err);
 }
 
