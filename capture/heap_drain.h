@@ -70,8 +70,8 @@ struct mr_heap_drain_counts {
 };
 
 void mr_heap_drain_counts(const struct mr_heap_drain *drain, struct mr_heap_drain_counts *counts);
-/* Waits of the threads that used RING. */
-void mr_heap_drain_waits(const struct mr_heap_drain *drain, uint32_t ring, uint64_t *waits,
+/* Waits of the threads that used ring INDEX. */
+void mr_heap_drain_waits(const struct mr_heap_drain *drain, uint32_t index, uint64_t *waits,
                          uint64_t *wait_ns);
 uint64_t mr_heap_drain_memory(const struct mr_heap_drain *drain); /* bytes, rings apart */
 uint32_t mr_heap_drain_ring_count(const struct mr_heap_drain *drain);

@@ -282,13 +282,12 @@ static int want_names(struct mr_heap_image *image, struct mr_error *err)
 
 void mr_heap_image_end(struct mr_heap_image *image)
 {
-	uint64_t time_ns = mr_heap_image_now(image);
-
 	if (image->ended)
 		return;
 	image->ended = true;
 	mr_heap_image_begin(image);
-	time_ns = mr_heap_image_now(image);
+	const uint64_t time_ns = mr_heap_image_now(image);
+
 	for (size_t i = 0; i < image->profile.thread_count; i++)
 		mr_heap_profile_settle(&image->profile, (uint32_t)i, image->ticks_last);
 	mr_heap_image_write_events(image);

@@ -334,7 +334,8 @@ static int gather_node(struct gathering *gathering, const struct mr_flame *all, 
 	if (!kept[i])
 		flame->nodes[*place].folded += node->frame == MR_FLAME_REST ? node->folded : 1;
 	for (size_t c = 0; c < MR_COST_KINDS; c++)
-		flame->nodes[*place].cost[c] += node->cost[c];
+		/* A place is the number of one of them. */
+		flame->nodes[*place].cost[c] += node->cost[c]; // NOLINT(clang-analyzer-core.NullDereference)
 	return 0;
 }
 

@@ -177,8 +177,8 @@ static void fill_page(struct memreport *report, struct mr_scope *root)
 	mr_scope_list(root, "runs");
 	mr_scope_flag(root, "empty", data->run_count == 0);
 	bool heap = false;
-	for (size_t i = 0; i < data->run_count; i++)
-		heap = heap || data->runs[i].heap;
+	for (size_t i = 0; first && i < data->run_count; i++)
+		heap = heap || first[i].heap;
 	mr_scope_flag(root, "heap", heap);
 	mr_scope_format(root, "left_out", "%s", report->left_out);
 }

@@ -80,15 +80,17 @@ int main(int argc, char **argv)
 		return 2;
 	const long threads = strtol(argv[1], NULL, 10);
 	const long pairs = strtol(argv[2], NULL, 10);
-	struct worker *workers = calloc((size_t)threads, sizeof(*workers));
 
-	if (threads < 1 || pairs < 1 || workers == NULL)
+	if (threads < 1 || pairs < 1)
+		return 2;
+	struct worker *workers = calloc((size_t)threads, sizeof(*workers));
+	if (workers == NULL)
 		return 2;
 	for (long i = 0; i < threads; i++) {
 		workers[i] =
 			(struct worker){ .state = UINT64_C(88172645463325252) + (uint64_t)i, .pairs = pairs };
 		if (pthread_create(&workers[i].thread, NULL, work, &workers[i]) != 0)
-			return 1;
+			abort();
 	}
 	for (long i = 0; i < threads; i++)
 		pthread_join(workers[i].thread, NULL);
