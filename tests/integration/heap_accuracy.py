@@ -107,10 +107,14 @@ def compare_all(found, exact, names, what):
     cases.equal(sorted(pid for pid in by_pid if pid not in exact), [], f"{what}: processes that exact_count has not")
 
 
+def program(name):
+    if shutil.which(PROGRAMS[name][0][0]) is None:
+        raise cases.Skip(f"{PROGRAMS[name][0][0]} is not installed")
+    return PROGRAMS[name]
+
+
 def program_in_one_run(name):
-    words, make, more, _ = PROGRAMS[name]
-    if shutil.which(words[0]) is None:
-        raise cases.Skip(f"{words[0]} is not installed")
+    words, make, more, _ = program(name)
     if make:
         make()
     exact = Exact()
@@ -133,7 +137,7 @@ def padded(path, length):
 
 def program_in_two_runs(name):
     """Alone: what the recorder adds to the environment is there, in the same length, in the other run too."""
-    words, _, more, _ = PROGRAMS[name]
+    words, _, more, _ = program(name)
     plain = environment_of(more)
     shown = record("env", "-0", env=plain, log="environment.dat")
     added = dict(line.split("=", 1) for line in shown.stdout.split("\0") if "=" in line)
@@ -214,6 +218,6 @@ def case(function, name):
 
 CASES = [exact_count_itself, threads_in_one_run, a_program_s_own_sums]
 CASES += [case(program_in_one_run, name) for name in PROGRAMS]
-CASES += [case(program_in_two_runs, name) for name, program in PROGRAMS.items() if program[3]]
+CASES += [case(program_in_two_runs, name) for name, known in PROGRAMS.items() if known[3]]
 if __name__ == "__main__":
     cases.main(*CASES)
