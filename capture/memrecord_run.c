@@ -386,8 +386,11 @@ static void watch(struct run *run)
 	run->begin_ns = mr_clock_monotonic_ns();
 	if (mr_proc_stat_read((uint32_t)watched->pid, &stat) < 0)
 		stat = (struct mr_proc_stat){ .state = 'X', .start_ticks = watched->start_ticks };
+	/* The heap's thread may have found the program already. */
+	(void)pthread_mutex_lock(&watched->log_lock);
 	if (mr_sampler_add(watched->sampler, (uint32_t)watched->pid, &stat, &watched->failure) == MR_OK)
 		(void)(write_settings(run, &watched->failure) < 0);
+	(void)pthread_mutex_unlock(&watched->log_lock);
 	mr_watch_run(watched);
 	finish(run);
 }
