@@ -210,6 +210,17 @@ void mr_writing_show(struct mr_writing *writing, enum memstats_type type, const 
 	mr_buffer_append(out, text, strlen(text));
 }
 
+void mr_output_rule(struct mr_buffer *out, size_t start, size_t width)
+{
+	if (out->failed)
+		return;
+	if (out->len > start)
+		mr_buffer_put_u8(out, ' ');
+	for (size_t at = mr_output_characters(out->data + start, out->len - start); at < width; at++)
+		mr_buffer_put_u8(out, '-');
+	mr_buffer_put_u8(out, '\n');
+}
+
 void mr_output_run(struct mr_writing *writing, const struct mr_model *model, size_t run)
 {
 	mr_buffer_printf(&writing->buffer, "==== run %zu: ", run + 1);

@@ -10,6 +10,8 @@
 #include "model.h"
 #include "table.h"
 
+#define MR_OUTPUT_WIDTH 79 /* characters of the lines between parts of a text layout */
+
 struct mr_writing {
 	struct memstats_table *table;
 	unsigned flags; /* enum memstats_write_flag */
@@ -60,6 +62,9 @@ void mr_output_field(struct mr_buffer *out, const void *text, size_t len, size_t
 void mr_output_name(struct mr_buffer *out, const char *text, size_t max, bool from_left);
 /* The same as ClassTracker has it, where PYTHON is true: with '|' for the end of a line. */
 void mr_output_name_of(struct mr_buffer *out, bool python, const char *text, size_t max, bool from_left);
+/* Ends the line that begins at START of OUT with dashes up to WIDTH characters, behind a space where it has a
+ * title. */
+void mr_output_rule(struct mr_buffer *out, size_t start, size_t width);
 /* Appends the line that stands above the rows of a run, where there are several runs. */
 void mr_output_run(struct mr_writing *writing, const struct mr_model *model, size_t run);
 /* Appends how many rows the query left out, if a limit did. */

@@ -100,7 +100,5 @@ void mr_diff_put_sites(struct mr_writing *writing, uint32_t pair);
 const struct mr_diff_row *mr_diff_next_row(const struct memstats_table *table, uint32_t pair, size_t *at);
 void mr_diff_put_bytes(struct mr_writing *writing, uint64_t size_bytes, char sign);
 void mr_diff_put_change(struct mr_writing *writing, uint64_t before, uint64_t after, bool bytes);
-/* Ends the line that begins at START of the buffer with dashes. */
-void mr_diff_put_rule(struct mr_writing *writing, size_t start);
 
 #endif

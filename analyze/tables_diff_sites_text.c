@@ -45,7 +45,7 @@ static void put_title(struct mr_writing *writing, const struct mr_diff *diff, co
 		mr_buffer_printf(out, " to ");
 		mr_output_name(out, diff->log->words[1], 25, true);
 	}
-	mr_diff_put_rule(writing, start);
+	mr_output_rule(out, start, MR_OUTPUT_WIDTH);
 }
 
 static void put_number(struct mr_writing *writing, uint64_t number)

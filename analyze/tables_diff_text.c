@@ -8,8 +8,6 @@
 
 #include "tables_diff.h"
 
-#define RULE_WIDTH 79
-
 void mr_diff_put_bytes(struct mr_writing *writing, uint64_t size_bytes, char sign)
 {
 	char number[32];
@@ -42,18 +40,6 @@ static void put_class(struct mr_writing *writing, const struct mr_diff_row *row)
 	mr_buffer_append(&writing->buffer, "  ", 2);
 	mr_output_name(&writing->buffer, row->class_name, 48, false);
 	mr_buffer_put_u8(&writing->buffer, '\n');
-}
-
-void mr_diff_put_rule(struct mr_writing *writing, size_t start)
-{
-	struct mr_buffer *out = &writing->buffer;
-
-	if (out->failed)
-		return;
-	mr_buffer_put_u8(out, ' ');
-	for (size_t at = mr_output_characters(out->data + start, out->len - start); at < RULE_WIDTH; at++)
-		mr_buffer_put_u8(out, '-');
-	mr_buffer_put_u8(out, '\n');
 }
 
 /* The next row of PAIR from *AT on, or NULL. */
@@ -160,7 +146,7 @@ static void put_run(struct mr_writing *writing, uint32_t index)
 	put_snapshot(writing, model, &run->snapshots[pair->from]);
 	mr_buffer_printf(&writing->buffer, " to ");
 	put_snapshot(writing, model, &run->snapshots[pair->to]);
-	mr_diff_put_rule(writing, start);
+	mr_output_rule(&writing->buffer, start, MR_OUTPUT_WIDTH);
 	put_section(writing, index, CREATED);
 	put_section(writing, index, DELETED);
 	put_section(writing, index, PERSISTENT);
@@ -203,7 +189,7 @@ static void put_files(struct mr_writing *writing)
 	mr_output_name(&writing->buffer, diff->log->words[0], 30, true);
 	mr_buffer_printf(&writing->buffer, " to ");
 	mr_output_name(&writing->buffer, diff->log->words[1], 30, true);
-	mr_diff_put_rule(writing, start);
+	mr_output_rule(&writing->buffer, start, MR_OUTPUT_WIDTH);
 	for (size_t i = 0; i < MR_ARRAY_LEN(order); i++)
 		put_verdict(writing, order[i]);
 	if (writing->table->row_count == 0)

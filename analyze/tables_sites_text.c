@@ -13,18 +13,6 @@
 #define NAME_MAX 160  /* characters of a frame */
 #define INDENT "            "
 
-static void put_rule(struct mr_writing *writing, size_t start)
-{
-	struct mr_buffer *out = &writing->buffer;
-
-	if (out->failed)
-		return;
-	mr_buffer_put_u8(out, ' ');
-	for (size_t at = mr_output_characters(out->data + start, out->len - start); at < RULE_WIDTH; at++)
-		mr_buffer_put_u8(out, '-');
-	mr_buffer_put_u8(out, '\n');
-}
-
 static void put_snapshot(struct mr_writing *writing, const struct mr_model *model,
                          const struct mr_heap_snapshot *snapshot)
 {
@@ -49,7 +37,7 @@ static void put_run(struct mr_writing *writing, const struct mr_sites_table *tab
 	if (of->snapshot != MR_INDEX_NONE)
 		put_snapshot(writing, table->model,
 		             &table->model->runs[of->run].heap_snapshots[of->snapshot]);
-	put_rule(writing, start);
+	mr_output_rule(&writing->buffer, start, RULE_WIDTH);
 	mr_heap_put_figures(writing, &of->figures);
 	mr_sites_put_title(writing, of);
 }

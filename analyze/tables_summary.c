@@ -339,30 +339,24 @@ static int put_rows(struct mr_writing *writing, const uint32_t *order, struct mr
 	return 0;
 }
 
-static void put_rule(struct mr_writing *writing, const char *title)
-{
-	mr_buffer_printf(&writing->buffer, "%s", title);
-	for (size_t at = strlen(title); at < 79; at++)
-		mr_buffer_put_u8(&writing->buffer, '-');
-	mr_buffer_put_u8(&writing->buffer, '\n');
-}
-
 /* Tracked objects; nothing where there are none and the heap was recorded. */
 static int put_objects(struct mr_writing *writing, struct mr_error *err)
 {
 	const struct memstats_table *table = writing->table;
 	uint32_t *order = mr_alloc((table->row_count + 1) * sizeof(*order));
+	const size_t start = writing->buffer.len;
 	int code = 0;
 
 	MR_FAIL_IF(!order, err, MR_ERR_NOMEM, "no memory for the summary");
-	put_rule(writing, "---- SUMMARY ");
+	mr_buffer_printf(&writing->buffer, "---- SUMMARY");
+	mr_output_rule(&writing->buffer, start, MR_OUTPUT_WIDTH);
 	if (table->row_count == 0 && !mr_log_is_imported(table->log))
 		mr_buffer_printf(&writing->buffer, "(no snapshots)\n");
 	code = group_rows(table, order, err);
 	if (code == 0)
 		code = put_rows(writing, order, err);
 	mr_free(order);
-	put_rule(writing, "");
+	mr_output_rule(&writing->buffer, writing->buffer.len, MR_OUTPUT_WIDTH);
 	if (!mr_log_is_imported(table->log))
 		mr_output_more(writing);
 	return code;

@@ -12,15 +12,6 @@
 #define SITES_SHOWN 10
 #define LEAKS_SHOWN 5
 #define CALLERS_SHOWN 2
-#define RULE_WIDTH 79
-
-static void put_rule(struct mr_writing *writing, const char *title)
-{
-	mr_buffer_printf(&writing->buffer, "%s", title);
-	for (size_t at = strlen(title); at < RULE_WIDTH; at++)
-		mr_buffer_put_u8(&writing->buffer, '-');
-	mr_buffer_put_u8(&writing->buffer, '\n');
-}
 
 /* ---- A run ----------------------------------------------------------------- */
 
@@ -255,14 +246,16 @@ int mr_summary_put_heap(struct mr_writing *writing, struct mr_error *err)
 	uint32_t shown[RUNS_SHOWN];
 	size_t count;
 	const size_t total = choose_runs(model, shown, &count);
+	const size_t start = writing->buffer.len;
 
 	if (total == 0)
 		return 0;
-	put_rule(writing, "---- HEAP ");
+	mr_buffer_printf(&writing->buffer, "---- HEAP");
+	mr_output_rule(&writing->buffer, start, MR_OUTPUT_WIDTH);
 	MR_TRY(put_run(writing, model, shown[0], err));
 	if (total > 1)
 		put_others(writing, model, shown, count, total);
-	put_rule(writing, "");
+	mr_output_rule(&writing->buffer, writing->buffer.len, MR_OUTPUT_WIDTH);
 	mr_buffer_printf(&writing->buffer, "With call stacks: memstats sites ");
 	put_path(writing);
 	mr_buffer_printf(&writing->buffer, "; also tables tree, functions, heap, health\n");
