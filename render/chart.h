@@ -210,6 +210,12 @@ void mr_plot_line(const struct mr_plot *plot, struct mr_canvas *canvas, const st
 /* Room for the labels of an axis up to HIGH. */
 double mr_plot_margin(double high, enum mr_unit unit);
 
+/* The last of COUNT rising times at or before TIME; SIZE_MAX when all are later. */
+size_t mr_plot_last_before(const double *times, size_t count, double time);
+/* Marks the highest VALUE with TEXT, which stands to the left where that is beyond the part TURN of the width. */
+void mr_plot_peak(const struct mr_plot *plot, struct mr_canvas *canvas, double time, double value,
+                  const char *text, double turn);
+
 struct mr_legend_item {
 	const char *name;
 	enum mr_paint paint;

@@ -312,3 +312,30 @@ double mr_plot_margin(double high, enum mr_unit unit)
 	}
 	return ceil(widest * 1.15) + LABEL_GAP + 2;
 }
+
+size_t mr_plot_last_before(const double *times, size_t count, double time)
+{
+	size_t low = 0, high = count;
+	while (low < high) {
+		const size_t middle = low + (high - low) / 2;
+		if (times[middle] <= time)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low > 0 ? low - 1 : SIZE_MAX;
+}
+
+void mr_plot_peak(const struct mr_plot *plot, struct mr_canvas *canvas, double time, double value,
+                  const char *text, double turn)
+{
+	const double x = mr_plot_x(plot, time), y = mr_plot_y(plot, value);
+	const bool on_left = x > plot->left + plot->width * turn;
+	const struct mr_text_style style = { LABEL_SIZE, true, on_left ? MR_ANCHOR_END : MR_ANCHOR_START,
+		                             MR_PAINT_ALERT };
+	mr_canvas_circle(canvas, x, y, 4);
+	mr_canvas_fill(canvas, MR_PAINT_SURFACE, 1);
+	mr_canvas_circle(canvas, x, y, 3);
+	mr_canvas_fill(canvas, MR_PAINT_ALERT, 1);
+	mr_canvas_text(canvas, x + (on_left ? -8 : 8), y < plot->top + 12 ? y + 14 : y - 7, style, text);
+}

@@ -169,36 +169,6 @@ static void draw_marks(const struct mr_stacked *stacked, const struct mr_plot *p
 		mr_canvas_fill(canvas, MR_PAINT_INK, 1);
 }
 
-static void draw_peak(const struct mr_stacked *stacked, const struct mr_plot *plot, struct mr_canvas *canvas)
-{
-	if (!(stacked->peak_value > 0))
-		return;
-	const double x = mr_plot_x(plot, stacked->peak_time), y = mr_plot_y(plot, stacked->peak_value);
-	const bool on_right = x > plot->left + plot->width * 0.7;
-	const struct mr_text_style style = { LABEL_SIZE, true, on_right ? MR_ANCHOR_END : MR_ANCHOR_START,
-		                             MR_PAINT_ALERT };
-	mr_canvas_circle(canvas, x, y, 4);
-	mr_canvas_fill(canvas, MR_PAINT_SURFACE, 1);
-	mr_canvas_circle(canvas, x, y, 3);
-	mr_canvas_fill(canvas, MR_PAINT_ALERT, 1);
-	mr_canvas_text(canvas, x + (on_right ? -8 : 8), y < plot->top + 12 ? y + 14 : y - 7, style,
-	               stacked->peak_text);
-}
-
-/* The last of COUNT rising times at or before TIME; SIZE_MAX when all are later. */
-static size_t last_before(const double *times, size_t count, double time)
-{
-	size_t low = 0, high = count;
-	while (low < high) {
-		const size_t middle = low + (high - low) / 2;
-		if (times[middle] <= time)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low > 0 ? low - 1 : SIZE_MAX;
-}
-
 static void put_hint(const struct mr_stacked *stacked, struct mr_buffer *text, double from, double to)
 {
 	char clock[32], size[32];
@@ -210,16 +180,16 @@ static void put_hint(const struct mr_stacked *stacked, struct mr_buffer *text, d
 			i < stacked->line_count
 				? &stacked->lines[i]
 				: &stacked->areas[stacked->area_count - 1 - (i - stacked->line_count)];
-		const size_t at = last_before(points->x, points->count, to);
+		const size_t at = mr_plot_last_before(points->x, points->count, to);
 		if (at == SIZE_MAX)
 			continue;
 		mr_text_bytes_short(size, (uint64_t)points->y[at]);
 		mr_buffer_printf(text, "\n%s %s", points->name, size);
 	}
-	const size_t moment = last_before(stacked->moment_times, stacked->moment_count, to);
+	const size_t moment = mr_plot_last_before(stacked->moment_times, stacked->moment_count, to);
 	if (moment != SIZE_MAX && stacked->moment_times[moment] > from)
 		mr_buffer_printf(text, "\nsnapshot %s", stacked->moment_names[moment]);
-	const size_t mark = last_before(stacked->mark_times, stacked->mark_count, to);
+	const size_t mark = mr_plot_last_before(stacked->mark_times, stacked->mark_count, to);
 	if (mark != SIZE_MAX && stacked->mark_times[mark] > from)
 		mr_buffer_printf(text, "\nmark %s", stacked->mark_names[mark]);
 	mr_buffer_put_u8(text, 0);
@@ -253,6 +223,7 @@ void mr_stacked_draw(const struct mr_chart *chart, struct mr_canvas *canvas)
 	mr_plot_time_axis(&plot, canvas, true);
 	draw_moments(stacked, &plot, canvas);
 	draw_marks(stacked, &plot, canvas);
-	draw_peak(stacked, &plot, canvas);
+	if (stacked->peak_value > 0)
+		mr_plot_peak(&plot, canvas, stacked->peak_time, stacked->peak_value, stacked->peak_text, 0.7);
 	draw_hints(chart, &plot, canvas);
 }

@@ -271,33 +271,10 @@ static void draw_peak(const struct frame *frame)
 	char size[32], text[64];
 	mr_text_bytes_short(size, (uint64_t)value);
 	snprintf(text, sizeof(text), "peak %s", size);
-	const double x = mr_plot_x(&frame->lines, time), y = mr_plot_y(&frame->lines, value);
-	const bool on_right = x > frame->lines.left + frame->lines.width * 0.75;
-	const struct mr_text_style style = { 11, true, on_right ? MR_ANCHOR_END : MR_ANCHOR_START,
-		                             MR_PAINT_ALERT };
-	mr_canvas_circle(frame->canvas, x, y, 4);
-	mr_canvas_fill(frame->canvas, MR_PAINT_SURFACE, 1);
-	mr_canvas_circle(frame->canvas, x, y, 3);
-	mr_canvas_fill(frame->canvas, MR_PAINT_ALERT, 1);
-	mr_canvas_text(frame->canvas, x + (on_right ? -8 : 8), y < frame->lines.top + 12 ? y + 14 : y - 7,
-	               style, text);
+	mr_plot_peak(&frame->lines, frame->canvas, time, value, text, 0.75);
 }
 
 /* ---- Hints --------------------------------------------------------------------- */
-
-/* The last of COUNT rising times at or before TIME; SIZE_MAX when all are later. */
-static size_t last_before(const double *times, size_t count, double time)
-{
-	size_t low = 0, high = count;
-	while (low < high) {
-		const size_t middle = low + (high - low) / 2;
-		if (times[middle] <= time)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low > 0 ? low - 1 : SIZE_MAX;
-}
 
 static void put_size(struct mr_buffer *text, const char *name, double value)
 {
@@ -316,11 +293,11 @@ static void put_hint(const struct frame *frame, struct mr_buffer *text, double f
 	mr_buffer_printf(text, "%s", clock);
 	for (size_t i = 0; i < timeline->line_count; i++) {
 		const struct mr_points *line = &timeline->lines[i];
-		const size_t at = last_before(line->x, line->count, to);
+		const size_t at = mr_plot_last_before(line->x, line->count, to);
 		if (at != SIZE_MAX)
 			put_size(text, line->name, line->y[at]);
 	}
-	const size_t moment = last_before(timeline->moment_times, timeline->moment_count, to);
+	const size_t moment = mr_plot_last_before(timeline->moment_times, timeline->moment_count, to);
 	if (moment != SIZE_MAX && timeline->moment_times[moment] > from) {
 		mr_buffer_printf(text, "\nsnapshot %s", timeline->moment_names[moment]);
 		put_size(text, "tracked", stack_at(timeline, moment));
@@ -328,7 +305,7 @@ static void put_hint(const struct frame *frame, struct mr_buffer *text, double f
 			if (timeline->areas[i].y[moment] > 0)
 				put_size(text, timeline->areas[i].name, timeline->areas[i].y[moment]);
 	}
-	const size_t mark = last_before(timeline->mark_times, timeline->mark_count, to);
+	const size_t mark = mr_plot_last_before(timeline->mark_times, timeline->mark_count, to);
 	if (mark != SIZE_MAX && timeline->mark_times[mark] > from)
 		mr_buffer_printf(text, "\nmark %s", timeline->mark_names[mark]);
 	mr_buffer_put_u8(text, 0);
