@@ -24,7 +24,7 @@
 #include "base.h"
 
 #define MR_LOG_VERSION_MAJOR 1
-#define MR_LOG_VERSION_MINOR 2
+#define MR_LOG_VERSION_MINOR 3
 
 #define MR_LOG_MAGIC "memreplg" /* 8 bytes, the start of the header's payload */
 #define MR_LOG_MAGIC_LEN 8
@@ -99,8 +99,12 @@ enum mr_group {
 	X(HEAP_THREADS, 44, SUMMARY)                  \
 	X(HEAP_EVENTS, 45, EVENTS)                    \
 	X(ACCOUNT, 46, SUMMARY)                       \
+	X(HOLDERS, 47, SUMMARY)                       \
 	X(END, 48, END)                               \
-	X(INDEX, 49, END)
+	X(INDEX, 49, END)                             \
+	X(GRAPHS, 50, SUMMARY)                        \
+	X(GRAPH_NODES, 51, SUMMARY)                   \
+	X(GRAPH_EDGES, 52, SUMMARY)
 
 enum mr_kind {
 #define MR_KIND_ENUM(name, value, group) MR_KIND_##name = value,
@@ -125,7 +129,15 @@ enum mr_col_frame {
 enum mr_language { MR_LANGUAGE_NATIVE = 0, MR_LANGUAGE_PYTHON = 1 };
 /* Another tool's file: totals and percentages are shown as that tool shows them. */
 enum mr_imported { MR_IMPORTED_NOTHING = 0, MR_IMPORTED_PYMPLER = 1 };
-enum mr_stream_source { MR_SOURCE_TRACKER = 1, MR_SOURCE_SAMPLER = 2, MR_SOURCE_HEAP = 3 };
+/* CENSUS: an observer of all objects of the program's runtime.  Its first snapshot is the baseline; an
+ * object without a row in BIRTHS is told only in CLASS_TOTALS: those of the baseline, and those that were
+ * too many. */
+enum mr_stream_source {
+	MR_SOURCE_TRACKER = 1,
+	MR_SOURCE_SAMPLER = 2,
+	MR_SOURCE_HEAP = 3,
+	MR_SOURCE_CENSUS = 4
+};
 
 enum mr_col_stream {
 	MR_STREAM_BOOT_ID_HIGH = 1, /* /proc/sys/kernel/random/boot_id, 128 bits */
@@ -256,7 +268,12 @@ enum mr_col_labels {
 /* ADDRESS: the text is followed by " object at 0x", the object's address and ">". */
 enum mr_label_form { MR_LABEL_TEXT = 0, MR_LABEL_ADDRESS = 1 };
 
-enum mr_snapshot_flag { MR_SNAPSHOT_KEY = 1, MR_SNAPSHOT_PERIODIC = 2, MR_SNAPSHOT_REQUESTED = 4 };
+enum mr_snapshot_flag {
+	MR_SNAPSHOT_KEY = 1,
+	MR_SNAPSHOT_PERIODIC = 2,
+	MR_SNAPSHOT_REQUESTED = 4,
+	MR_SNAPSHOT_BASELINE = 8 /* of a census: what later ones are compared with */
+};
 
 enum mr_col_snapshots {
 	MR_SNAPSHOTS_NUMBER = 1, /* 1.. in the stream */
@@ -288,6 +305,13 @@ enum mr_col_class_totals {
 	MR_CLASS_TOTALS_FLAT = 5,
 	MR_CLASS_TOTALS_MIN = 6,
 	MR_CLASS_TOTALS_MAX = 7,
+	/* Of a census, of the objects without a row in BIRTHS, counts and flat bytes: */
+	MR_CLASS_TOTALS_GONE = 8, /* that the snapshot before had, and this one has not */
+	MR_CLASS_TOTALS_GONE_SIZE = 9,
+	MR_CLASS_TOTALS_MADE = 10, /* that this one has, and the snapshot before had not */
+	MR_CLASS_TOTALS_MADE_SIZE = 11,
+	MR_CLASS_TOTALS_STAYED = 12, /* persistent: made after the baseline, and in the snapshot before */
+	MR_CLASS_TOTALS_STAYED_SIZE = 13,
 };
 
 enum mr_col_referent_totals {
@@ -486,6 +510,75 @@ enum mr_col_account {
 	X("heap.images", "images of processes that were recorded")                               \
 	X("heap.places", "places in the code that stacks go through")                            \
 	X("heap.places_named", "of these places, those that have names")
+
+/* ---- Who holds objects ----------------------------------------------------- */
+
+enum mr_holder_root {
+	MR_HOLDER_UNKNOWN = 0,
+	MR_HOLDER_MODULE = 1,      /* a module: its variables */
+	MR_HOLDER_FRAME = 2,       /* a local variable of a function that is running, or of a generator */
+	MR_HOLDER_INTERPRETER = 3, /* what the interpreter itself keeps */
+	MR_HOLDER_OUTSIDE = 4,     /* C code: more references than the program's objects account for */
+	MR_HOLDER_CYCLE = 5,       /* only each other: garbage that was not collected */
+};
+
+/* The ways in which persistent objects of a class were held, by a shortest path from a root each. */
+enum mr_col_holders {
+	MR_HOLDERS_SNAPSHOT = 1,
+	MR_HOLDERS_CLASS = 2,
+	MR_HOLDERS_OBJECT = 3, /* optional: one of them */
+	MR_HOLDERS_ROOT = 4,   /* enum mr_holder_root */
+	MR_HOLDERS_LENGTH = 5, /* references from the root to the object */
+	MR_HOLDERS_COUNT = 6,  /* objects held in this way, each in its first one only; their flat bytes */
+	MR_HOLDERS_SIZE = 7,
+	MR_HOLDERS_PATH = 8,    /* string: "__main__.leaks[*].parent" */
+	MR_HOLDERS_EXAMPLE = 9, /* string: the path of that one: "__main__.leaks[0].parent" */
+};
+
+enum mr_graph_kind {
+	MR_GRAPH_REFERENCES = 0, /* objects that the program chose, and what refers to what */
+	MR_GRAPH_GARBAGE = 1,    /* what the collector found */
+	MR_GRAPH_REFERRERS = 2,  /* an object, and what leads to it */
+};
+
+enum mr_col_graphs {
+	MR_GRAPHS_ID = 1, /* 1.. in the stream */
+	MR_GRAPHS_TIME = 2,
+	MR_GRAPHS_KIND = 3,     /* enum mr_graph_kind */
+	MR_GRAPHS_TITLE = 4,    /* string */
+	MR_GRAPHS_SNAPSHOT = 5, /* 0: of none */
+	MR_GRAPHS_OBJECTS = 6,  /* in all, of which the nodes may tell a part; and their bytes */
+	MR_GRAPHS_SIZE = 7,
+};
+
+enum mr_graph_node_flag {
+	MR_GRAPH_NODE_CYCLE = 1,   /* leads to itself */
+	MR_GRAPH_NODE_ROOT = 2,    /* where paths begin */
+	MR_GRAPH_NODE_SUBJECT = 4, /* what it is all about */
+};
+
+enum mr_col_graph_nodes {
+	MR_GRAPH_NODES_GRAPH = 1,
+	MR_GRAPH_NODES_ID = 2,   /* 1.. in the graph */
+	MR_GRAPH_NODES_TYPE = 3, /* strings */
+	MR_GRAPH_NODES_LABEL = 4,
+	MR_GRAPH_NODES_SIZE = 5,
+	MR_GRAPH_NODES_COUNT = 6, /* objects that it stands for */
+	MR_GRAPH_NODES_FLAGS = 7, /* enum mr_graph_node_flag */
+};
+
+enum mr_col_graph_edges {
+	MR_GRAPH_EDGES_GRAPH = 1,
+	MR_GRAPH_EDGES_FROM = 2, /* nodes: FROM refers to TO */
+	MR_GRAPH_EDGES_TO = 3,
+	MR_GRAPH_EDGES_LABEL = 4, /* string: by what name; "" where there is none */
+	MR_GRAPH_EDGES_COUNT = 5,
+};
+
+/* What a writer keeps to: a graph is read whole with the definitions. */
+#define MR_LOG_GRAPH_NODES_MAX 512u
+#define MR_LOG_GRAPH_EDGES_MAX 2048u
+#define MR_LOG_GRAPHS_MAX 64u
 
 enum mr_end_reason {
 	MR_END_CLOSED = 1,   /* the program closed it */

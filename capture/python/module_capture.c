@@ -12,6 +12,11 @@ struct mr_sizing_state *mr_sizing_state_of(PyObject *module)
 	return &mr_capture_state(module)->sizing;
 }
 
+struct mr_census_state *mr_census_state_of(PyObject *module)
+{
+	return &mr_capture_state(module)->census;
+}
+
 static int module_exec(PyObject *module)
 {
 	struct mr_capture_state *const state = mr_capture_state(module);
@@ -23,7 +28,8 @@ static int module_exec(PyObject *module)
 	if (mr_sizing_add_to_module(module) < 0 || mr_ref_add_to_module(module) < 0 ||
 	    mr_observer_add_to_module(module) < 0 || mr_signature_add_to_module(module) < 0 ||
 	    mr_watch_add_to_module(module) < 0 || mr_tracker_add_to_module(module) < 0 ||
-	    mr_tracked_object_add_to_module(module) < 0 || mr_tracked_views_add_to_module(module) < 0)
+	    mr_tracked_object_add_to_module(module) < 0 || mr_tracked_views_add_to_module(module) < 0 ||
+	    mr_census_add_to_module(module) < 0)
 		return -1;
 	return 0;
 }
@@ -43,7 +49,8 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
 	Py_VISIT(state->iterator_type);
 	Py_VISIT(state->on_death);
 	Py_VISIT(state->dead_ref);
-	return mr_sizing_traverse(&state->sizing, visit, arg);
+	const int result = mr_census_traverse(&state->census, visit, arg);
+	return result != 0 ? result : mr_sizing_traverse(&state->sizing, visit, arg);
 }
 
 /* What leads back to the module but for its types, which lose it when they are cleared.  The rest stays:
@@ -71,6 +78,7 @@ static void module_free(void *module)
 	Py_CLEAR(state->dead_ref);
 	Py_CLEAR(state->init_name);
 	Py_CLEAR(state->signature_name);
+	mr_census_clear(&state->census);
 	mr_sizing_free(&state->sizing);
 }
 

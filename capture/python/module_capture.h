@@ -9,11 +9,13 @@
 
 #include <Python.h>
 
+#include "census_module.h"
 #include "sizing_module.h"
 #include "tracked_store.h"
 
 struct mr_capture_state {
 	struct mr_sizing_state sizing;
+	struct mr_census_state census;
 	PyTypeObject *ref_type;
 	PyTypeObject *tracker_type;
 	PyTypeObject *watch_type;

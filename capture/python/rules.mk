@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # capture/python/: the package memcapture, for the Python that PYTHON names, in
 # $(B)/python (PYTHONPATH=build/python).  _capture is the tracker and the sizer on
-# libmemcapture's objects; _report (report_*.c) is on libmemstats and libmemreport.
+# libmemcapture's objects, and, in census/, what looks at all objects; _report (report_*.c) is on libmemstats and libmemreport.
 # list_sum.c is in both.
 # Objects and extensions carry the interpreter's tag, so that several interpreters
 # share one build folder.
@@ -24,7 +24,8 @@ PYTHON_PACKAGE := $(B)/python/memcapture
 PYTHON_OBJ := $(B)/obj/python-$(PYTHON_TAG)
 PYTHON_GLUE := $(patsubst capture/python/%,$(B)/python/%,$(wildcard $(addprefix capture/python/memcapture/, \
                  *.py *.pyi py.typed)))
-PYTHON_CAPTURE_SOURCES := $(filter-out capture/python/report_%,$(wildcard capture/python/*.c))
+PYTHON_CAPTURE_SOURCES := $(filter-out capture/python/report_%,$(wildcard capture/python/*.c)) \
+                          $(wildcard capture/python/census/*.c)
 PYTHON_REPORT_SOURCES := $(wildcard capture/python/report_*.c) capture/python/list_sum.c
 PYTHON_CAPTURE := $(PYTHON_PACKAGE)/_capture$(PYTHON_SUFFIX)
 PYTHON_REPORT := $(PYTHON_PACKAGE)/_report$(PYTHON_SUFFIX)
@@ -42,6 +43,7 @@ $(PYTHON_OBJ)/%.o: %.c $(MAKEFILES_USED) capture/python/rules.mk
 	$(say) CC $<
 	$(Q)$(CC) $(MR_CPPFLAGS) $(OBJ_CPPFLAGS) -isystem $(PYTHON_INCLUDE) $(CPPFLAGS) $(MR_CFLAGS) $(CFLAGS) \
 	  -MMD -MP -c -o $@ $<
+$(PYTHON_OBJ)/capture/python/%.o: OBJ_CPPFLAGS := -Icapture/python -Icapture/python/census
 $(PYTHON_OBJ)/capture/python/report_%.o: OBJ_CPPFLAGS := -Ianalyze -Irender
 
 # The interpreter's symbols are found when it loads the extension, all of them at once (now): a

@@ -31,7 +31,7 @@ KINDS = {
     21: ("LABELS", "snapshot object text form"),
     24: ("SNAPSHOTS", "number time duration description flags count size overhead rss vsz pss uss swap data stack "
                       "code total shared faults"),
-    25: ("CLASS_TOTALS", "snapshot class count size flat min max"),
+    25: ("CLASS_TOTALS", "snapshot class count size flat min max gone gone_size made made_size stayed stayed_size"),
     26: ("REFERENT_TOTALS", "snapshot class path count size flat"),
     32: ("SAMPLES", "time rss vsz pss uss swap faults_minor faults_major cpu_user cpu_system threads"),
     33: ("MARKS", "time text thread"),
@@ -48,8 +48,12 @@ KINDS = {
     44: ("HEAP_THREADS", "thread count total frees temporary live live_count waits wait time_first time_last"),
     45: ("HEAP_EVENTS", "time kind thread stack size address back"),
     46: ("ACCOUNT", "time rss heap live files stacks recorder shared anonymous swap heap_mapped"),
+    47: ("HOLDERS", "snapshot class object root length count size path example"),
     48: ("END", "time reason"),
     49: ("INDEX", "offset size content kinds stream time_first time_last snapshot_first snapshot_last"),
+    50: ("GRAPHS", "id time kind title snapshot objects size"),
+    51: ("GRAPH_NODES", "graph id type label size count flags"),
+    52: ("GRAPH_EDGES", "graph from to label count"),
 }
 KEY_SNAPSHOT = 1
 HEAP_RECORDER = 3

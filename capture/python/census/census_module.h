@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What the extension _capture holds for whole-heap work: censuses, the object
+ * tracker, holders, graphs.  The module embeds the state and hands over its exec,
+ * traverse, clear and free.
+ *
+ * A type or an object that is added is one line in MR_CENSUS_OBJECTS, and the file
+ * that makes it one line in MR_CENSUS_PARTS.  Private to _capture.
+ */
+#ifndef MR_CENSUS_MODULE_H
+#define MR_CENSUS_MODULE_H
+
+#include <Python.h>
+
+/* Owned; NULL until its part has made it. */
+#define MR_CENSUS_OBJECTS(X)
+
+/* Functions that add to the module: int (*)(PyObject *module), -1 with a Python error. */
+#define MR_CENSUS_PARTS(X)
+
+struct mr_census_state {
+	char unused; /* until there is the first object */
+#define MR_CENSUS_MEMBER(name) PyObject *name;
+	MR_CENSUS_OBJECTS(MR_CENSUS_MEMBER)
+#undef MR_CENSUS_MEMBER
+};
+
+#define MR_CENSUS_PART(name) int name(PyObject *module);
+MR_CENSUS_PARTS(MR_CENSUS_PART)
+#undef MR_CENSUS_PART
+
+/* The state that MODULE embeds; module_capture.c defines it. */
+struct mr_census_state *mr_census_state_of(PyObject *module);
+
+int mr_census_add_to_module(PyObject *module);
+int mr_census_traverse(struct mr_census_state *state, visitproc visit, void *arg);
+void mr_census_clear(struct mr_census_state *state);
+
+#endif
