@@ -6,7 +6,6 @@
 
 int mr_census_add_to_module(PyObject *module)
 {
-	(void)module;
 #define MR_CENSUS_ADD(name)   \
 	if (name(module) < 0) \
 		return -1;
@@ -17,7 +16,6 @@ int mr_census_add_to_module(PyObject *module)
 
 int mr_census_traverse(struct mr_census_state *state, visitproc visit, void *arg)
 {
-	(void)state, (void)visit, (void)arg;
 #define MR_CENSUS_VISIT(name) Py_VISIT(state->name);
 	MR_CENSUS_OBJECTS(MR_CENSUS_VISIT)
 #undef MR_CENSUS_VISIT
@@ -26,7 +24,6 @@ int mr_census_traverse(struct mr_census_state *state, visitproc visit, void *arg
 
 void mr_census_clear(struct mr_census_state *state)
 {
-	(void)state;
 #define MR_CENSUS_DROP(name) Py_CLEAR(state->name);
 	MR_CENSUS_OBJECTS(MR_CENSUS_DROP)
 #undef MR_CENSUS_DROP

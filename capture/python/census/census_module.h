@@ -13,13 +13,14 @@
 #include <Python.h>
 
 /* Owned; NULL until its part has made it. */
-#define MR_CENSUS_OBJECTS(X)
+#define MR_CENSUS_OBJECTS(X) \
+	X(class_hook_type) /* ClassHook */
 
 /* Functions that add to the module: int (*)(PyObject *module), -1 with a Python error. */
-#define MR_CENSUS_PARTS(X)
+#define MR_CENSUS_PARTS(X) \
+	X(mr_class_hook_add_to_module)
 
 struct mr_census_state {
-	char unused; /* until there is the first object */
 #define MR_CENSUS_MEMBER(name) PyObject *name;
 	MR_CENSUS_OBJECTS(MR_CENSUS_MEMBER)
 #undef MR_CENSUS_MEMBER
