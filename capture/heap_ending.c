@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * The end of an image, see heap_image.h: the snapshot that says what leaked,
- * histograms, threads, the recorder's own figures, and which places in the code
- * want names.
+ * histograms, threads and the recorder's own figures.
  */
 #include "heap_image.h"
 
@@ -239,47 +238,6 @@ static void put_counters(struct mr_heap_image *image)
 	put_counter(image, "heap.out_of_memory", image->profile.failed);
 }
 
-/* ---- Names ------------------------------------------------------------------------------------------ */
-
-static int want_names(struct mr_heap_image *image, struct mr_error *err)
-{
-	struct mr_heap_symbols *const symbols = image->common->symbols;
-	const struct mr_heap_stacks *const stacks = &image->stacks;
-	uint32_t *const numbers = mr_alloc((stacks->module_count + 1) * sizeof(*numbers));
-	bool *const known = mr_alloc((stacks->module_count + 1) * sizeof(*known));
-	struct mr_heap_string_id *const string_id = mr_alloc(sizeof(*string_id));
-	int code = MR_OK;
-
-	if (!numbers || !known || !string_id)
-		code = mr_fail(err, MR_ERR_NOMEM, "out of memory for names");
-	if (string_id) {
-		string_id->next = *image->common->string_ids;
-		string_id->id = image->string_next;
-		*image->common->string_ids = string_id;
-	}
-	if (code == MR_OK)
-		code = mr_heap_symbols_stream(symbols, image->stream, &string_id->id, err);
-	for (size_t i = 0; i < stacks->code_numbers.count && code == MR_OK; i++) {
-		const struct mr_heap_pair *const place =
-			&stacks->codes.items[stacks->code_numbers.pairs[i] - 1];
-		const uint32_t id = place->first == MR_HEAP_NAMED ? 0 : (uint32_t)place->first;
-		const struct mr_heap_module_known *const module = id ? &stacks->modules[id] : NULL;
-
-		if (!module)
-			continue;
-		if (!known[id])
-			code = mr_heap_symbols_module(symbols, module->path, module->build_id, image->pid,
-			                              &numbers[id], err);
-		known[id] = true;
-		if (code == MR_OK)
-			code = mr_heap_symbols_place(symbols, i + 1, numbers[id],
-			                             place->second - 1 - module->base, err);
-	}
-	mr_free(numbers);
-	mr_free(known);
-	return code;
-}
-
 void mr_heap_image_end(struct mr_heap_image *image)
 {
 	if (image->ended)
@@ -300,7 +258,7 @@ void mr_heap_image_end(struct mr_heap_image *image)
 	put_histograms(image);
 	put_counters(image);
 	if (image->common->symbols)
-		(void)(want_names(image, &image->complaint) < 0); /* said once, at the end */
+		(void)(mr_heap_naming_want(image, &image->complaint) < 0); /* said once, at the end */
 
 	mr_heap_drain_free(image->drain);
 	mr_channel_close(image->channel);

@@ -504,6 +504,7 @@ void mr_heap_image_free(struct mr_heap_image *image)
 	mr_free(image->written);
 	mr_free(image->samples);
 	mr_free(image->events);
+	mr_free(image->module_numbers);
 	mr_free(image);
 }
 

@@ -2,8 +2,8 @@
  *
  * One image of a process whose heap is recorded: its channel, what is known of its
  * heap, and its stream in the log.  heap_image.c takes events, heap_snapshot.c
- * writes snapshots, heap_holding.c what the process holds, heap_ending.c what comes
- * at the end.  Private to memrecord; one thread, the heap's.
+ * writes snapshots, heap_holding.c what the process holds, heap_naming.c asks for names,
+ * heap_ending.c writes what comes at the end.  Private to memrecord; one thread, the heap's.
  */
 #ifndef MR_HEAP_IMAGE_H
 #define MR_HEAP_IMAGE_H
@@ -108,6 +108,11 @@ struct mr_heap_image {
 	uint64_t rows_refused;  /* that the last one would have taken for which there was no room */
 	bool changed;           /* something has come since the last snapshot */
 
+	uint32_t *module_numbers; /* by module: its number where names are asked for, + 1; 0: none yet */
+	size_t module_number_count;
+	size_t module_number_capacity;
+	size_t nodes_foreseen; /* nodes before this one were foreseen to be named */
+
 	uint64_t ticks_due; /* of the next sample */
 	uint64_t sample_due_ns;
 	struct mr_heap_sample_rows *samples; /* NULL until there are any */
@@ -160,6 +165,10 @@ bool mr_heap_snapshot_join(struct mr_heap_image *image, uint32_t site, uint32_t 
 void mr_heap_fold(struct mr_heap_image *image);
 /* Gives numbers to the stacks that are wanted, and to their places in the code; and writes rows for them. */
 void mr_heap_definitions_stacks(struct mr_heap_image *image);
+/* Asks for the names of places in the code: of those that are known so far and will probably be in the
+ * log, while there is time; and at the end of all that are in it. */
+void mr_heap_naming_foresee(struct mr_heap_image *image);
+int mr_heap_naming_want(struct mr_heap_image *image, struct mr_error *err) MR_MUST_CHECK;
 /* Writes rows for threads that the log does not have as they are. */
 void mr_heap_definitions_threads(struct mr_heap_image *image);
 

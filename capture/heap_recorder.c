@@ -423,8 +423,12 @@ static uint64_t pass(struct mr_heap_recorder *recorder)
 		bytes += mr_heap_image_run(image, false);
 		if (closed)
 			close_image(recorder, i - 1);
+		else if (recorder->symbols)
+			mr_heap_naming_foresee(image);
 		mr_channel_heartbeat(recorder->folder.page);
 	}
+	if (recorder->symbols)
+		mr_heap_symbols_look_ahead(recorder->symbols);
 	mr_heap_log_pass_on(&recorder->log, false);
 	look_at_memory(recorder);
 	return bytes;

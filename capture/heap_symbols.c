@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: MIT
  *
  * What streams ask for is a list of codes with their places, which is written when
- * all of them are known.
+ * all of them are known.  The thread that looks up meanwhile shares nothing but the
+ * places with the one that everything else is for.
  */
 #include "heap_symbols.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "memrecord_folder.h"
 #include "proc_memory.h"
 #include "symbolizer_places.h"
 
@@ -28,6 +31,15 @@ struct mr_heap_symbols {
 	struct stream *streams;
 	size_t stream_count, stream_capacity;
 	uint32_t kept_open;
+
+	bool foreseen; /* something that the thread was not told of */
+	bool ahead;    /* there is a thread */
+	bool over;     /* and will be none again */
+	pthread_t thread;
+	atomic_bool stop;
+	pthread_mutex_t lock; /* of the next */
+	pthread_cond_t more;
+	bool more_came;
 };
 
 static int no_memory(struct mr_error *err)
@@ -41,6 +53,8 @@ int mr_heap_symbols_new(struct mr_heap_symbols **symbols, struct mr_error *err)
 
 	if (made == NULL)
 		return no_memory(err);
+	(void)pthread_mutex_init(&made->lock, NULL);
+	(void)pthread_cond_init(&made->more, NULL);
 	const int code = mr_places_new(&made->places, err);
 	if (code < 0) {
 		mr_heap_symbols_free(made);
@@ -50,10 +64,64 @@ int mr_heap_symbols_new(struct mr_heap_symbols **symbols, struct mr_error *err)
 	return 0;
 }
 
+/* ---- Meanwhile ------------------------------------------------------------------------ */
+
+static void *run_ahead(void *argument)
+{
+	struct mr_heap_symbols *const symbols = argument;
+	int code = 0;
+
+	mr_folder_guard_begin(); /* files may be cut while we look at them */
+	/* Where memory is short, the end will tell. */
+	while (code == 0 && !atomic_load_explicit(&symbols->stop, memory_order_relaxed)) {
+		(void)pthread_mutex_lock(&symbols->lock);
+		while (!symbols->more_came && !atomic_load_explicit(&symbols->stop, memory_order_relaxed))
+			(void)pthread_cond_wait(&symbols->more, &symbols->lock);
+		symbols->more_came = false;
+		(void)pthread_mutex_unlock(&symbols->lock);
+		code = mr_places_look_up(symbols->places, &symbols->stop, NULL);
+	}
+	mr_folder_guard_end();
+	return NULL;
+}
+
+void mr_heap_symbols_look_ahead(struct mr_heap_symbols *symbols)
+{
+	if (!symbols->foreseen || symbols->over)
+		return;
+	symbols->foreseen = false;
+	(void)pthread_mutex_lock(&symbols->lock);
+	symbols->more_came = true;
+	(void)pthread_mutex_unlock(&symbols->lock);
+	if (symbols->ahead)
+		(void)pthread_cond_signal(&symbols->more);
+	else if (pthread_create(&symbols->thread, NULL, run_ahead, symbols) == 0)
+		symbols->ahead = true;
+	else
+		symbols->over = true;
+}
+
+/* From here on everything is the caller's alone. */
+static void end_ahead(struct mr_heap_symbols *symbols)
+{
+	symbols->over = true;
+	if (!symbols->ahead)
+		return;
+	(void)pthread_mutex_lock(&symbols->lock);
+	atomic_store_explicit(&symbols->stop, true, memory_order_relaxed);
+	(void)pthread_mutex_unlock(&symbols->lock);
+	(void)pthread_cond_signal(&symbols->more);
+	(void)pthread_join(symbols->thread, NULL);
+	symbols->ahead = false;
+}
+
 void mr_heap_symbols_free(struct mr_heap_symbols *symbols)
 {
 	if (symbols == NULL)
 		return;
+	end_ahead(symbols);
+	(void)pthread_cond_destroy(&symbols->more);
+	(void)pthread_mutex_destroy(&symbols->lock);
 	mr_places_free(symbols->places);
 	mr_free(symbols->codes);
 	mr_free(symbols->streams);
@@ -119,6 +187,13 @@ int mr_heap_symbols_place(struct mr_heap_symbols *symbols, uint64_t code, uint32
 	return 0;
 }
 
+int mr_heap_symbols_foresee(struct mr_heap_symbols *symbols, uint32_t module, uint64_t offset,
+                            struct mr_error *err)
+{
+	symbols->foreseen = true;
+	return mr_places_foresee(symbols->places, module, offset, err);
+}
+
 /* ---- Writing -------------------------------------------------------------------------- */
 
 static void report_on(const struct mr_places *places, struct mr_heap_symbols_report *report)
@@ -127,7 +202,7 @@ static void report_on(const struct mr_places *places, struct mr_heap_symbols_rep
 	for (size_t i = 0; i < mr_places_count(places); i++) {
 		const enum mr_places_known known = mr_places_known(places, (uint32_t)i);
 
-		report->places++;
+		report->places += known != MR_PLACES_UNSEEN;
 		report->places_named += known >= MR_PLACES_NAMED;
 		report->places_positioned += known == MR_PLACES_LINED;
 	}
@@ -166,7 +241,8 @@ static int compare_codes(const void *left, const void *right)
 int mr_heap_symbols_write(struct mr_heap_symbols *symbols, struct mr_log_writer *log,
                           struct mr_heap_symbols_report *report, struct mr_error *err)
 {
-	MR_TRY(mr_places_look_up(symbols->places, err));
+	end_ahead(symbols);
+	MR_TRY(mr_places_look_up(symbols->places, NULL, err));
 	for (size_t i = 0; i < symbols->stream_count; i++) {
 		const struct stream *const stream = &symbols->streams[i];
 		const bool is_last = i + 1 == symbols->stream_count;

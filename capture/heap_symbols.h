@@ -2,11 +2,16 @@
  *
  * Names the places in the code that the streams of a recording speak of, and
  * writes the names into its log: STRINGS and SYMBOLS rows.  Places of all streams
- * come together, module by module, so that one module is open at a time and a
- * place that a thousand forked processes have in common is looked up once.
- * Private to memrecord; for one thread at a time.
+ * come together, module by module, so that a place that a thousand forked processes
+ * have in common is looked up once.  Most are known before a program ends, and are
+ * looked up while it runs, by a thread of their own: then little is left to be done
+ * at the end, when somebody waits for it.  Private to memrecord; for one thread at a time.
  *
  *     mr_heap_symbols_new(&symbols, err);
+ *     now and then, for the codes that came since:
+ *             mr_heap_symbols_module(symbols, path, build_id, pid, &module, err);
+ *             mr_heap_symbols_foresee(symbols, module, offset, err);
+ *     and mr_heap_symbols_look_ahead(symbols);
  *     for each stream:
  *             mr_heap_symbols_stream(symbols, stream, &string_id_next, err);
  *             for each code that matters:
@@ -16,7 +21,8 @@
  *     mr_heap_symbols_free(symbols);
  *
  * Once, at the end of all, is best.  It may also be done whenever a process has
- * ended: what was looked up is kept, places that are written are forgotten.
+ * ended: what was looked up is kept, places that are written are forgotten.  Nothing
+ * is looked up ahead any more from the first write on.
  */
 #ifndef MR_HEAP_SYMBOLS_H
 #define MR_HEAP_SYMBOLS_H
@@ -53,6 +59,13 @@ int mr_heap_symbols_module(struct mr_heap_symbols *symbols, const char *path, co
 /* CODE of the stream at hand is at OFFSET of MODULE, in the module's own addresses. */
 int mr_heap_symbols_place(struct mr_heap_symbols *symbols, uint64_t code, uint32_t module, uint64_t offset,
                           struct mr_error *err) MR_MUST_CHECK;
+
+/* A place may be at OFFSET of MODULE that will be named later. */
+int mr_heap_symbols_foresee(struct mr_heap_symbols *symbols, uint32_t module, uint64_t offset,
+                            struct mr_error *err) MR_MUST_CHECK;
+/* Has what was foreseen looked up meanwhile; the thread for it inherits the caller's mask of signals.
+ * Without one it is all looked up at the end. */
+void mr_heap_symbols_look_ahead(struct mr_heap_symbols *symbols);
 
 /* Looks up what is new and writes the rows of all places that were added since the last time.  REPORT may
  * be NULL.  A place of which nothing is known gets no row.  MR_ERR_NOMEM, or what the log says. */

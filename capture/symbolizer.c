@@ -38,6 +38,7 @@ int mr_symbolizer_open(struct mr_symbolizer **symbolizer, const char *path, cons
 		mr_symbolizer_close(opened);
 		return code;
 	}
+	mr_symbolizer_note_files(opened);
 	*symbolizer = opened;
 	return 0;
 }

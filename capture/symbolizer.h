@@ -2,8 +2,8 @@
  *
  * Names places in the code that are known as module and offset: function, file,
  * line and inlined frames, from the debugging information on this machine (a
- * module's own, a separate file by build id or .gnu_debuglink).  For memrecord at
- * the end of a recording, and for `memstats symbolize`.  Nothing else in the
+ * module's own, a separate file by build id or .gnu_debuglink).  For memrecord while
+ * it records, and for `memstats symbolize`.  Nothing else in the
  * project uses elfutils or libiberty.  Never asks the network.  It is fastest
  * when places of one module come in the order of their addresses.
  */
@@ -27,6 +27,9 @@ struct mr_symbolizer;
 int mr_symbolizer_open(struct mr_symbolizer **symbolizer, const char *path, const char *build_id, int fd,
                        struct mr_error *err) MR_MUST_CHECK;
 void mr_symbolizer_close(struct mr_symbolizer *symbolizer); /* NULL is fine */
+/* False: its files were written to since it was opened, and what was read of them is worth nothing.  Files that
+ * are gone, or others in their places, do not matter. */
+bool mr_symbolizer_is_good(const struct mr_symbolizer *symbolizer);
 /* Whether there is debugging information, not names of functions alone. */
 bool mr_symbolizer_has_lines(const struct mr_symbolizer *symbolizer);
 

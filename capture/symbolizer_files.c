@@ -7,7 +7,6 @@
  */
 #include <fcntl.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "symbolizer_private.h"
@@ -226,4 +225,41 @@ int mr_symbolizer_find(struct mr_symbolizer *symbolizer, const char *path, const
 	MR_FAIL_IF(symbolizer->module == NULL, err, MR_ERR_READ,
 	           "%s: is another build than the one that was recorded (build id %s)", path, build_id);
 	return 0;
+}
+
+/* ---- Files that change --------------------------------------------------------------- */
+
+static void note_file(struct mr_symbolizer_file *file, const char *path)
+{
+	struct stat status;
+
+	if (path == NULL || stat(path, &status) < 0)
+		return;
+	*file = (struct mr_symbolizer_file){ path, status.st_dev, status.st_ino, status.st_size,
+		                             status.st_mtim };
+}
+
+void mr_symbolizer_note_files(struct mr_symbolizer *symbolizer)
+{
+	const char *code_path = NULL;
+	const char *debug_path = NULL;
+
+	(void)dwfl_module_info(symbolizer->module, NULL, NULL, NULL, NULL, NULL, &code_path, &debug_path);
+	note_file(&symbolizer->code_file, code_path);
+	note_file(&symbolizer->debug_file, debug_path);
+}
+
+static bool is_written_to(const struct mr_symbolizer_file *file)
+{
+	struct stat status;
+
+	return file->path != NULL && stat(file->path, &status) == 0 && status.st_dev == file->device &&
+	       status.st_ino == file->inode &&
+	       (status.st_size != file->size || status.st_mtim.tv_sec != file->changed.tv_sec ||
+	        status.st_mtim.tv_nsec != file->changed.tv_nsec);
+}
+
+bool mr_symbolizer_is_good(const struct mr_symbolizer *symbolizer)
+{
+	return !is_written_to(&symbolizer->code_file) && !is_written_to(&symbolizer->debug_file);
 }

@@ -5,6 +5,7 @@
  */
 #include "symbolizer_places.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -19,7 +20,9 @@ struct module {
 	char *build_id; /* behind the path */
 	char *why;      /* it is missing; or NULL */
 	int fd;         /* -1: the file at the path */
+	bool wanted;    /* not only foreseen */
 	enum mr_places_known known;
+	struct mr_symbolizer *symbolizer; /* NULL: it is not open */
 };
 
 struct place {
@@ -28,6 +31,7 @@ struct place {
 	uint32_t next;        /* in its chain of the table */
 	uint32_t frame_first; /* in `frames` */
 	uint32_t frame_count;
+	bool wanted; /* not only foreseen */
 	enum mr_places_known known;
 };
 
@@ -38,12 +42,15 @@ struct frame { /* numbers of texts */
 };
 
 struct mr_places {
+	pthread_mutex_t lock; /* of modules, places and chains; held for moments */
 	struct module *modules;
 	size_t module_count, module_capacity;
 	struct place *places;
 	size_t place_count, place_capacity;
 	size_t place_looked_up; /* the first ones, that have been */
 	struct mr_symbolizer_chains chains;
+
+	/* Of the thread that looks up. */
 	struct frame *frames;
 	size_t frame_count, frame_capacity;
 	struct mr_symbolizer_texts texts;
@@ -61,6 +68,7 @@ int mr_places_new(struct mr_places **places, struct mr_error *err)
 
 	if (made == NULL)
 		return no_memory(err);
+	(void)pthread_mutex_init(&made->lock, NULL);
 	*places = made;
 	return 0;
 }
@@ -72,6 +80,7 @@ void mr_places_free(struct mr_places *places)
 	for (size_t i = 0; i < places->module_count; i++) {
 		if (places->modules[i].fd >= 0)
 			close(places->modules[i].fd);
+		mr_symbolizer_close(places->modules[i].symbolizer);
 		mr_free(places->modules[i].path);
 		mr_free(places->modules[i].why);
 	}
@@ -80,13 +89,14 @@ void mr_places_free(struct mr_places *places)
 	mr_symbolizer_chains_release(&places->chains);
 	mr_free(places->frames);
 	mr_symbolizer_texts_release(&places->texts);
+	(void)pthread_mutex_destroy(&places->lock);
 	mr_free(places);
 }
 
 /* ---- What is to be named -------------------------------------------------------------- */
 
-int mr_places_module(struct mr_places *places, const char *path, const char *build_id, uint32_t *module,
-                     struct mr_error *err)
+static int find_module(struct mr_places *places, const char *path, const char *build_id, uint32_t *module,
+                       struct mr_error *err)
 {
 	const size_t path_size = strlen(path) + 1;
 	const size_t build_id_size = strlen(build_id) + 1;
@@ -113,11 +123,22 @@ int mr_places_module(struct mr_places *places, const char *path, const char *bui
 	return 0;
 }
 
+int mr_places_module(struct mr_places *places, const char *path, const char *build_id, uint32_t *module,
+                     struct mr_error *err)
+{
+	(void)pthread_mutex_lock(&places->lock);
+	const int code = find_module(places, path, build_id, module, err);
+	(void)pthread_mutex_unlock(&places->lock);
+	return code;
+}
+
 void mr_places_module_file(struct mr_places *places, uint32_t module, int fd)
 {
+	(void)pthread_mutex_lock(&places->lock);
 	if (places->modules[module].fd >= 0)
 		close(places->modules[module].fd);
 	places->modules[module].fd = fd;
+	(void)pthread_mutex_unlock(&places->lock);
 }
 
 static uint64_t hash_place(uint32_t module, uint64_t offset)
@@ -125,8 +146,8 @@ static uint64_t hash_place(uint32_t module, uint64_t offset)
 	return mr_symbolizer_chains_mix(mr_symbolizer_chains_mix(offset) + module);
 }
 
-int mr_places_add(struct mr_places *places, uint32_t module, uint64_t offset, uint32_t *place,
-                  struct mr_error *err)
+static int find_place(struct mr_places *places, uint32_t module, uint64_t offset, uint32_t *place,
+                      struct mr_error *err)
 {
 	const uint64_t hash = hash_place(module, offset);
 
@@ -154,6 +175,27 @@ int mr_places_add(struct mr_places *places, uint32_t module, uint64_t offset, ui
 	return 0;
 }
 
+int mr_places_add(struct mr_places *places, uint32_t module, uint64_t offset, uint32_t *place,
+                  struct mr_error *err)
+{
+	(void)pthread_mutex_lock(&places->lock);
+	const int code = find_place(places, module, offset, place, err);
+	if (code == 0)
+		places->places[*place].wanted = places->modules[module].wanted = true;
+	(void)pthread_mutex_unlock(&places->lock);
+	return code;
+}
+
+int mr_places_foresee(struct mr_places *places, uint32_t module, uint64_t offset, struct mr_error *err)
+{
+	uint32_t place;
+
+	(void)pthread_mutex_lock(&places->lock);
+	const int code = find_place(places, module, offset, &place, err);
+	(void)pthread_mutex_unlock(&places->lock);
+	return code;
+}
+
 /* ---- Looking up ------------------------------------------------------------------------ */
 
 static int add_frame(void *context, uint32_t depth, const struct mr_named *named, struct mr_error *err)
@@ -174,81 +216,136 @@ static int add_frame(void *context, uint32_t depth, const struct mr_named *named
 	return 0;
 }
 
-/* Opens the module; NULL with 0: it is missing. */
-static int open_module(struct module *module, struct mr_symbolizer **symbolizer, struct mr_error *err)
+static void close_module(struct mr_places *places, uint32_t number)
 {
-	struct mr_error why = { 0 };
+	(void)pthread_mutex_lock(&places->lock);
+	struct mr_symbolizer *const symbolizer = places->modules[number].symbolizer;
+	places->modules[number].symbolizer = NULL;
+	(void)pthread_mutex_unlock(&places->lock);
+	mr_symbolizer_close(symbolizer);
+}
 
-	const int code = mr_symbolizer_open(symbolizer, module->path, module->build_id, module->fd, &why);
-	MR_FAIL_IF(code < 0 && code != MR_ERR_READ, err, code, "%s", why.message);
-	if (code < 0) {
-		const size_t size = strlen(why.message) + 1;
+/* Opens module NUMBER, if it is not; *SYMBOLIZER is NULL with 0 where it is missing. */
+static int open_module(struct mr_places *places, uint32_t number, struct mr_symbolizer **symbolizer,
+                       struct mr_error *err)
+{
+	struct mr_error complaint = { 0 };
+	char *why = NULL;
 
-		mr_free(module->why);
-		module->why = mr_alloc(size);
-		if (module->why == NULL)
-			return no_memory(err);
-		memcpy(module->why, why.message, size);
-		module->known = MR_PLACES_MISSING;
+	(void)pthread_mutex_lock(&places->lock);
+	struct module module = places->modules[number]; /* its texts stay where they are */
+	(void)pthread_mutex_unlock(&places->lock);
+	*symbolizer = module.symbolizer;
+	if (module.symbolizer != NULL && mr_symbolizer_is_good(module.symbolizer))
 		return 0;
+	if (module.symbolizer != NULL)
+		close_module(places, number);
+	const int code = mr_symbolizer_open(symbolizer, module.path, module.build_id, module.fd, &complaint);
+	MR_FAIL_IF(code < 0 && code != MR_ERR_READ, err, code, "%s", complaint.message);
+	if (code < 0) {
+		*symbolizer = NULL;
+		why = mr_alloc(strlen(complaint.message) + 1);
+		if (why == NULL)
+			return no_memory(err);
+		memcpy(why, complaint.message, strlen(complaint.message) + 1);
 	}
-	module->known = mr_symbolizer_has_lines(*symbolizer) ? MR_PLACES_LINED : MR_PLACES_NAMED;
+	(void)pthread_mutex_lock(&places->lock);
+	struct module *const opened = &places->modules[number];
+	mr_free(opened->why);
+	opened->why = why;
+	opened->symbolizer = *symbolizer;
+	opened->known = *symbolizer == NULL                    ? MR_PLACES_MISSING
+	                : mr_symbolizer_has_lines(*symbolizer) ? MR_PLACES_LINED
+	                                                       : MR_PLACES_NAMED;
+	(void)pthread_mutex_unlock(&places->lock);
 	return 0;
 }
 
+/* A place that is to be looked up. */
+struct task {
+	uint64_t offset;
+	uint32_t module;
+	uint32_t place;
+};
+
+static bool is_stopped(const atomic_bool *stop)
+{
+	return stop != NULL && atomic_load_explicit(stop, memory_order_relaxed);
+}
+
 /* Looks up COUNT places, which are of one module and in the order of addresses. */
-static int look_up_module(struct mr_places *places, const uint32_t *numbers, size_t count,
-                          struct mr_error *err)
+static int look_up_module(struct mr_places *places, const struct task *tasks, size_t count,
+                          const atomic_bool *stop, struct mr_error *err)
 {
 	struct mr_symbolizer *symbolizer = NULL;
 
-	int code = open_module(&places->modules[places->places[numbers[0]].module], &symbolizer, err);
-	for (size_t i = 0; i < count && code >= 0; i++) {
-		struct place *const place = &places->places[numbers[i]];
+	int code = open_module(places, tasks[0].module, &symbolizer, err);
+	for (size_t i = 0; i < count && code >= 0 && !is_stopped(stop); i++) {
+		const size_t first = places->frame_count;
 
 		places->known = MR_PLACES_MISSING;
-		place->frame_first = (uint32_t)places->frame_count;
 		if (symbolizer != NULL)
-			code = mr_symbolizer_name(symbolizer, place->offset, add_frame, places, err);
-		place->frame_count = (uint32_t)places->frame_count - place->frame_first;
+			code = mr_symbolizer_name(symbolizer, tasks[i].offset, add_frame, places, err);
+		if (code < 0)
+			break;
+		(void)pthread_mutex_lock(&places->lock);
+		struct place *const place = &places->places[tasks[i].place];
+		place->frame_first = (uint32_t)first;
+		place->frame_count = (uint32_t)(places->frame_count - first);
 		place->known = places->known;
+		(void)pthread_mutex_unlock(&places->lock);
 	}
-	mr_symbolizer_close(symbolizer);
+	if (stop == NULL)
+		close_module(places, tasks[0].module);
 	return code < 0 ? code : 0;
 }
 
-static int compare_places(const void *left, const void *right, void *context)
+static int compare_tasks(const void *left, const void *right)
 {
-	const struct mr_places *const places = context;
-	const struct place *const a = &places->places[*(const uint32_t *)left];
-	const struct place *const b = &places->places[*(const uint32_t *)right];
+	const struct task *const a = left;
+	const struct task *const b = right;
 
 	if (a->module != b->module)
 		return a->module < b->module ? -1 : 1;
 	return a->offset < b->offset ? -1 : a->offset > b->offset;
 }
 
-int mr_places_look_up(struct mr_places *places, struct mr_error *err)
+/* What is to be looked up now, the caller's to free; NULL: no memory. */
+static struct task *choose_tasks(struct mr_places *places, bool foreseen, size_t *count)
 {
-	const size_t count = places->place_count - places->place_looked_up;
+	*count = 0;
+	(void)pthread_mutex_lock(&places->lock);
+	while (places->place_looked_up < places->place_count &&
+	       places->places[places->place_looked_up].known != MR_PLACES_UNSEEN)
+		places->place_looked_up++;
+	const size_t first = places->place_looked_up;
+	struct task *const tasks = mr_alloc((places->place_count - first + 1) * sizeof(*tasks));
+	for (size_t i = first; i < places->place_count && tasks != NULL; i++) {
+		const struct place *const place = &places->places[i];
+
+		if (place->known == MR_PLACES_UNSEEN && (place->wanted || foreseen))
+			tasks[(*count)++] = (struct task){ place->offset, place->module, (uint32_t)i };
+	}
+	(void)pthread_mutex_unlock(&places->lock);
+	if (tasks != NULL)
+		qsort(tasks, *count, sizeof(*tasks), compare_tasks);
+	return tasks;
+}
+
+int mr_places_look_up(struct mr_places *places, const atomic_bool *stop, struct mr_error *err)
+{
+	size_t count;
 	int code = 0;
 
-	if (count == 0)
-		return 0;
-	uint32_t *const order = mr_alloc(count * sizeof(*order));
-	if (order == NULL)
+	struct task *const tasks = choose_tasks(places, stop != NULL, &count);
+	if (tasks == NULL)
 		return no_memory(err);
-	for (size_t i = 0; i < count; i++)
-		order[i] = (uint32_t)(places->place_looked_up + i);
-	qsort_r(order, count, sizeof(*order), compare_places, places);
-	for (size_t i = 0, end; i < count && code == 0; i = end) {
-		for (end = i + 1;
-		     end < count && places->places[order[end]].module == places->places[order[i]].module;)
+	for (size_t i = 0, end; i < count && code == 0 && !is_stopped(stop); i = end) {
+		for (end = i + 1; end < count && tasks[end].module == tasks[i].module;)
 			end++;
-		code = look_up_module(places, order + i, end - i, err);
+		code = look_up_module(places, tasks + i, end - i, stop, err);
 	}
-	mr_free(order);
-	places->place_looked_up = places->place_count;
+	mr_free(tasks);
 	return code;
 }
 
@@ -262,7 +359,7 @@ enum mr_places_known mr_places_module_known(const struct mr_places *places, uint
 {
 	*path = places->modules[module].path;
 	*why = places->modules[module].why;
-	return places->modules[module].known;
+	return places->modules[module].wanted ? places->modules[module].known : MR_PLACES_UNSEEN;
 }
 
 size_t mr_places_count(const struct mr_places *places)
@@ -272,7 +369,7 @@ size_t mr_places_count(const struct mr_places *places)
 
 enum mr_places_known mr_places_known(const struct mr_places *places, uint32_t place)
 {
-	return places->places[place].known;
+	return places->places[place].wanted ? places->places[place].known : MR_PLACES_UNSEEN;
 }
 
 /* ---- Rows ------------------------------------------------------------------------------- */

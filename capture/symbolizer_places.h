@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * Many places in the code, of many modules, named together: each is looked up once,
- * and one module is open at a time.  Then the rows that a stream of a log needs for
- * its own codes are made: STRINGS and SYMBOLS.  For memrecord at the end of a
- * recording, and for `memstats symbolize`.  For one thread at a time.
+ * Many places in the code, of many modules, named together: each is looked up once.
+ * Then the rows that a stream of a log needs for its own codes are made: STRINGS and
+ * SYMBOLS.  For memrecord, and for `memstats symbolize`.  For one thread at a time,
+ * but that one thread may look up while another says what is to be named.
  */
 #ifndef MR_SYMBOLIZER_PLACES_H
 #define MR_SYMBOLIZER_PLACES_H
+
+#include <stdatomic.h>
 
 #include "log_format.h"
 
@@ -27,14 +29,18 @@ void mr_places_module_file(struct mr_places *places, uint32_t module, int fd);
  * time. */
 int mr_places_add(struct mr_places *places, uint32_t module, uint64_t offset, uint32_t *place,
                   struct mr_error *err) MR_MUST_CHECK;
+/* The same place may be added later: it may be looked up meanwhile. */
+int mr_places_foresee(struct mr_places *places, uint32_t module, uint64_t offset, struct mr_error *err)
+	MR_MUST_CHECK;
 
-/* Looks up all places that have not been, module by module.  MR_ERR_NOMEM. */
-int mr_places_look_up(struct mr_places *places, struct mr_error *err) MR_MUST_CHECK;
+/* Looks up all places that have not been, module by module, one open at a time.  With STOP those that
+ * are foreseen too, until that is true; and modules stay open for what comes.  MR_ERR_NOMEM. */
+int mr_places_look_up(struct mr_places *places, const atomic_bool *stop, struct mr_error *err) MR_MUST_CHECK;
 
 /* ---- What is known then ---------------------------------------------------------------- */
 
 enum mr_places_known {
-	MR_PLACES_UNSEEN,  /* not looked up */
+	MR_PLACES_UNSEEN,  /* not looked up, or no more than foreseen */
 	MR_PLACES_MISSING, /* of a module: gone, or another build; of a place: nothing is known */
 	MR_PLACES_NAMED,   /* functions have names */
 	MR_PLACES_LINED,   /* and files and lines */

@@ -12,6 +12,7 @@
 #define MR_SYMBOLIZER_PRIVATE_H
 
 #include <elfutils/libdwfl.h>
+#include <sys/stat.h>
 
 #include "symbolizer.h"
 
@@ -101,6 +102,14 @@ bool mr_unit_full_name(struct mr_unit *unit, Dwarf_Die *function, struct mr_buff
 
 /* ---- All of it ------------------------------------------------------------------- */
 
+struct mr_symbolizer_file { /* as it was when it was opened */
+	const char *path;   /* NULL: there is none */
+	dev_t device;
+	ino_t inode;
+	off_t size;
+	struct timespec changed;
+};
+
 struct mr_symbolizer {
 	Dwfl *dwfl;
 	Dwfl_Callbacks callbacks;
@@ -108,6 +117,8 @@ struct mr_symbolizer {
 	Dwfl_Module *module;
 	Dwarf_Addr bias;       /* offset + bias is what dwfl has as address */
 	Dwarf_Addr dwarf_bias; /* and less this, what DWARF has */
+	struct mr_symbolizer_file code_file;
+	struct mr_symbolizer_file debug_file; /* where it is another one */
 	struct mr_symbol_table table;
 	struct mr_units units;
 	struct mr_buffer full_name;
@@ -118,6 +129,8 @@ struct mr_symbolizer {
 /* Finds and opens the module; as mr_symbolizer_open(). */
 int mr_symbolizer_find(struct mr_symbolizer *symbolizer, const char *path, const char *build_id, int fd,
                        struct mr_error *err) MR_MUST_CHECK;
+/* Notes which files it is that the module was opened from. */
+void mr_symbolizer_note_files(struct mr_symbolizer *symbolizer);
 /* Folders with debugging information, ':' between them. */
 const char *mr_symbolizer_debug_path(void);
 /* dwfl's callback: a descriptor of the file with the debugging information, or -1. */

@@ -196,6 +196,58 @@ Test(heap_symbols, further_writes__add_what_is_new)
 	mr_model_close(model);
 }
 
+Test(heap_symbols, what_is_foreseen__is_looked_up_meanwhile)
+{
+	enum { ROUNDS = 200 };
+	const uint64_t first = offset_of(first_place);
+	const uint64_t second = offset_of(second_place);
+	struct mr_heap_symbols *symbols = NULL;
+	struct mr_heap_symbols_report report;
+	uint64_t next = 2;
+	uint32_t module, missing;
+
+	const uint32_t stream = write_stream(42, program, first, second);
+	cr_assert(eq(int, mr_heap_symbols_new(&symbols, NULL), 0));
+	mr_heap_symbols_look_ahead(symbols); /* nothing yet */
+	for (uint64_t i = 0; i < ROUNDS; i++) {
+		cr_assert(eq(int, mr_heap_symbols_module(symbols, program, "", 0, &module, NULL), 0));
+		cr_assert(eq(int,
+		             mr_heap_symbols_module(symbols, "/nonexistent/lib.so", "", 0, &missing, NULL),
+		             0));
+		cr_assert(eq(int, mr_heap_symbols_foresee(symbols, module, first + i, NULL), 0));
+		cr_assert(eq(int, mr_heap_symbols_foresee(symbols, missing, i, NULL), 0));
+		mr_heap_symbols_look_ahead(symbols);
+	}
+	cr_assert(eq(int, mr_heap_symbols_stream(symbols, stream, &next, NULL), 0));
+	cr_assert(eq(int, mr_heap_symbols_place(symbols, 1, module, first, NULL), 0));
+	cr_assert(eq(int, mr_heap_symbols_place(symbols, 2, module, second, NULL), 0));
+	cr_assert(eq(int, mr_heap_symbols_write(symbols, writer, &report, NULL), 0));
+	cr_expect(eq(u64, report.places, 2), "no more than is in the log");
+	cr_expect(eq(u64, report.places_positioned, 2));
+	cr_expect(eq(u64, report.modules, 1));
+	cr_expect(eq(u64, report.modules_missing, 0));
+	cr_expect(eq(u64, next, 5));
+	mr_heap_symbols_free(symbols);
+
+	struct mr_model *const model = read_back();
+	expect_function(model, 0, 1, "first_place");
+	expect_function(model, 0, 2, "second_place");
+	mr_model_close(model);
+}
+
+Test(heap_symbols, what_is_foreseen__may_be_given_up)
+{
+	struct mr_heap_symbols *symbols = NULL;
+	uint32_t module;
+
+	cr_assert(eq(int, mr_heap_symbols_new(&symbols, NULL), 0));
+	cr_assert(eq(int, mr_heap_symbols_module(symbols, program, "", 0, &module, NULL), 0));
+	cr_expect(eq(int, mr_heap_symbols_foresee(symbols, module + 1, 1, NULL), MR_ERR_ARG));
+	cr_assert(eq(int, mr_heap_symbols_foresee(symbols, module, offset_of(first_place), NULL), 0));
+	mr_heap_symbols_look_ahead(symbols);
+	mr_heap_symbols_free(symbols);
+}
+
 Test(heap_symbols, modules_that_are_not_there__give_no_names)
 {
 	struct mr_heap_symbols *symbols = NULL;

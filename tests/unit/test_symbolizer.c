@@ -298,6 +298,37 @@ Test(symbolizer, open_file__is_taken_for_the_path)
 	mr_symbolizer_close(symbolizer);
 }
 
+Test(symbolizer, files_that_are_written_to__are_told)
+{
+	struct mr_symbolizer *symbolizer = NULL;
+
+	build("-O1 -g -Wl,--build-id=0x" BUILD_ID);
+	run("mkdir -p debug/.build-id/01 && "
+	    "objcopy --only-keep-debug lib.so debug/.build-id/01/23456789abcdef.debug && "
+	    "objcopy --strip-all lib.so");
+	char path[128];
+	snprintf(path, sizeof(path), "%s/debug", folder);
+	setenv(MR_SYMBOLIZER_DEBUG_ENVIRONMENT, path, 1);
+	static const struct {
+		const char *what;
+		bool good;
+	} cases[] = {
+		{ "true", true },
+		{ "cp lib.so other.so && mv other.so lib.so", true }, /* what was opened is as it was */
+		{ "printf x >> lib.so", false },
+		{ "printf x >> debug/.build-id/01/23456789abcdef.debug", false },
+		{ "rm -r debug lib.so", true },
+	};
+
+	for (size_t i = 0; i < MR_ARRAY_LEN(cases); i++) {
+		cr_assert(eq(int, mr_symbolizer_open(&symbolizer, library, BUILD_ID, -1, NULL), 0));
+		cr_expect(mr_symbolizer_is_good(symbolizer));
+		run("%s", cases[i].what);
+		cr_expect(eq(int, mr_symbolizer_is_good(symbolizer), cases[i].good), "%s", cases[i].what);
+		mr_symbolizer_close(symbolizer);
+	}
+}
+
 Test(symbolizer, demangle__shows_what_programmers_write)
 {
 	static const struct {
