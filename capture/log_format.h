@@ -549,6 +549,7 @@ enum mr_col_graphs {
 	MR_GRAPHS_SNAPSHOT = 5, /* 0: of none */
 	MR_GRAPHS_OBJECTS = 6,  /* in all, of which the nodes may tell a part; and their bytes */
 	MR_GRAPHS_SIZE = 7,
+	MR_GRAPHS_REFERENCES = 8, /* in all, of which the edges may tell a part */
 };
 
 enum mr_graph_node_flag {

@@ -247,12 +247,13 @@ static int open_channel(struct memcapture *capture, const struct mr_tracker_opti
                         struct mr_error *err)
 {
 	const char *const folder = secure_getenv(MR_CHANNEL_ENVIRONMENT);
+	const uint32_t source = options->source != 0 ? options->source : (uint32_t)MR_SOURCE_TRACKER;
 	const char *pattern = options->path;
 	char chosen[PATH_MAX];
 	char path[PATH_MAX];
 
 	if (folder != NULL && folder[0] != '\0' &&
-	    mr_channel_create(&capture->channel, folder, MR_SOURCE_TRACKER, NULL) == 0)
+	    mr_channel_create(&capture->channel, folder, source, NULL) == 0)
 		return 0;
 	if (options->path_by_environment) {
 		MR_TRY(choose_path(options->path, chosen, err));
@@ -261,7 +262,7 @@ static int open_channel(struct memcapture *capture, const struct mr_tracker_opti
 	if (pattern == NULL)
 		return 0; /* nobody wants a log */
 	MR_TRY(expand_path(pattern, path, err));
-	MR_TRY(mr_channel_create(&capture->channel, NULL, MR_SOURCE_TRACKER, err));
+	MR_TRY(mr_channel_create(&capture->channel, NULL, source, err));
 	return open_log(capture, path, err);
 }
 

@@ -234,6 +234,7 @@ struct mr_tracker_options {
 	const char *path;         /* of the log, "%p" is the pid; NULL: there is one under memrecord alone */
 	bool path_by_environment; /* what the environment says goes first, and there is a path in any case */
 	const char *creator;
+	uint32_t source;   /* enum mr_stream_source; 0: a tracker */
 	uint32_t language; /* enum mr_language */
 	/* CLOCK_MONOTONIC at the stream's zero, which may lie before the opening; 0: the opening.  If it is
 	 * given, ticks are nanoseconds of CLOCK_MONOTONIC: a time in the program is the same in the log. */

@@ -26,7 +26,7 @@ static void put_stream(struct memcapture *capture)
 	mr_block_scalar(&block, MR_STREAM_BOOT_ID_LOW, header->boot_id[1]);
 	mr_block_scalar(&block, MR_STREAM_PID, header->pid);
 	mr_block_scalar(&block, MR_STREAM_START_TICKS, header->start_ticks);
-	mr_block_scalar(&block, MR_STREAM_SOURCE, MR_SOURCE_TRACKER);
+	mr_block_scalar(&block, MR_STREAM_SOURCE, header->source);
 	mr_block_scalar(&block, MR_STREAM_CLOCK_MONOTONIC, header->zero_monotonic_ns);
 	mr_block_scalar(&block, MR_STREAM_CLOCK_REALTIME, header->zero_realtime_ns);
 	mr_block_scalar(&block, MR_STREAM_CREATOR, text_id(capture, capture->creator));

@@ -7,15 +7,12 @@
  * silence in a forked child, the end of the log when the program ends, and samples of
  * the process's memory.
  *
- * The capture's clock is CLOCK_MONOTONIC and its zero is the store's, so the times of
- * the store are those of the log.
+ * The capture's zero is the store's, so the times of the store are those of the log.
  */
 #include "log_feed.h"
 
-#include <limits.h>
-#include <stdlib.h>
-
 #include "feed_account.h"
+#include "feed_capture.h"
 
 #define EVENT_RING_BYTES (1u << 20)
 
@@ -27,16 +24,6 @@ struct mr_feed {
 };
 
 /* ---- Records -------------------------------------------------------------------------- */
-
-static uint64_t ticks_of(const struct mr_feed *feed, uint64_t time_ns)
-{
-	return feed->capture->channel->header->zero_monotonic_ns + time_ns;
-}
-
-static uint64_t now_ns(const struct mr_feed *feed)
-{
-	return mr_clock_monotonic_ns() - feed->capture->channel->header->zero_monotonic_ns;
-}
 
 /* Appends a record of LEN bytes; one that finds no writer any more is counted by the ring. */
 static void append(struct mr_feed *feed, const void *record, size_t len)
@@ -63,7 +50,7 @@ static void put_birth(struct mr_feed *feed, uint32_t id)
 		.birth = {
 			.head = MR_RECORD_BIRTH_SIZED | (uint32_t)row->level << 4 | object_high(object),
 			.object_low = (uint32_t)object,
-			.ticks = ticks_of(feed, row->birth_ns),
+			.ticks = mr_feed_capture_ticks(feed->capture, row->birth_ns),
 			.address = row->address,
 			.class_id = account->class_base + row->class_index,
 			.stack = row->stack != 0 ? account->stack_base + row->stack : 0,
@@ -81,29 +68,15 @@ static void put_death(struct mr_feed *feed, uint32_t id)
 	const struct mr_record_death record = {
 		.head = MR_RECORD_DEATH | reason << 4 | object_high(object),
 		.object_low = (uint32_t)object,
-		.ticks = ticks_of(feed, row->death_ns != 0 ? row->death_ns : now_ns(feed)),
+		.ticks = mr_feed_capture_ticks(feed->capture, row->death_ns != 0
+		                                                      ? row->death_ns
+		                                                      : mr_feed_capture_now(feed->capture)),
 	};
 
 	append(feed, &record, sizeof(record));
 }
 
 /* ---- Opening --------------------------------------------------------------------------- */
-
-/* Puts PATTERN, or for the second and later logs of this process PATTERN with a number before its
- * ending ("profile.2.dat"), into PATH. */
-static int number_path(char path[PATH_MAX], const char *pattern, unsigned number, struct mr_error *err)
-{
-	const char *const slash = strrchr(pattern, '/');
-	const char *const name = slash != NULL ? slash + 1 : pattern;
-	const char *const dot = strrchr(name, '.');
-	const char *const ending = dot != NULL && dot != name ? dot : name + strlen(name);
-	const int stem = ending - pattern < PATH_MAX ? (int)(ending - pattern) : PATH_MAX;
-	const int len = number == 1 ? snprintf(path, PATH_MAX, "%s", pattern)
-	                            : snprintf(path, PATH_MAX, "%.*s.%u%s", stem, pattern, number, ending);
-
-	MR_FAIL_IF(len >= PATH_MAX, err, MR_ERR_ARG, "the log's name is too long: '%.100s...'", pattern);
-	return 0;
-}
 
 /* What was tracked before the log was opened. */
 static void put_past(struct mr_feed *feed)
@@ -142,97 +115,48 @@ static void feed_free(struct mr_feed *feed)
 	mr_free(feed);
 }
 
-/* A feed with the log that PATH names or, with "", memrecord's; *FEED NULL: there is none. */
-static int feed_new(struct mr_feed **feed, struct mr_store *store, const char *path, struct mr_error *err)
-{
-	const struct mr_tracker_options options = {
-		.path = path[0] != '\0' ? path : NULL,
-		.creator = MR_FEED_CREATOR,
-		.language = MR_LANGUAGE_PYTHON,
-		.zero_monotonic_ns = store->zero_ns,
-		.zero_realtime_ns = mr_feed_zero_realtime_ns(store->zero_ns),
-	};
-	struct mr_feed *const created = mr_alloc(sizeof(*created));
-
-	MR_FAIL_IF(created == NULL, err, MR_ERR_NOMEM, "out of memory for a log");
-	int code = mr_tracker_open(&created->capture, &options, err);
-	if (code < 0 || created->capture == NULL) {
-		mr_free(created);
-		return code;
-	}
-	code = feed_parts(created, store, err);
-	if (code < 0) {
-		memcapture_close(created->capture, NULL);
-		feed_free(created);
-		return code;
-	}
-	if (created->capture->log != NULL && strchr(path, '%') == NULL)
-		memcpy(created->path, path, strlen(path) + 1);
-	*feed = created;
-	return 0;
-}
-
 int mr_feed_open(struct mr_feed **feed, struct mr_store *store, const char *path)
 {
-	static _Atomic unsigned by_environment;
-	const char *const environment = secure_getenv(MR_TRACKER_ENVIRONMENT);
-	char chosen[PATH_MAX] = "";
+	struct mr_feed *const created = mr_alloc(sizeof(*created));
 	struct mr_error err = { 0 };
 
 	*feed = NULL;
-	if (environment != NULL && strcmp(environment, "off") == 0)
-		return 0;
-	int code = 0;
-	if (environment != NULL && environment[0] != '\0')
-		code = number_path(chosen, environment, atomic_fetch_add(&by_environment, 1) + 1, &err);
-	else if (path != NULL)
-		code = number_path(chosen, path, 1, &err);
-	if (code == 0)
-		code = feed_new(feed, store, chosen, &err);
-	if (code == 0) {
-		if (*feed != NULL)
-			put_past(*feed);
-		return 0;
+	if (created == NULL) {
+		PyErr_NoMemory();
+		return -1;
 	}
-	/* What the program did not ask for does not stop it.  2: where it makes the tracker. */
-	if (path == NULL && code != MR_ERR_NOMEM)
-		return PyErr_WarnFormat(PyExc_RuntimeWarning, 2, "there is no log: %s", err.message);
-	mr_feed_raise(&err, strchr(chosen, '%') == NULL ? chosen : NULL);
-	return -1;
+	const int status = mr_feed_capture_open(&created->capture, MR_SOURCE_TRACKER, store->zero_ns, path,
+	                                        created->path);
+	if (status < 0 || created->capture == NULL) {
+		mr_free(created);
+		return status;
+	}
+	if (feed_parts(created, store, &err) < 0) {
+		memcapture_close(created->capture, NULL);
+		feed_free(created);
+		mr_feed_raise(&err, NULL);
+		return -1;
+	}
+	put_past(created);
+	*feed = created;
+	return 0;
 }
 
 /* ---- Ending ------------------------------------------------------------------------------ */
 
 int mr_feed_close(struct mr_feed *feed)
 {
-	char path[PATH_MAX];
-	struct memcapture_error error = { 0 };
-	struct mr_error err = { 0 };
-
 	if (feed == NULL)
 		return 0;
-	err = feed->account->sink.failure;
-	memcpy(path, feed->path, sizeof(path));
-	if (memcapture_close(feed->capture, &error) < 0)
-		mr_fail(&err, error.code, "%s", error.message);
+
+	const int status = mr_feed_capture_close(feed->capture, &feed->account->sink.failure, feed->path);
 	feed_free(feed);
-	if (err.code == MR_OK)
-		return 0;
-	mr_feed_raise(&err, path[0] != '\0' ? path : NULL);
-	return -1;
+	return status;
 }
 
 int mr_feed_status(const struct mr_feed *feed)
 {
-	struct memcapture_error error = { 0 };
-	struct mr_error err = feed->account->sink.failure;
-
-	if (memcapture_status(feed->capture, &error) < 0)
-		mr_fail(&err, error.code, "%s", error.message);
-	if (err.code == MR_OK)
-		return 0;
-	mr_feed_raise(&err, feed->path[0] != '\0' ? feed->path : NULL);
-	return -1;
+	return mr_feed_capture_status(feed->capture, &feed->account->sink.failure, feed->path);
 }
 
 /* ---- What happens -------------------------------------------------------------------------- */
@@ -267,7 +191,7 @@ void mr_feed_level(struct mr_feed *feed, uint32_t row)
 	const struct mr_record_change record = {
 		.head = MR_RECORD_CHANGE | object_high(object),
 		.object_low = (uint32_t)object,
-		.ticks = ticks_of(feed, now_ns(feed)),
+		.ticks = mr_feed_capture_ticks(feed->capture, mr_feed_capture_now(feed->capture)),
 		.level = mr_store_row(feed->account->store, row)->level + 1u,
 	};
 	append(feed, &record, sizeof(record));
@@ -284,18 +208,8 @@ void mr_feed_snapshot(struct mr_feed *feed, uint32_t snapshot)
 
 void mr_feed_mark(struct mr_feed *feed, const char *text, size_t len)
 {
-	if (feed == NULL || !mr_tracker_alive(feed->capture))
-		return;
-
-	char *const copy = mr_alloc(len + 1);
-	if (copy == NULL) {
-		mr_fail(&feed->account->sink.failure, MR_ERR_NOMEM, "out of memory for a mark");
-		return;
-	}
-	memcpy(copy, text, len);
-	if (memcapture_mark(feed->capture, copy) < 0)
-		mr_fail(&feed->account->sink.failure, MR_ERR_NOMEM, "out of memory for a mark");
-	mr_free(copy);
+	if (feed != NULL && mr_tracker_alive(feed->capture))
+		mr_feed_capture_mark(feed->capture, text, len, &feed->account->sink.failure);
 }
 
 /* ---- Another store ---------------------------------------------------------------------------- */

@@ -19,13 +19,8 @@ int mr_feed_dump(const struct mr_store *store, const char *path);
 
 /* Begins to write what happens to STORE from now on, and what happened before.
  *
- * Where to: into memrecord's log, when the program runs under one, where each tracker is
- * a stream of the same run; otherwise to what MEMCAPTURE_LOG names, the first tracker of
- * the process that is written under that name and later ones with a number before its
- * ending ("profile.2.dat"); otherwise to PATH.  "%p" in a name is the pid.  With PATH NULL
- * and nobody else who asks for a log, or with MEMCAPTURE_LOG=off, *FEED is NULL, without an
- * error.  -1 with a Python error (OSError, MemoryError); a log that only MEMCAPTURE_LOG asked
- * for and that cannot be written is a RuntimeWarning. */
+ * Where to: see mr_feed_capture_open().  When nobody asks for a log *FEED is NULL, without an
+ * error.  -1 with a Python error (OSError, MemoryError). */
 int mr_feed_open(struct mr_feed **feed, struct mr_store *store, const char *path);
 /* Ends the log.  NULL is fine.  -1 with a Python error: what could not be written. */
 int mr_feed_close(struct mr_feed *feed);

@@ -23,8 +23,10 @@ struct mr_object_feed;
 int mr_object_feed_open(struct mr_object_feed **feed, PyObject *module, const char *path);
 int mr_object_feed_close(struct mr_object_feed *feed);
 int mr_object_feed_status(const struct mr_object_feed *feed); /* -1 with a Python OSError */
-/* Nanoseconds since the stream's zero. */
+/* Nanoseconds since the stream's zero, which is the package's import. */
 uint64_t mr_object_feed_now(const struct mr_object_feed *feed);
+/* A word in the log at this moment. */
+void mr_object_feed_mark(struct mr_object_feed *feed, const char *text, size_t len);
 
 void mr_object_feed_class(struct mr_object_feed *feed, uint32_t class_id, const char *name, size_t len);
 
@@ -35,8 +37,8 @@ struct mr_fed_birth {
 	uint32_t class_id;
 	uint32_t stack; /* mr_object_feed_stack(), 0: not known where it was made */
 };
-/* TRACE: a Python list or tuple of (filename, line number) as tracemalloc has it, or objects with
- * .filename and .lineno, the outermost first. */
+/* TRACE: a Python list or tuple of (filename, line number), or of objects with .filename and .lineno as
+ * a tracemalloc.Traceback has them, the outermost first.  May run Python code.  0: there is none. */
 uint32_t mr_object_feed_stack(struct mr_object_feed *feed, PyObject *trace);
 void mr_object_feed_births(struct mr_object_feed *feed, uint64_t time_ns, const struct mr_fed_birth *rows,
                            size_t count);
@@ -111,6 +113,8 @@ struct mr_fed_graph {
 	const struct mr_fed_edge *edges;
 	size_t edge_count;
 };
+/* Of a graph with more nodes or edges than a log takes, the subjects, the roots and the largest nodes stay,
+ * and the others are told as one.  More than MR_LOG_GRAPHS_MAX graphs are counted, and left out. */
 void mr_object_feed_graph(struct mr_object_feed *feed, const struct mr_fed_graph *graph);
 
 #endif
