@@ -16,9 +16,10 @@
 
 /* Places for blocks in an array, by shape.  An array grows by two shapes, or by one where
  * sequence numbers make it larger. */
-static const uint16_t capacities[MR_HEAP_SHAPES] = { 0,   1,   2,    3,    4,    6,    8,    12,   16,
-	                                             24,  32,  48,   64,   96,   128,  192,  256,  384,
-	                                             512, 768, 1024, 1536, 2048, 3072, 4096, 6144, 8192 };
+const uint16_t mr_heap_blocks_capacities[MR_HEAP_SHAPES] = { 0,    1,    2,    3,    4,    6,   8,
+	                                                     12,   16,   24,   32,   48,   64,  96,
+	                                                     128,  192,  256,  384,  512,  768, 1024,
+	                                                     1536, 2048, 3072, 4096, 6144, 8192 };
 
 void mr_heap_blocks_init(struct mr_heap_blocks *blocks, bool keep_sequences)
 {
@@ -34,26 +35,8 @@ uint64_t mr_heap_blocks_memory(const struct mr_heap_blocks *blocks)
 
 static inline size_t array_bytes(const struct mr_heap_blocks *blocks, unsigned shape)
 {
-	return capacities[shape] *
+	return mr_heap_blocks_capacities[shape] *
 	       (sizeof(struct mr_heap_block) + (blocks->keep_sequences ? sizeof(uint64_t) : 0));
-}
-
-static inline bool is_roomy(const struct mr_heap_blocks *blocks)
-{
-	return blocks->slabs.used_bytes < MR_HEAP_ROOMY_BYTES;
-}
-
-/* Blocks that an array may hold before it has to grow: long ones keep some gaps. */
-static inline unsigned limit_of(const struct mr_heap_blocks *blocks, unsigned capacity)
-{
-	if (is_roomy(blocks))
-		return capacity / 2;
-	return capacity < 8 ? capacity : capacity - (capacity + 15) / 16;
-}
-
-static inline unsigned home_of(unsigned at, unsigned capacity)
-{
-	return (at - 1) * capacity >> MR_HEAP_REGION_SHIFT;
 }
 
 static inline unsigned next_slot(unsigned slot, unsigned capacity)
@@ -64,7 +47,7 @@ static inline unsigned next_slot(unsigned slot, unsigned capacity)
 /* How far the block in SLOT is from its home. */
 static inline unsigned way_of(const struct mr_heap_block *array, unsigned slot, unsigned capacity)
 {
-	const unsigned home = home_of(array[slot].at, capacity);
+	const unsigned home = mr_heap_blocks_home(array[slot].at, capacity);
 
 	return slot >= home ? slot - home : slot + capacity - home;
 }
@@ -72,7 +55,7 @@ static inline unsigned way_of(const struct mr_heap_block *array, unsigned slot, 
 /* Where a block that begins at AT is, or, with false, would have to be. */
 static inline bool look_for(const struct mr_heap_block *array, unsigned capacity, unsigned at, unsigned *slot)
 {
-	unsigned i = home_of(at, capacity);
+	unsigned i = mr_heap_blocks_home(at, capacity);
 
 	for (unsigned way = 0;; way++) {
 		if (array[i].at == at) {
@@ -118,7 +101,7 @@ static inline void close_gap(const struct mr_heap_blocks *blocks, struct mr_heap
 	uint64_t *const sequences = sequences_of(array, capacity);
 	unsigned next = next_slot(slot, capacity);
 
-	while (array[next].at != 0 && next != home_of(array[next].at, capacity)) {
+	while (array[next].at != 0 && next != mr_heap_blocks_home(array[next].at, capacity)) {
 		array[slot] = array[next];
 		if (blocks->keep_sequences)
 			sequences[slot] = sequences[next];
@@ -142,8 +125,8 @@ static inline void put_in(const struct mr_heap_blocks *blocks, struct mr_heap_bl
 /* Gives REGION an array of SHAPE, with room for what it holds. */
 static bool reshape(struct mr_heap_blocks *blocks, struct mr_heap_region *region, unsigned shape)
 {
-	const unsigned before = capacities[region->shape];
-	const unsigned capacity = capacities[shape];
+	const unsigned before = mr_heap_blocks_capacities[region->shape];
+	const unsigned capacity = mr_heap_blocks_capacities[shape];
 	struct mr_heap_block *const old = region->blocks;
 	struct mr_heap_block *const array =
 		mr_heap_slabs_take(&blocks->slabs, shape, array_bytes(blocks, shape));
@@ -171,9 +154,9 @@ static bool reshape(struct mr_heap_blocks *blocks, struct mr_heap_region *region
 static void consider_less(struct mr_heap_blocks *blocks, struct mr_heap_region *region)
 {
 	const unsigned step = blocks->keep_sequences ? 1 : 2;
-	const unsigned capacity = capacities[region->shape];
+	const unsigned capacity = mr_heap_blocks_capacities[region->shape];
 
-	if (capacity >= 6 && !is_roomy(blocks) && region->count * 4 <= capacity &&
+	if (capacity >= 6 && !mr_heap_blocks_are_few(blocks) && region->count * 4 <= capacity &&
 	    mr_heap_blocks_memory(blocks) > blocks->count * 48)
 		(void)reshape(blocks, region, region->shape - step); /* no memory: it stays large */
 }
@@ -254,7 +237,7 @@ static bool resize_table(struct mr_heap_blocks *blocks, struct mr_heap_shard *sh
 	blocks->table_bytes += table_bytes(&made) - table_bytes(shard);
 	table_free(shard->regions, table_bytes(shard));
 	*shard = made;
-	blocks->last = NULL;
+	memset(blocks->recent, 0, sizeof(blocks->recent));
 	return true;
 }
 
@@ -266,10 +249,12 @@ static inline struct mr_heap_shard *shard_of(struct mr_heap_blocks *blocks, uint
 /* The region of ADDRESS; NULL: never met. */
 static inline struct mr_heap_region *find_region(struct mr_heap_blocks *blocks, uint64_t address)
 {
-	const uint64_t number = (address >> MR_HEAP_REGION_SHIFT) + 1;
+	const uint64_t number = mr_heap_blocks_number(address);
 
-	if (MR_LIKELY(blocks->last && blocks->last->number == number))
-		return blocks->last;
+	struct mr_heap_region **const recent = &blocks->recent[number % MR_HEAP_RECENT];
+
+	if (MR_LIKELY(*recent && (*recent)->number == number))
+		return *recent;
 	const uint32_t hash = hash_of(number);
 	const struct mr_heap_shard *const shard = shard_of(blocks, hash);
 
@@ -279,14 +264,15 @@ static inline struct mr_heap_region *find_region(struct mr_heap_blocks *blocks, 
 
 	if (region->number != number)
 		return NULL;
-	blocks->last = region;
+	if (!blocks->keep_sequences)
+		*recent = region;
 	return region;
 }
 
 /* As before, but it is there afterwards; NULL: no memory. */
 static struct mr_heap_region *make_region(struct mr_heap_blocks *blocks, uint64_t address)
 {
-	const uint64_t number = (address >> MR_HEAP_REGION_SHIFT) + 1;
+	const uint64_t number = mr_heap_blocks_number(address);
 	const uint32_t hash = hash_of(number);
 	struct mr_heap_shard *const shard = shard_of(blocks, hash);
 	const uint64_t places = shard->groups * (uint64_t)GROUP;
@@ -297,7 +283,6 @@ static struct mr_heap_region *make_region(struct mr_heap_blocks *blocks, uint64_
 
 	*region = (struct mr_heap_region){ .number = number };
 	shard->used++;
-	blocks->last = region;
 	return region;
 }
 
@@ -308,7 +293,7 @@ static unsigned shape_after_dense(struct mr_heap_blocks *blocks, const struct mr
 	const uint64_t number = region->number - 1;
 	const uint32_t hash = hash_of(number);
 	const struct mr_heap_region *const before = place_of(shard_of(blocks, hash), number, hash);
-	const unsigned capacity = capacities[before->shape];
+	const unsigned capacity = mr_heap_blocks_capacities[before->shape];
 
 	if (before->number != number || before->count < DENSE || before->count * 3 < capacity * 2)
 		return 0;
@@ -324,7 +309,7 @@ static unsigned next_shape(struct mr_heap_blocks *blocks, const struct mr_heap_r
 
 	if (blocks->keep_sequences)
 		return region->shape + 1;
-	if (is_roomy(blocks))
+	if (mr_heap_blocks_are_few(blocks))
 		return region->shape == 0 ? ROOMY_SHAPE : region->shape + 2;
 	shape = shape_after_dense(blocks, region);
 	/* A region's every byte may begin a block, and the largest shape but two has room for that. */
@@ -347,11 +332,6 @@ void mr_heap_blocks_release(struct mr_heap_blocks *blocks)
 	mr_heap_blocks_init(blocks, blocks->keep_sequences);
 }
 
-static inline unsigned at_of(uint64_t address)
-{
-	return (unsigned)(address & (REGION_BYTES - 1)) + 1;
-}
-
 const struct mr_heap_block *mr_heap_blocks_find(struct mr_heap_blocks *blocks, uint64_t address,
                                                 uint64_t *sequence)
 {
@@ -359,51 +339,55 @@ const struct mr_heap_block *mr_heap_blocks_find(struct mr_heap_blocks *blocks, u
 	unsigned slot;
 
 	if (!region || region->shape == 0 ||
-	    !look_for(region->blocks, capacities[region->shape], at_of(address), &slot))
+	    !look_for(region->blocks, mr_heap_blocks_capacities[region->shape], mr_heap_blocks_at(address),
+	              &slot))
 		return NULL;
-	*sequence =
-		blocks->keep_sequences ? sequences_of(region->blocks, capacities[region->shape])[slot] : 0;
+	*sequence = blocks->keep_sequences
+	                    ? sequences_of(region->blocks, mr_heap_blocks_capacities[region->shape])[slot]
+	                    : 0;
 	return &region->blocks[slot];
 }
 
-enum mr_heap_put mr_heap_blocks_put(struct mr_heap_blocks *blocks, uint64_t address,
-                                    const struct mr_heap_block *block, uint64_t sequence)
+enum mr_heap_put mr_heap_blocks_put_any(struct mr_heap_blocks *blocks, uint64_t address,
+                                        const struct mr_heap_block *block, uint64_t sequence)
 {
 	struct mr_heap_region *region = find_region(blocks, address);
 	struct mr_heap_block added = *block;
 	unsigned slot = 0;
 
-	added.at = (uint16_t)at_of(address);
+	added.at = (uint16_t)mr_heap_blocks_at(address);
 	if (MR_UNLIKELY(!region)) {
 		region = make_region(blocks, address);
 		if (!region)
 			return MR_HEAP_PUT_NO_MEMORY;
 	}
-	if (region->shape != 0 && look_for(region->blocks, capacities[region->shape], added.at, &slot))
+	if (region->shape != 0 &&
+	    look_for(region->blocks, mr_heap_blocks_capacities[region->shape], added.at, &slot))
 		return MR_HEAP_PUT_IS_THERE;
-	if (MR_UNLIKELY(region->count >= limit_of(blocks, capacities[region->shape]))) {
+	if (MR_UNLIKELY(region->count >=
+	                mr_heap_blocks_limit(blocks, mr_heap_blocks_capacities[region->shape]))) {
 		if (!reshape(blocks, region, next_shape(blocks, region)))
 			return MR_HEAP_PUT_NO_MEMORY;
-		(void)look_for(region->blocks, capacities[region->shape], added.at, &slot);
+		(void)look_for(region->blocks, mr_heap_blocks_capacities[region->shape], added.at, &slot);
 	}
-	put_in(blocks, region->blocks, capacities[region->shape], slot, &added, sequence);
+	put_in(blocks, region->blocks, mr_heap_blocks_capacities[region->shape], slot, &added, sequence);
 	region->count++;
 	if (++blocks->count > blocks->count_max)
 		blocks->count_max = blocks->count;
 	return MR_HEAP_PUT;
 }
 
-bool mr_heap_blocks_take(struct mr_heap_blocks *blocks, uint64_t address, struct mr_heap_block *block,
-                         uint64_t *sequence)
+bool mr_heap_blocks_take_any(struct mr_heap_blocks *blocks, uint64_t address, struct mr_heap_block *block,
+                             uint64_t *sequence)
 {
 	struct mr_heap_region *const region = find_region(blocks, address);
 	unsigned slot;
 
 	if (MR_UNLIKELY(!region || region->shape == 0))
 		return false;
-	const unsigned capacity = capacities[region->shape];
+	const unsigned capacity = mr_heap_blocks_capacities[region->shape];
 
-	if (MR_UNLIKELY(!look_for(region->blocks, capacity, at_of(address), &slot)))
+	if (MR_UNLIKELY(!look_for(region->blocks, capacity, mr_heap_blocks_at(address), &slot)))
 		return false;
 	*block = region->blocks[slot];
 	*sequence = blocks->keep_sequences ? sequences_of(region->blocks, capacity)[slot] : 0;
@@ -432,7 +416,7 @@ static inline const struct mr_heap_region *home_place(const struct mr_heap_block
 
 void mr_heap_blocks_expect(const struct mr_heap_blocks *blocks, uint64_t address)
 {
-	const struct mr_heap_region *const place = home_place(blocks, (address >> MR_HEAP_REGION_SHIFT) + 1);
+	const struct mr_heap_region *const place = home_place(blocks, mr_heap_blocks_number(address));
 
 	if (place)
 		__builtin_prefetch(place, 1);
@@ -440,11 +424,14 @@ void mr_heap_blocks_expect(const struct mr_heap_blocks *blocks, uint64_t address
 
 void mr_heap_blocks_expect_block(const struct mr_heap_blocks *blocks, uint64_t address)
 {
-	const uint64_t number = (address >> MR_HEAP_REGION_SHIFT) + 1;
+	const uint64_t number = mr_heap_blocks_number(address);
 	const struct mr_heap_region *const place = home_place(blocks, number);
 
 	if (place && place->number == number && place->shape != 0)
-		__builtin_prefetch(&place->blocks[home_of(at_of(address), capacities[place->shape])], 1);
+		__builtin_prefetch(
+			&place->blocks[mr_heap_blocks_home(mr_heap_blocks_at(address),
+		                                           mr_heap_blocks_capacities[place->shape])],
+			1);
 }
 
 bool mr_heap_blocks_pages(const struct mr_heap_blocks *blocks, bool (*page)(void *context, uint64_t address),

@@ -92,16 +92,10 @@ uint64_t mr_heap_drain_ticks_now(const struct mr_heap_drain *drain)
 
 /* ---- Records -------------------------------------------------------------------------- */
 
-static bool is_stamped(unsigned type)
+/* Bytes of a record of TYPE that has a stamp; 0: it is none. */
+static inline uint32_t stamped_len(unsigned type)
 {
-	return (type >= MR_HEAP_RECORD_ALLOC && type <= MR_HEAP_RECORD_REALLOC_END) ||
-	       type == MR_HEAP_RECORD_MAP || type == MR_HEAP_RECORD_UNMAP;
-}
-
-/* Bytes of a record that begins with WORD; 0: nonsense. */
-static inline uint32_t record_len(uint64_t word)
-{
-	static const uint8_t stamped[16] = {
+	static const uint8_t lens[16] = {
 		[MR_HEAP_RECORD_ALLOC] = sizeof(struct mr_heap_alloc),
 		[MR_HEAP_RECORD_FREE] = sizeof(struct mr_heap_free),
 		[MR_HEAP_RECORD_REALLOC_BEGIN] = sizeof(struct mr_heap_free),
@@ -109,15 +103,11 @@ static inline uint32_t record_len(uint64_t word)
 		[MR_HEAP_RECORD_MAP] = sizeof(struct mr_heap_alloc) + 8,
 		[MR_HEAP_RECORD_UNMAP] = sizeof(struct mr_heap_free) + 8,
 	};
-	const unsigned type = MR_HEAP_TYPE(word);
-	const uint32_t len = stamped[type];
 
-	if (MR_LIKELY(len))
-		return len;
-	return MR_RECORD_LEN((uint32_t)word);
+	return lens[type];
 }
 
-static uint64_t stamp_of(struct mr_heap_drain *drain, struct ring *ring, uint64_t ticks)
+static inline uint64_t stamp_of(const struct mr_heap_drain *drain, struct ring *ring, uint64_t ticks)
 {
 	if (MR_UNLIKELY(ticks > drain->now_ticks))
 		ticks = drain->now_ticks;
@@ -127,33 +117,31 @@ static uint64_t stamp_of(struct mr_heap_drain *drain, struct ring *ring, uint64_
 	return ticks;
 }
 
-static void take_stamped(struct mr_heap_drain *drain, struct ring *ring, const uint8_t *at, unsigned type,
-                         uint64_t word)
+/* The record at AT, which is there as a whole and begins with WORD. */
+static inline void take_stamped(const struct mr_heap_drain *drain, struct ring *ring,
+                                struct mr_heap_taken *event, const uint8_t *at, uint64_t word)
 {
-	struct mr_heap_taken *const event = &ring->window[ring->count];
+	const unsigned type = MR_HEAP_TYPE(word);
 	uint64_t second;
+	uint64_t third;
 
 	memcpy(&second, at + 8, 8);
 	event->ticks = stamp_of(drain, ring, MR_HEAP_TICKS(word));
 	event->address = second & MR_HEAP_ADDRESS_MASK;
 	event->type = (uint8_t)type;
-	if (type == MR_HEAP_RECORD_FREE || type == MR_HEAP_RECORD_REALLOC_BEGIN) {
-		event->size = 0;
-		event->stack = 0;
-	} else if (type == MR_HEAP_RECORD_UNMAP) {
-		memcpy(&event->size, at + sizeof(struct mr_heap_free), 8);
-		event->stack = 0;
-	} else {
-		uint64_t third;
-
-		memcpy(&third, at + 16, 8);
-		event->size = second >> 48 | (third & UINT32_MAX) << 16;
-		event->stack = (uint32_t)(third >> 32);
-		if (type == MR_HEAP_RECORD_MAP)
-			memcpy(&event->size, at + sizeof(struct mr_heap_alloc), 8);
+	event->size = 0;
+	event->stack = 0;
+	if (type == MR_HEAP_RECORD_FREE || type == MR_HEAP_RECORD_REALLOC_BEGIN)
+		return;
+	memcpy(&third, at + 16, 8);
+	if (MR_UNLIKELY(type == MR_HEAP_RECORD_UNMAP)) {
+		event->size = third;
+		return;
 	}
-	ring->count++;
-	drain->events++;
+	event->size = second >> 48 | (third & UINT32_MAX) << 16;
+	event->stack = (uint32_t)(third >> 32);
+	if (MR_UNLIKELY(type == MR_HEAP_RECORD_MAP))
+		memcpy(&event->size, at + sizeof(struct mr_heap_alloc), 8);
 }
 
 static bool take_text(struct mr_heap_drain *drain, struct ring *ring, const uint8_t *at, uint32_t len,
@@ -251,35 +239,78 @@ static void make_room(struct ring *ring, bool all)
 	mr_futex_wake(&ring->ring->room);
 }
 
+/* The records at the tail of RING that lie in one piece: where, and their bytes. */
+static inline uint64_t piece_at_tail(const struct ring *ring, const uint8_t **at)
+{
+	const uint64_t offset = ring->tail & (ring->size - 1);
+	const uint64_t rest = ring->size - offset;
+	const uint64_t there = ring->head - ring->tail;
+
+	*at = ring->data + offset;
+	return there < rest ? there : rest;
+}
+
+/* Takes the record at the tail of RING, which has no stamp in its first word.  False: nonsense. */
+static bool take_rare(struct mr_heap_drain *drain, struct ring *ring)
+{
+	const uint8_t *at;
+	const uint64_t there = piece_at_tail(ring, &at);
+	uint32_t head;
+
+	memcpy(&head, at, sizeof(head));
+	const unsigned type = MR_HEAP_TYPE(head);
+	const uint32_t len = MR_RECORD_LEN(head);
+
+	if (stamped_len(type) != 0 || len < sizeof(uint64_t) || len % 8 != 0 || len > there ||
+	    (len > MR_HEAP_RECORD_LEN_MAX && type != MR_HEAP_RECORD_PAD)) {
+		give_up(drain, ring, "a record of no length that can be");
+		return false;
+	}
+	if (!take_other(drain, ring, at, len, type)) {
+		give_up(drain, ring, "a record that makes no sense");
+		return false;
+	}
+	ring->tail += len;
+	drain->bytes += len;
+	return true;
+}
+
+/* Takes records with stamps for the window of RING, up to one of another kind, or one that is not there
+ * as a whole, or the end of its memory.  False: there was none. */
+static bool take_run(struct mr_heap_drain *drain, struct ring *ring)
+{
+	const uint8_t *begin;
+	const uint64_t there = piece_at_tail(ring, &begin);
+	const uint8_t *const end = begin + there;
+	const uint8_t *at = begin;
+	struct mr_heap_taken *event = &ring->window[ring->count];
+
+	while (at != end && event != &ring->window[WINDOW]) {
+		uint64_t word;
+
+		memcpy(&word, at, sizeof(word));
+		const uint32_t len = stamped_len(MR_HEAP_TYPE(word));
+
+		if (MR_UNLIKELY(len == 0 || len > (size_t)(end - at)))
+			break;
+		take_stamped(drain, ring, event++, at, word);
+		at += len;
+	}
+	drain->events += (uint64_t)(event - &ring->window[ring->count]);
+	drain->bytes += (uint64_t)(at - begin);
+	ring->count = (uint16_t)(event - ring->window);
+	ring->tail += (uint64_t)(at - begin);
+	return at != begin;
+}
+
 /* Fills the window of RING, which is empty, from the ring. */
 static void fill_window(struct mr_heap_drain *drain, struct ring *ring)
 {
 	ring->first = 0;
 	ring->count = 0;
-	while (ring->tail != ring->head && ring->count < WINDOW) {
-		const uint8_t *const at = ring->data + (ring->tail & (ring->size - 1));
-		const uint64_t rest = ring->size - (ring->tail & (ring->size - 1));
-		const uint64_t there = ring->head - ring->tail < rest ? ring->head - ring->tail : rest;
-		uint64_t word;
-
-		memcpy(&word, at, sizeof(word));
-		const unsigned type = MR_HEAP_TYPE(word);
-		const uint32_t len = record_len(word);
-
-		if (MR_UNLIKELY(len < sizeof(word) || len % 8 != 0 || len > there ||
-		                (len > MR_HEAP_RECORD_LEN_MAX && type != MR_HEAP_RECORD_PAD))) {
-			give_up(drain, ring, "a record of no length that can be");
+	while (ring->tail != ring->head && ring->count < WINDOW)
+		if (!take_run(drain, ring) && !take_rare(drain, ring))
 			break;
-		}
-		if (MR_LIKELY(is_stamped(type))) {
-			take_stamped(drain, ring, at, type, word);
-		} else if (!take_other(drain, ring, at, len, type)) {
-			give_up(drain, ring, "a record that makes no sense");
-			break;
-		}
-		ring->tail += len;
-		drain->bytes += len;
-	}
 	make_room(ring, false);
 }
 

@@ -279,8 +279,7 @@ static void put_event(struct mr_heap_image *image, const struct mr_heap_taken *e
 		mr_heap_image_write_events(image);
 }
 
-/* The site of a stack, made now if need be; UINT32_MAX: no memory. */
-static inline uint32_t site_of(struct mr_heap_image *image, uint32_t stack)
+static __attribute__((noinline)) uint32_t site_of_new(struct mr_heap_image *image, uint32_t stack)
 {
 	struct mr_heap_node *const node = mr_heap_stacks_node(&image->stacks, stack);
 	uint32_t *const site = node ? &node->site : &image->site_unknown;
@@ -293,6 +292,14 @@ static inline uint32_t site_of(struct mr_heap_image *image, uint32_t stack)
 		*site = added + 1;
 	}
 	return *site - 1;
+}
+
+/* The site of a stack, made now if need be; UINT32_MAX: no memory. */
+static inline uint32_t site_of(struct mr_heap_image *image, uint32_t stack)
+{
+	if (MR_LIKELY(stack < image->stacks.node_count && image->stacks.nodes[stack].site))
+		return image->stacks.nodes[stack].site - 1;
+	return site_of_new(image, stack);
 }
 
 static void take_mark(struct mr_heap_image *image, uint32_t thread, const struct mr_heap_taken *event)
