@@ -25,6 +25,7 @@ enum mr_census_flag {
 	MR_CENSUS_DEEP = 1,
 	MR_CENSUS_FRAMES = 2, /* frames, too */
 	MR_CENSUS_INTS = 4,   /* objects of the type int itself, too */
+	MR_CENSUS_OWN = 8,    /* what this package's objects hold, too, but not they themselves */
 };
 
 /* 0: go on; -1, with or without a Python error: stop. */
@@ -35,14 +36,21 @@ typedef int (*mr_census_visit)(PyObject *object, void *context);
  * fine).  -1: VISIT stopped it, or no memory, with a Python error unless VISIT set none. */
 int mr_census(PyObject *module, unsigned flags, mr_census_visit visit, void *context);
 
+/* Between these two, which nest, is kept what is known of types and of what is own, so that asking
+ * below is quick: for walks that ask about many objects.  mr_census() has them around its visits.
+ * No Python code may run between them, and no object be freed.  -1 with a Python error: it has not begun. */
+int mr_census_begin(PyObject *module);
+void mr_census_end(PyObject *module);
+
 /* gc.collect(); -1 with a Python error.  Runs Python code. */
 int mr_census_collect(PyObject *module);
 
-/* Is OBJECT this package's own: an object of one of its types, or what these hold? */
+/* Is OBJECT this package's own: an object of one of its types, a part of its modules, or what is held
+ * by these alone?  Outside mr_census_begin() and mr_census_end() that takes a walk over all objects. */
 bool mr_census_is_own(PyObject *module, PyObject *object);
 
 /* The flat size of OBJECT as sys.getsizeof() has it, without running Python code: where its type's
- * __sizeof__ is written in Python, the plain size by the type's basic and item sizes. */
+ * __sizeof__ is written in Python, by the one in C that it stands before, at last object's. */
 uint64_t mr_census_bytes(PyObject *module, PyObject *object);
 
 #endif
