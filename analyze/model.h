@@ -40,6 +40,7 @@ struct mr_class {
 	uint32_t parent;     /* class, 0: none; following parents always ends */
 	uint32_t level;      /* resolution level */
 	uint32_t flags;      /* enum mr_class_flag */
+	uint32_t stream;     /* index in the run's streams */
 	uint64_t size_bytes; /* of an instance of which nothing else is known */
 };
 
@@ -110,6 +111,8 @@ struct mr_snapshot {
 	size_t class_total_count;
 	size_t referent_total_first; /* its rows in `referent_totals` */
 	size_t referent_total_count;
+	size_t holder_first; /* its rows in `holders` */
+	size_t holder_count;
 };
 
 struct mr_class_total {
@@ -118,8 +121,63 @@ struct mr_class_total {
 	uint64_t count;
 	uint64_t size_bytes;
 	uint64_t flat_bytes;
-	uint64_t min_bytes;
+	uint64_t min_bytes; /* of a census this and the next are 0: not known */
 	uint64_t max_bytes;
+	/* Of a census, of the objects that are not told one by one: */
+	uint64_t gone; /* since its snapshot before this one */
+	uint64_t gone_bytes;
+	uint64_t made; /* likewise */
+	uint64_t made_bytes;
+	uint64_t stayed; /* made after the baseline, and there already at the snapshot before */
+	uint64_t stayed_bytes;
+};
+
+/* A way in which persistent objects of a class were held.  Ordered by snapshot, class, size (largest
+ * first), then path. */
+struct mr_holder_way {
+	uint32_t snapshot; /* index in `snapshots` */
+	uint32_t class_index;
+	uint32_t root;    /* enum mr_holder_root, or a number that a newer writer has */
+	uint32_t path;    /* strings */
+	uint32_t example; /* the path of `object` */
+	uint64_t object;  /* one of them, as the log has it; MR_NONE: not known */
+	uint64_t length;  /* references from the root to the object */
+	uint64_t count;
+	uint64_t size_bytes;
+};
+
+/* Objects and what they refer to.  Ordered by time. */
+struct mr_graph {
+	uint32_t kind;     /* enum mr_graph_kind, or a number that a newer writer has */
+	uint32_t title;    /* string */
+	uint32_t snapshot; /* index in `snapshots`, MR_INDEX_NONE: of none */
+	uint32_t stream;   /* index in the run's streams */
+	uint64_t time_ns;
+	uint64_t object_count; /* this and the next two: of the whole graph, what is not told included */
+	uint64_t size_bytes;
+	uint64_t reference_count;
+	uint32_t node_first; /* its rows in `graph_nodes`, by id */
+	uint32_t node_count;
+	uint32_t edge_first; /* its rows in `graph_edges`, by where they begin and end */
+	uint32_t edge_count;
+};
+
+struct mr_graph_node {
+	uint32_t graph; /* index in `graphs` */
+	uint32_t id;    /* 1.., as the log has it; unique in the graph */
+	uint32_t type;  /* strings */
+	uint32_t label;
+	uint64_t size_bytes;
+	uint64_t count; /* objects that it stands for */
+	uint64_t flags; /* enum mr_graph_node_flag */
+};
+
+struct mr_graph_edge {
+	uint32_t graph;
+	uint32_t from; /* indexes in `graph_nodes`, of that graph */
+	uint32_t to;
+	uint32_t label; /* string */
+	uint64_t count; /* references that it stands for */
 };
 
 /* Ordered by snapshot, class, and then depth first, each parent before its children. */
@@ -359,6 +417,14 @@ struct mr_run {
 	struct mr_class_total *class_totals;
 	size_t referent_total_count;
 	struct mr_referent_total *referent_totals;
+	size_t holder_count;
+	struct mr_holder_way *holders;
+	uint32_t graph_count;
+	struct mr_graph *graphs;
+	uint32_t graph_node_count; /* by graph */
+	struct mr_graph_node *graph_nodes;
+	uint32_t graph_edge_count; /* by graph */
+	struct mr_graph_edge *graph_edges;
 	size_t process_count; /* by time; the last one is what the process became */
 	struct mr_process *processes;
 	size_t setting_count;
@@ -464,6 +530,26 @@ static inline bool mr_object_is_alive(const struct mr_objects *objects, size_t r
 {
 	return objects->birth_ns[row] <= time_ns && time_ns < objects->death_ns[row];
 }
+
+/* Whether SNAPSHOT (an index) is of a census of all objects, not of a tracker. */
+static inline bool mr_run_is_census(const struct mr_run *run, uint32_t snapshot)
+{
+	return run->streams[run->snapshots[snapshot].stream].source == MR_SOURCE_CENSUS;
+}
+
+/* Whether RUN has a census. */
+static inline bool mr_run_has_census(const struct mr_run *run)
+{
+	for (uint32_t i = 0; i < run->stream_count; i++)
+		if (run->streams[i].source == MR_SOURCE_CENSUS)
+			return true;
+	return false;
+}
+
+/* The row in `objects` of the object that the stream of SNAPSHOT calls OBJECT; MR_INDEX_NONE: it is not
+ * known.  After MR_LOAD_OBJECTS. */
+uint32_t mr_model_object_row(const struct mr_model *model, const struct mr_run *run, uint32_t snapshot,
+                             uint64_t object);
 
 /* A frame of a trace, as it is shown.  Strings are borrowed, never NULL, "" when unknown. */
 struct mr_position {

@@ -178,6 +178,10 @@ void mr_stream_state_free(struct mr_stream_state *stream)
 	mr_free(stream->snapshots.items);
 	mr_free(stream->class_totals.items);
 	mr_free(stream->referent_totals.items);
+	mr_free(stream->holders.items);
+	mr_free(stream->graphs.items);
+	mr_free(stream->graph_nodes.items);
+	mr_free(stream->graph_edges.items);
 	mr_free(stream->processes.items);
 	mr_free(stream->settings.items);
 	mr_free(stream->counters.items);
@@ -211,6 +215,10 @@ static void run_release(struct mr_run *run)
 	mr_free(run->snapshots);
 	mr_free(run->class_totals);
 	mr_free(run->referent_totals);
+	mr_free(run->holders);
+	mr_free(run->graphs);
+	mr_free(run->graph_nodes);
+	mr_free(run->graph_edges);
 	mr_free(run->processes);
 	mr_free(run->settings);
 	mr_free(run->counters);

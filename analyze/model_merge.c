@@ -114,6 +114,7 @@ static void merge_classes(const struct source *from)
 
 			class.name = mr_model__resolve(from->model, stream, MR_DEFINED_STRING, class.name);
 			class.parent = mr_model__resolve(from->model, stream, MR_DEFINED_CLASS, class.parent);
+			class.stream = (uint32_t)i;
 			from->run->classes[from->run->class_count++] = class;
 		}
 	}
@@ -482,6 +483,7 @@ int mr_model__merge(struct mr_model *model, struct mr_run *run, struct mr_stream
 	MR_TRY(settle(&from, err));
 	MR_TRY(merge_snapshots(&from, err));
 	MR_TRY(mr_model__merge_totals(model, run, streams, count, err));
+	MR_TRY(mr_model__merge_census(model, run, streams, count, err));
 	MR_TRY(mr_model__merge_heap(model, run, streams, count, err));
 	return merge_facts(&from, err);
 }

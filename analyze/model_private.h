@@ -93,6 +93,25 @@ struct mr_raw_change {
 	struct mr_change change;
 };
 
+/* Rows of graphs that name theirs by id; ids that fit no number of 32 bits are MR_ID_LOST. */
+struct mr_raw_graph {
+	uint32_t id;
+	uint32_t snapshot; /* its number */
+	struct mr_graph graph;
+};
+
+struct mr_raw_node {
+	uint32_t graph_id;
+	struct mr_graph_node node;
+};
+
+struct mr_raw_edge {
+	uint32_t graph_id;
+	uint32_t from_id;
+	uint32_t to_id;
+	struct mr_graph_edge edge;
+};
+
 struct mr_numbered {
 	uint64_t number; /* as the stream has it */
 	uint32_t index;  /* in the run's snapshots */
@@ -151,6 +170,10 @@ struct mr_stream_state {
 	MR_LIST(struct mr_snapshot) snapshots;
 	MR_LIST(struct mr_class_total) class_totals;       /* `snapshot` is the number */
 	MR_LIST(struct mr_referent_total) referent_totals; /* likewise */
+	MR_LIST(struct mr_holder_way) holders;             /* likewise */
+	MR_LIST(struct mr_raw_graph) graphs;
+	MR_LIST(struct mr_raw_node) graph_nodes;
+	MR_LIST(struct mr_raw_edge) graph_edges;
 	MR_LIST(struct mr_process) processes;
 	MR_LIST(struct mr_setting) settings;
 	MR_LIST(struct mr_counter) counters;
@@ -234,13 +257,17 @@ mr_block_reader mr_model__read_strings, mr_model__read_classes, mr_model__read_m
 	mr_model__read_referent_totals, mr_model__read_process, mr_model__read_exit, mr_model__read_settings,
 	mr_model__read_counters, mr_model__read_births, mr_model__read_deaths, mr_model__read_changes,
 	mr_model__read_samples, mr_model__read_marks, mr_model__read_heap_snapshots,
-	mr_model__read_heap_threads, mr_model__read_account, mr_model__read_heap_samples;
+	mr_model__read_heap_threads, mr_model__read_account, mr_model__read_heap_samples,
+	mr_model__read_holders, mr_model__read_graphs, mr_model__read_graph_nodes, mr_model__read_graph_edges;
 
 /* Gathers the lists of the streams (STREAMS, COUNT of them) into RUN and resolves what is in them. */
 int mr_model__merge(struct mr_model *model, struct mr_run *run, struct mr_stream_state *const *streams,
                     size_t count, struct mr_error *err) MR_MUST_CHECK;
 /* The part of it that joins the totals of snapshots. */
 int mr_model__merge_totals(struct mr_model *model, struct mr_run *run, struct mr_stream_state *const *streams,
+                           size_t count, struct mr_error *err) MR_MUST_CHECK;
+/* The part of it that joins who holds objects, and graphs. */
+int mr_model__merge_census(struct mr_model *model, struct mr_run *run, struct mr_stream_state *const *streams,
                            size_t count, struct mr_error *err) MR_MUST_CHECK;
 /* How many rows of sites or histograms one pass over LOG may keep. */
 uint64_t mr_model__rows_worth(const struct mr_log *log);

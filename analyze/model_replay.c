@@ -486,6 +486,7 @@ static int prepare(struct mr_replay *replay, struct mr_error *err)
 	replay->row_end = stream->object_first + (size_t)stream->object_count;
 	replay->row_next = replay->row_first;
 	replay->imported = stream->imported != MR_IMPORTED_NOTHING;
+	replay->census = stream->source == MR_SOURCE_CENSUS;
 	replay->snapshot = MR_INDEX_NONE;
 	replay->class_index = run->objects.class_index;
 	if (__builtin_mul_overflow(replay->model->files[replay->stream->log].size_bytes, WORK_PER_BYTE,

@@ -42,9 +42,10 @@ struct mr_replay {
 	void *context;
 	size_t row_first; /* rows of the stream */
 	size_t row_end;
-	bool imported;           /* objects have sizes only where rows say so, in a snapshot or not */
-	uint32_t snapshot;       /* index in the run's; MR_INDEX_NONE before the first */
-	uint64_t time_ns;        /* its time */
+	bool imported;     /* objects have sizes only where rows say so, in a snapshot or not */
+	bool census;       /* an object of which nothing else is known has the size that it was born with */
+	uint32_t snapshot; /* index in the run's; MR_INDEX_NONE before the first */
+	uint64_t time_ns;  /* its time */
 	uint64_t time_before_ns; /* the time of the one before; MR_NONE: there is none */
 	/* The classes of objects at this time, by row; the run's column where none ever changes. */
 	const uint32_t *class_index;
@@ -83,10 +84,12 @@ int mr_replay_run(struct mr_replay *replay, struct mr_error *err) MR_MUST_CHECK;
 /* Counts work on ROWS rows against what a log of its size justifies; MR_ERR_LIMIT ends the replay. */
 int mr_replay_spend(struct mr_replay *replay, uint64_t rows, struct mr_error *err) MR_MUST_CHECK;
 
-/* The size of an object of that class of which nothing else is known. */
+/* The size of an object of which nothing else is known: its class's, but for a census. */
 static inline uint64_t mr_replay_class_size(const struct mr_replay *replay, size_t row)
 {
-	return replay->run->classes[replay->class_index[row]].size_bytes;
+	const uint64_t size_bytes = replay->run->classes[replay->class_index[row]].size_bytes;
+
+	return replay->census ? mr_birth_size(&replay->run->objects, row, size_bytes) : size_bytes;
 }
 
 #endif

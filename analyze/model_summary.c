@@ -64,7 +64,7 @@ int mr_model__read_class_totals(struct mr_loading *loading, const struct mr_bloc
 	int count;
 
 	MR_TRY(mr_model__spend_rows(loading, block->rows, err));
-	MR_TRY(mr_rows_open(&rows, block, MR_CLASS_TOTALS_MAX, err));
+	MR_TRY(mr_rows_open(&rows, block, MR_CLASS_TOTALS_STAYED_SIZE, err));
 	while ((count = mr_rows_next(&rows, err)) > 0) {
 		if (MR_LIST_RESERVE(&stream->class_totals, (size_t)count) < 0)
 			return no_memory(err);
@@ -77,6 +77,12 @@ int mr_model__read_class_totals(struct mr_loading *loading, const struct mr_bloc
 				.flat_bytes = rows.values[MR_CLASS_TOTALS_FLAT][i],
 				.min_bytes = rows.values[MR_CLASS_TOTALS_MIN][i],
 				.max_bytes = rows.values[MR_CLASS_TOTALS_MAX][i],
+				.gone = rows.values[MR_CLASS_TOTALS_GONE][i],
+				.gone_bytes = rows.values[MR_CLASS_TOTALS_GONE_SIZE][i],
+				.made = rows.values[MR_CLASS_TOTALS_MADE][i],
+				.made_bytes = rows.values[MR_CLASS_TOTALS_MADE_SIZE][i],
+				.stayed = rows.values[MR_CLASS_TOTALS_STAYED][i],
+				.stayed_bytes = rows.values[MR_CLASS_TOTALS_STAYED_SIZE][i],
 			};
 	}
 	return count;

@@ -51,7 +51,7 @@ KINDS = {
     47: ("HOLDERS", "snapshot class object root length count size path example"),
     48: ("END", "time reason"),
     49: ("INDEX", "offset size content kinds stream time_first time_last snapshot_first snapshot_last"),
-    50: ("GRAPHS", "id time kind title snapshot objects size"),
+    50: ("GRAPHS", "id time kind title snapshot objects size references"),
     51: ("GRAPH_NODES", "graph id type label size count flags"),
     52: ("GRAPH_EDGES", "graph from to label count"),
 }
