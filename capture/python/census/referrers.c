@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See referrers.h.
+ */
+#include "referrers.h"
+
+#include "instance_dict.h"
+#include "module_capture.h"
+
+#define TYPES_KNOWN 256
+#define AHEAD 8 /* objects that are fetched before they are walked */
+
+/* ---- The heap -------------------------------------------------------------------------------- */
+
+static bool type_is_own(PyObject *module, const PyTypeObject *type)
+{
+	Py_ssize_t at = 0;
+	PyObject *key;
+	PyObject *value;
+
+	if (!(type->tp_flags & Py_TPFLAGS_HEAPTYPE))
+		return false;
+	if (((const PyHeapTypeObject *)type)->ht_module == module)
+		return true;
+	/* A class body sets __module__ first; a lookup might compare keys by Python code. */
+	for (int looked = 0; type->tp_dict && looked < 4 && PyDict_Next(type->tp_dict, &at, &key, &value);
+	     looked++) {
+		if (!PyUnicode_CheckExact(key) || PyUnicode_CompareWithASCIIString(key, "__module__") != 0)
+			continue;
+		return PyUnicode_CheckExact(value) && PyUnicode_IS_ASCII(value) &&
+		       strncmp(PyUnicode_DATA(value), "memcapture.", strlen("memcapture.")) == 0;
+	}
+	return false;
+}
+
+bool mr_heap_is_own(PyObject *module, PyObject *object)
+{
+	return type_is_own(module, Py_TYPE(object));
+}
+
+struct listing {
+	PyObject *module;
+	struct mr_heap *heap;
+	PyObject **hidden; /* dicts of own instances */
+	size_t hidden_count;
+	size_t hidden_capacity;
+	struct {
+		const PyTypeObject *type;
+		bool own;
+	} known[TYPES_KNOWN];
+	bool failed;
+};
+
+static bool is_own(struct listing *listing, PyObject *object)
+{
+	const PyTypeObject *const type = Py_TYPE(object);
+	const size_t at = ((uintptr_t)type >> 4 ^ (uintptr_t)type >> 12) % TYPES_KNOWN;
+
+	if (MR_UNLIKELY(listing->known[at].type != type)) {
+		listing->known[at].type = type;
+		listing->known[at].own = type_is_own(listing->module, type);
+	}
+	return listing->known[at].own;
+}
+
+static void hide_dict(struct listing *listing, PyObject *object)
+{
+	const enum mr_dict_kind kind = mr_instance_dict_kind(Py_TYPE(object));
+	struct mr_instance_dict found;
+
+	if (kind == MR_DICT_NONE || kind == MR_DICT_MADE ||
+	    mr_instance_dict_look(object, kind, &found) != MR_DICT_REAL)
+		return;
+	if (mr_grow(&listing->hidden, &listing->hidden_capacity, listing->hidden_count + 1,
+	            sizeof(PyObject *)) < 0)
+		listing->failed = true;
+	else
+		listing->hidden[listing->hidden_count++] = found.dict;
+}
+
+static int list_object(PyObject *object, void *context)
+{
+	struct listing *const listing = context;
+	struct mr_heap *const heap = listing->heap;
+	struct mr_frame frame;
+
+	if (is_own(listing, object)) {
+		hide_dict(listing, object);
+		return 1;
+	}
+	if (PyFrame_Check(object) && mr_frame_of(object, &frame) && mr_frame_is_own(&frame))
+		return 1;
+	if (mr_grow(&heap->objects, &heap->capacity, heap->count + 1, sizeof(PyObject *)) < 0) {
+		listing->failed = true;
+		return 0;
+	}
+	heap->objects[heap->count++] = object;
+	return 1;
+}
+
+#if PY_VERSION_HEX >= 0x030C0000
+static int list_all(struct listing *listing)
+{
+	PyUnstable_GC_VisitObjects(list_object, listing);
+	return 0;
+}
+#else
+static int list_all(struct listing *listing)
+{
+	PyObject *const collector = PyImport_ImportModule("gc");
+	PyObject *const function = collector ? PyObject_GetAttrString(collector, "get_objects") : NULL;
+	/* Or making the list could start a collection, which runs Python code. */
+	const int enabled = PyGC_Disable();
+	PyObject *const list = function ? PyObject_CallNoArgs(function) : NULL;
+
+	for (Py_ssize_t i = 0; list && PyList_Check(list) && i < PyList_GET_SIZE(list); i++) {
+		if (!list_object(PyList_GET_ITEM(list, i), listing))
+			break;
+	}
+	/* All of its objects were there before it. */
+	Py_XDECREF(list);
+	if (enabled)
+		PyGC_Enable();
+	Py_XDECREF(function);
+	Py_XDECREF(collector);
+	return list ? 0 : -1;
+}
+#endif
+
+int mr_heap_list(PyObject *module, struct mr_heap *heap)
+{
+	struct listing *const listing = mr_alloc(sizeof(*listing));
+	struct mr_index hidden = { 0 };
+	int status = -1;
+
+	*heap = (struct mr_heap){ 0 };
+	if (!listing) {
+		PyErr_NoMemory();
+		return -1;
+	}
+	listing->module = module;
+	listing->heap = heap;
+	if (list_all(listing) < 0)
+		goto out;
+	if (listing->failed || mr_index_reserve(&hidden, listing->hidden_count) < 0) {
+		PyErr_NoMemory();
+		goto out;
+	}
+	status = 0;
+	if (listing->hidden_count == 0)
+		goto out;
+	for (size_t i = 0; i < listing->hidden_count; i++)
+		(void)mr_index_add(&hidden, listing->hidden[i], 0);
+
+	size_t kept = 0;
+
+	for (size_t i = 0; i < heap->count; i++) {
+		if (mr_index_get(&hidden, heap->objects[i]) == MR_INDEX_NONE)
+			heap->objects[kept++] = heap->objects[i];
+	}
+	heap->count = kept;
+out:
+	if (status < 0)
+		mr_heap_release(heap);
+	mr_index_release(&hidden);
+	mr_free(listing->hidden);
+	mr_free(listing);
+	return status;
+}
+
+void mr_heap_release(struct mr_heap *heap)
+{
+	mr_free(heap->objects);
+	*heap = (struct mr_heap){ 0 };
+}
+
+/* ---- Referrers ---------------------------------------------------------------------------------- */
+
+struct edge {
+	uint32_t child;
+	uint32_t parent; /* in `parents` */
+};
+
+struct finding {
+	struct mr_index index; /* of the objects that are asked for */
+	PyObject *const *objects;
+	uint32_t *last; /* of each object: the last parent, + 1, that was seen to refer to it */
+	struct edge *edges;
+	size_t count;
+	size_t capacity;
+	PyObject **parents;
+	size_t parent_count;
+	size_t parent_capacity;
+	size_t count_max;
+	PyObject *parent; /* that is walked */
+	bool cut;
+	bool failed;
+};
+
+static int add_edge(struct finding *finding, uint32_t child)
+{
+	/* Only now is it known that this one is a parent at all. */
+	if (finding->parent) {
+		if (mr_grow(&finding->parents, &finding->parent_capacity, finding->parent_count + 1,
+		            sizeof(PyObject *)) < 0)
+			goto failed;
+		finding->parents[finding->parent_count++] = finding->parent;
+		finding->parent = NULL;
+	}
+
+	const uint32_t parent = (uint32_t)finding->parent_count; /* + 1 */
+
+	if (finding->last[child] == parent)
+		return 0;
+	if (finding->count == finding->count_max) {
+		finding->cut = true;
+		return 1;
+	}
+	if (mr_grow(&finding->edges, &finding->capacity, finding->count + 1, sizeof(struct edge)) < 0)
+		goto failed;
+	finding->last[child] = parent;
+	finding->edges[finding->count++] = (struct edge){ .child = child, .parent = parent - 1 };
+	return 0;
+failed:
+	finding->failed = true;
+	return 1;
+}
+
+static int visit(PyObject *object, void *context)
+{
+	struct finding *const finding = context;
+	const uint32_t child = mr_index_get(&finding->index, object);
+
+	return MR_LIKELY(child == MR_INDEX_NONE) ? 0 : add_edge(finding, child);
+}
+
+static void walk(struct finding *finding, const struct mr_heap *heap)
+{
+	for (size_t i = 0; i < heap->count && !finding->failed && !finding->cut; i++) {
+		PyObject *const object = heap->objects[i];
+
+		if (i + 2 * AHEAD < heap->count)
+			__builtin_prefetch(heap->objects[i + 2 * AHEAD]);
+		finding->parent = object;
+		(void)Py_TYPE(object)->tp_traverse(object, visit, finding);
+	}
+}
+
+/* Names the edges of each parent, which lie together, all at once. */
+static int name_edges(const struct finding *finding, struct mr_step *names)
+{
+	PyObject **children = NULL;
+	size_t capacity = 0;
+	int status = 0;
+
+	for (size_t at = 0, next; status == 0 && at < finding->count; at = next) {
+		const uint32_t parent = finding->edges[at].parent;
+
+		for (next = at; next < finding->count && finding->edges[next].parent == parent; next++) {
+			if (mr_grow(&children, &capacity, next - at + 1, sizeof(PyObject *)) < 0) {
+				status = -1;
+				break;
+			}
+			children[next - at] = finding->objects[finding->edges[next].child];
+		}
+		if (status == 0)
+			status = mr_steps_name(finding->parents[parent], children, next - at, names + at);
+	}
+	mr_free(children);
+	return status;
+}
+
+/* Orders the edges by child. */
+static int hand_out(const struct finding *finding, size_t count, struct mr_referrers *out)
+{
+	struct mr_step *const names = mr_alloc((finding->count + 1) * sizeof(*names));
+	size_t *const next = mr_alloc((count + 1) * sizeof(*next));
+	int status = -1;
+
+	out->begin = mr_alloc((count + 1) * sizeof(*out->begin));
+	out->parents = mr_alloc((finding->count + 1) * sizeof(*out->parents));
+	out->steps = mr_alloc((finding->count + 1) * sizeof(*out->steps));
+	if (!names || !next || !out->begin || !out->parents || !out->steps || name_edges(finding, names) < 0)
+		goto out;
+	for (size_t i = 0; i < finding->count; i++)
+		out->begin[finding->edges[i].child + 1]++;
+	for (size_t i = 0; i < count; i++) {
+		out->begin[i + 1] += out->begin[i];
+		next[i] = out->begin[i];
+	}
+	for (size_t i = 0; i < finding->count; i++) {
+		const size_t place = next[finding->edges[i].child]++;
+
+		out->parents[place] = finding->parents[finding->edges[i].parent];
+		out->steps[place] = names[i];
+	}
+	out->count = finding->count;
+	out->cut = finding->cut;
+	status = 0;
+out:
+	mr_free(next);
+	mr_free(names);
+	return status;
+}
+
+int mr_referrers_find(const struct mr_heap *heap, PyObject *const *objects, size_t count, size_t count_max,
+                      struct mr_referrers *out)
+{
+	struct finding finding = {
+		.objects = objects,
+		.count_max = count_max,
+		.last = mr_alloc((count + 1) * sizeof(uint32_t)),
+	};
+	int status = -1;
+
+	*out = (struct mr_referrers){ 0 };
+	if (finding.last && mr_index_reserve(&finding.index, count) == 0) {
+		for (size_t i = 0; i < count; i++)
+			(void)mr_index_add(&finding.index, objects[i], (uint32_t)i);
+		walk(&finding, heap);
+		if (!finding.failed)
+			status = hand_out(&finding, count, out);
+	}
+	mr_index_release(&finding.index);
+	mr_free(finding.last);
+	mr_free(finding.edges);
+	mr_free(finding.parents);
+	if (status < 0) {
+		mr_referrers_release(out);
+		PyErr_NoMemory();
+	}
+	return status;
+}
+
+void mr_referrers_release(struct mr_referrers *referrers)
+{
+	mr_free(referrers->begin);
+	mr_free(referrers->parents);
+	mr_free(referrers->steps);
+	*referrers = (struct mr_referrers){ 0 };
+}
