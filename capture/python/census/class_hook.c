@@ -60,11 +60,11 @@ static PyObject *hook_call(PyObject *self, PyObject *const *args, size_t count, 
 
 static PyObject *hook_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
 {
-	static const char *const names[] = { "build", "defined", NULL };
+	static const char *names[] = { "build", "defined", NULL };
 	PyObject *build;
 	PyObject *defined;
 
-	if (!PyArg_ParseTupleAndKeywords(args, keywords, "OO:ClassHook", (char **)(uintptr_t)names, &build,
+	if (!PyArg_ParseTupleAndKeywords(args, keywords, "OO:ClassHook", (char **)names, &build,
 	                                 &defined))
 		return NULL;
 	struct mr_class_hook *const hook = (struct mr_class_hook *)type->tp_alloc(type, 0);
