@@ -202,6 +202,12 @@ void mr_canvas_line_to(struct mr_canvas *canvas, double x, double y)
 	cairo_line_to(canvas->cairo, x, y);
 }
 
+void mr_canvas_curve_to(struct mr_canvas *canvas, double x1, double y1, double x2, double y2, double x,
+                        double y)
+{
+	cairo_curve_to(canvas->cairo, x1, y1, x2, y2, x, y);
+}
+
 void mr_canvas_ring(struct mr_canvas *canvas, double x, double y, double inner, double outer, double from,
                     double to)
 {

@@ -80,6 +80,9 @@ void mr_canvas_push_clip(struct mr_canvas *canvas, double x, double y, double wi
 
 void mr_canvas_move_to(struct mr_canvas *canvas, double x, double y);
 void mr_canvas_line_to(struct mr_canvas *canvas, double x, double y);
+/* To (X, Y), leaving towards (X1, Y1) and coming from (X2, Y2). */
+void mr_canvas_curve_to(struct mr_canvas *canvas, double x1, double y1, double x2, double y2, double x,
+                        double y);
 /* A slice of a ring, angles in turns clockwise from the top. */
 void mr_canvas_ring(struct mr_canvas *canvas, double x, double y, double inner, double outer, double from,
                     double to);

@@ -20,6 +20,7 @@ static const struct {
 	[MR_CHART_LIVES] = { mr_lives_height, mr_lives_draw },
 	[MR_CHART_STACKED] = { mr_stacked_height, mr_stacked_draw },
 	[MR_CHART_FLAME] = { mr_flame_graph_height, mr_flame_graph_draw },
+	[MR_CHART_GRAPH] = { mr_graph_height, mr_graph_draw },
 };
 
 double mr_chart_height(const struct mr_chart *chart)

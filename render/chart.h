@@ -157,6 +157,37 @@ struct mr_flame_graph {
 	const struct mr_flame_box *boxes;
 };
 
+enum mr_graph_mark { /* as enum memreport_node_flag */
+	             MR_GRAPH_CYCLE = 1,
+	             MR_GRAPH_ROOT = 2,
+	             MR_GRAPH_SUBJECT = 4,
+};
+
+struct mr_graph_box {
+	const char *label, *below; /* two lines; BELOW may be "" */
+	const char *text;          /* what the hint says */
+	enum mr_paint paint;
+	double shade;   /* 0..1, by size */
+	unsigned marks; /* enum mr_graph_mark */
+};
+
+struct mr_graph_line {
+	uint32_t from, to; /* boxes */
+	const char *label; /* "" for none; shown where there is room */
+	uint64_t count;    /* the more, the thicker */
+};
+
+struct mr_layout; /* graph_layout.h */
+
+/* What refers to what.  Drawn smaller where it is wider than the chart, for surfaces other than SVG only:
+ * there the chart has to be as wide as mr_graph_width() says. */
+struct mr_graph {
+	size_t box_count, line_count;
+	const struct mr_graph_box *boxes;
+	const struct mr_graph_line *lines; /* no two with the same ends */
+	const struct mr_layout *layout;    /* by mr_graph_lay_out() */
+};
+
 enum mr_chart_kind {
 	MR_CHART_TIMELINE,
 	MR_CHART_DONUT,
@@ -165,6 +196,7 @@ enum mr_chart_kind {
 	MR_CHART_LIVES,
 	MR_CHART_STACKED,
 	MR_CHART_FLAME,
+	MR_CHART_GRAPH,
 };
 
 struct mr_chart {
@@ -180,6 +212,7 @@ struct mr_chart {
 		struct mr_lives lives;
 		struct mr_stacked stacked;
 		struct mr_flame_graph flame;
+		struct mr_graph graph;
 	} of;
 };
 
@@ -188,6 +221,12 @@ double mr_chart_height(const struct mr_chart *chart);
 void mr_chart_draw(const struct mr_chart *chart, struct mr_canvas *canvas);
 /* A canvas of the chart's size with the chart on it, unfinished; NULL when there is no memory. */
 struct mr_canvas *mr_chart_canvas(const struct mr_chart *chart, enum mr_canvas_target target);
+
+/* Where the boxes of a graph go: from top to bottom or from left to right, whichever a page has room for.
+ * Freed with mr_layout_release(). */
+int mr_graph_lay_out(const struct mr_graph *graph, struct mr_layout *layout, struct mr_error *err)
+	MR_MUST_CHECK;
+double mr_graph_width(const struct mr_graph *graph);
 
 /* ---- Private to chart_*.c -------------------------------------------------- */
 
@@ -240,5 +279,7 @@ double mr_stacked_height(const struct mr_chart *chart);
 void mr_stacked_draw(const struct mr_chart *chart, struct mr_canvas *canvas);
 double mr_flame_graph_height(const struct mr_chart *chart);
 void mr_flame_graph_draw(const struct mr_chart *chart, struct mr_canvas *canvas);
+double mr_graph_height(const struct mr_chart *chart);
+void mr_graph_draw(const struct mr_chart *chart, struct mr_canvas *canvas);
 
 #endif

@@ -88,6 +88,46 @@ struct memreport_drawing {
 int memreport_draw(struct memreport *report, const struct memreport_drawing *drawing,
                    enum memreport_format format, FILE *out, struct memreport_error *error);
 
+/* ---- Graphs ------------------------------------------------------------------------
+ * Of objects and what refers to what, drawn without a log. */
+
+enum memreport_node_flag {
+	MEMREPORT_NODE_CYCLE = 1,  /* leads to itself */
+	MEMREPORT_NODE_ROOT = 2,   /* where paths begin */
+	MEMREPORT_NODE_SUBJECT = 4 /* what it is all about */
+};
+
+struct memreport_graph_node {
+	uint64_t id; /* any number that no other node has */
+	const char *type;
+	const char *label;   /* "" or NULL for none: the type is shown alone */
+	uint64_t size_bytes; /* 0: not known */
+	uint64_t count;      /* objects that it stands for */
+	unsigned flags;      /* enum memreport_node_flag */
+};
+
+struct memreport_graph_edge {
+	uint64_t from, to; /* ids: FROM refers to TO */
+	const char *label; /* by what name; "" or NULL for none */
+	uint64_t count;    /* references that it stands for */
+};
+
+struct memreport_graph {
+	const char *title;
+	size_t node_count, edge_count;
+	const struct memreport_graph_node *nodes;
+	const struct memreport_graph_edge *edges;
+};
+
+#define MEMREPORT_GRAPH_NODES_MAX 4096
+#define MEMREPORT_GRAPH_EDGES_MAX 16384
+
+/* Writes the graph, PNG, PDF or SVG, to OUT, which is flushed but not closed.  The same graph gives the same
+ * bytes.  MEMREPORT_ERR_ARG: two nodes have one id, or an edge names no node; MEMREPORT_ERR_LIMIT: there are
+ * more nodes or edges than can be drawn; MEMREPORT_ERR_FORMAT: there is no node.  Any thread may draw. */
+int memreport_draw_graph(const struct memreport_graph *graph, enum memreport_format format, FILE *out,
+                         struct memreport_error *error);
+
 /* What was left out of the page last written to stay within its size: a sentence, or NULL. Borrowed. */
 const char *memreport_left_out(const struct memreport *report);
 

@@ -32,4 +32,22 @@ int mr_report_html(struct memreport *report, struct mr_buffer *out, struct mr_er
 int mr_report_pdf(struct memreport *report, struct mr_buffer *out, struct mr_error *err) MR_MUST_CHECK;
 int mr_report_png(struct memreport *report, struct mr_buffer *out, struct mr_error *err) MR_MUST_CHECK;
 
+/* ---- Drawings (report_drawing.c, graph_draw.c) ------------------------------------------ */
+
+struct mr_chart;
+struct mr_legend_item;
+
+/* Appends CHART as a file of its own, with its title and a legend (may be empty). */
+int mr_drawing_finish(const struct mr_chart *chart, const struct mr_legend_item *legend, size_t legend_count,
+                      enum memreport_format format, struct mr_buffer *out, struct mr_error *err)
+	MR_MUST_CHECK;
+int mr_drawing_write(const struct mr_buffer *bytes, FILE *out, struct mr_error *err) MR_MUST_CHECK;
+
+/* The paint of a type. */
+typedef enum mr_paint mr_graph_paint(const void *context, const char *type);
+/* The chart of GRAPH in the page's memory, laid out, as wide as it is.  The same errors as
+ * memreport_draw_graph(). */
+int mr_graph_chart(struct mr_page *page, const struct memreport_graph *graph, mr_graph_paint *paint,
+                   const void *context, struct mr_chart **chart, struct mr_error *err) MR_MUST_CHECK;
+
 #endif

@@ -191,15 +191,14 @@ static int find_instances(struct drawing *drawing, const char *name, struct mr_e
 
 /* ---- The file ------------------------------------------------------------------------------------- */
 
-static struct mr_canvas *paint(const struct drawing *drawing, enum mr_canvas_target target)
+static struct mr_canvas *paint(const struct mr_chart *chart, const struct mr_legend_item *legend,
+                               size_t legend_count, enum mr_canvas_target target)
 {
-	const struct mr_chart *chart = drawing->chart;
 	const struct mr_text_style style = { TITLE_SIZE, true, MR_ANCHOR_START, MR_PAINT_INK };
 	const double chart_height = mr_chart_height(chart);
-	const double legend =
-		mr_legend_draw(NULL, 0, 0, chart->width, drawing->legend, drawing->legend_count);
+	const double legend_height = mr_legend_draw(NULL, 0, 0, chart->width, legend, legend_count);
 	const double height =
-		2 * MARGIN + TITLE_ROW + chart_height + (drawing->legend_count > 0 ? LEGEND_GAP + legend : 0);
+		2 * MARGIN + TITLE_ROW + chart_height + (legend_count > 0 ? LEGEND_GAP + legend_height : 0);
 	struct mr_canvas *canvas = mr_canvas_new(target, chart->width + 2 * MARGIN, height);
 	char title[256];
 
@@ -212,10 +211,18 @@ static struct mr_canvas *paint(const struct drawing *drawing, enum mr_canvas_tar
 	mr_canvas_text(canvas, MARGIN, MARGIN + TITLE_SIZE, style, title);
 	mr_canvas_push(canvas, MARGIN, MARGIN + TITLE_ROW, 1);
 	mr_chart_draw(chart, canvas);
-	mr_legend_draw(canvas, 0, chart_height + LEGEND_GAP, chart->width, drawing->legend,
-	               drawing->legend_count);
+	mr_legend_draw(canvas, 0, chart_height + LEGEND_GAP, chart->width, legend, legend_count);
 	mr_canvas_pop(canvas);
 	return canvas;
+}
+
+static void put_colors(struct mr_buffer *out, bool dark)
+{
+	mr_buffer_printf(out, "svg{");
+	for (size_t i = 0; i < MR_PAINT_COUNT; i++)
+		if (mr_palette[i].name)
+			mr_buffer_printf(out, "--%s:#%06" PRIx32 ";", mr_palette[i].name,
+			                 dark ? mr_palette[i].dark : mr_palette[i].light);
 }
 
 /* A page's svg element stands alone once it has its namespace, and the colours that the page gives. */
@@ -232,12 +239,11 @@ static int finish_svg(struct mr_canvas *canvas, struct mr_buffer *out, struct mr
 
 		mr_buffer_printf(out, "%s xmlns=\"http://www.w3.org/2000/svg\"", start);
 		mr_buffer_append(out, text, tag);
-		mr_buffer_printf(out, "<style>svg{");
-		for (size_t i = 0; i < MR_PAINT_COUNT; i++)
-			if (mr_palette[i].name)
-				mr_buffer_printf(out, "--%s:#%06" PRIx32 ";", mr_palette[i].name,
-				                 mr_palette[i].light);
-		mr_buffer_printf(out, "font-family:sans-serif}</style>");
+		mr_buffer_printf(out, "<style>");
+		put_colors(out, false);
+		mr_buffer_printf(out, "font-family:sans-serif}@media(prefers-color-scheme:dark){");
+		put_colors(out, true);
+		mr_buffer_printf(out, "}}</style>");
 		mr_buffer_append(out, text + tag, element.len - strlen(start) - tag);
 		status = mr_buffer_status(out, err);
 	}
@@ -245,13 +251,13 @@ static int finish_svg(struct mr_canvas *canvas, struct mr_buffer *out, struct mr
 	return status;
 }
 
-static int finish(const struct drawing *drawing, enum memreport_format format, struct mr_buffer *out,
-                  struct mr_error *err)
+int mr_drawing_finish(const struct mr_chart *chart, const struct mr_legend_item *legend, size_t legend_count,
+                      enum memreport_format format, struct mr_buffer *out, struct mr_error *err)
 {
 	const enum mr_canvas_target target = format == MEMREPORT_PNG   ? MR_CANVAS_PNG
 	                                     : format == MEMREPORT_PDF ? MR_CANVAS_PDF
 	                                                               : MR_CANVAS_SVG;
-	struct mr_canvas *canvas = paint(drawing, target);
+	struct mr_canvas *canvas = paint(chart, legend, legend_count, target);
 	int status = canvas ? 0 : mr_fail(err, MR_ERR_NOMEM, "no memory for a drawing");
 
 	if (status == 0)
@@ -282,9 +288,17 @@ static int draw(const struct memreport *report, const struct memreport_drawing *
 	if (status == 0 && !drawing.chart)
 		status = mr_fail(err, MR_ERR_FORMAT, "the log holds nothing to draw");
 	if (status == 0)
-		status = finish(&drawing, format, out, err);
+		status = mr_drawing_finish(drawing.chart, drawing.legend, drawing.legend_count, format, out,
+		                           err);
 	mr_page_free(drawing.page);
 	return status;
+}
+
+int mr_drawing_write(const struct mr_buffer *bytes, FILE *out, struct mr_error *err)
+{
+	MR_FAIL_IF(fwrite(bytes->data, 1, bytes->len, out) != bytes->len || fflush(out) != 0, err,
+	           MR_ERR_WRITE, "cannot write the drawing: %s", strerror(errno));
+	return 0;
 }
 
 int memreport_draw(struct memreport *report, const struct memreport_drawing *drawing,
@@ -296,8 +310,8 @@ int memreport_draw(struct memreport *report, const struct memreport_drawing *dra
 	MR_FAIL_IF(format == MEMREPORT_HTML, err, MR_ERR_ARG, "a drawing is PNG, PDF or SVG");
 	int status = draw(report, drawing, format, &bytes, err);
 
-	if (status == 0 && (fwrite(bytes.data, 1, bytes.len, out) != bytes.len || fflush(out) != 0))
-		status = mr_fail(err, MR_ERR_WRITE, "cannot write the drawing: %s", strerror(errno));
+	if (status == 0)
+		status = mr_drawing_write(&bytes, out, err);
 	mr_buffer_release(&bytes);
 	return status;
 }

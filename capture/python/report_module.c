@@ -78,11 +78,18 @@ static PyModuleDef_Slot report_slots[] = {
 	{ 0, NULL },
 };
 
+static PyMethodDef report_methods[] = {
+	{ "draw_graph", (PyCFunction)(void (*)(void))mr_report_draw_graph, METH_VARARGS | METH_KEYWORDS,
+	  "Writes a drawing of objects and what refers to what." },
+	{ NULL, NULL, 0, NULL },
+};
+
 struct PyModuleDef mr_report_module = {
 	PyModuleDef_HEAD_INIT,
 	.m_name = "memcapture._report",
 	.m_doc = "Logs, and what is known of the objects in them; of use to the package itself.",
 	.m_size = sizeof(struct mr_report_state),
+	.m_methods = report_methods,
 	.m_slots = report_slots,
 	.m_traverse = report_traverse,
 	.m_clear = report_clear,

@@ -141,5 +141,13 @@ PyObject *mr_report_totals(PyObject *self, PyObject *unused);
 PyObject *mr_report_write_page(PyObject *self, PyObject *args, PyObject *keywords);
 PyObject *mr_report_write_chart(PyObject *self, PyObject *args, PyObject *keywords);
 PyObject *mr_report_copy(PyObject *self, PyObject *path);
+/* PATH as it is opened, bytes, owned: "-" is a file of that name here. */
+PyObject *mr_report_path(PyObject *path);
+/* What a drawing at PATH is, by its ending; -1 with an error. */
+int mr_report_drawing_format(PyObject *path, enum memreport_format *format);
+
+/* ---- Graphs (report_graph.c) -------------------------------------------------------- */
+
+PyObject *mr_report_draw_graph(PyObject *module, PyObject *args, PyObject *keywords);
 
 #endif

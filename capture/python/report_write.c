@@ -63,8 +63,7 @@ static int write_file(struct writing *writing, const char *path, int (*write)(st
 	return code < 0 ? mr_report_raise_rendering(&writing->error) : 0;
 }
 
-/* PATH as it is opened, owned: "-" is a file of that name here. */
-static PyObject *path_of(PyObject *path)
+PyObject *mr_report_path(PyObject *path)
 {
 	PyObject *bytes = NULL;
 
@@ -77,7 +76,7 @@ static PyObject *path_of(PyObject *path)
 
 static PyObject *write_at(struct writing *writing, PyObject *path, int (*write)(struct writing *, FILE *))
 {
-	PyObject *const bytes = path_of(path);
+	PyObject *const bytes = mr_report_path(path);
 	const int code = bytes ? write_file(writing, PyBytes_AS_STRING(bytes), write) : -1;
 
 	Py_XDECREF(bytes);
@@ -86,19 +85,18 @@ static PyObject *write_at(struct writing *writing, PyObject *path, int (*write)(
 	Py_RETURN_NONE;
 }
 
-/* By the ending of PATH, which is bytes or text; -1 with an error. */
-static int choose_format(struct writing *writing, PyObject *path)
+int mr_report_drawing_format(PyObject *path, enum memreport_format *format)
 {
-	PyObject *const bytes = path_of(path);
+	PyObject *const bytes = mr_report_path(path);
 	const char *const dot = bytes ? strrchr(PyBytes_AS_STRING(bytes), '.') : NULL;
 	int code = bytes ? 0 : -1;
 
 	if (dot && strcasecmp(dot, ".pdf") == 0)
-		writing->format = MEMREPORT_PDF;
+		*format = MEMREPORT_PDF;
 	else if (dot && strcasecmp(dot, ".png") == 0)
-		writing->format = MEMREPORT_PNG;
+		*format = MEMREPORT_PNG;
 	else if (dot && strcasecmp(dot, ".svg") == 0)
-		writing->format = MEMREPORT_SVG;
+		*format = MEMREPORT_SVG;
 	else if (code == 0) {
 		PyErr_Format(PyExc_ValueError, "a drawing is .png, .pdf or .svg, which %R is not", path);
 		code = -1;
@@ -127,7 +125,7 @@ PyObject *mr_report_write_chart(PyObject *self, PyObject *args, PyObject *keywor
 
 	if (!PyArg_ParseTupleAndKeywords(args, keywords, "O|Oz:chart", names, &path, &snapshot,
 	                                 &writing.drawing.class_name) ||
-	    choose_format(&writing, path) < 0)
+	    mr_report_drawing_format(path, &writing.format) < 0)
 		return NULL;
 	if (writing.drawing.class_name)
 		writing.drawing.chart = MEMREPORT_CHART_CLASS;

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from os import PathLike
 from typing import Any, Generic, TypeVar, overload
 
@@ -51,3 +51,11 @@ class Log:
         self, path: str | PathLike[str], snapshot: int | None = None, classname: str | None = None
     ) -> None: ...
     def copy(self, path: int | str | PathLike[str]) -> None: ...
+
+def draw_graph(
+    nodes: Sequence[tuple[int, str, str, int, int, int]],
+    edges: Sequence[tuple[int, int, str, int]],
+    filename: str | bytes | PathLike[str],
+    format: str | None = None,
+    title: str | None = None,
+) -> None: ...

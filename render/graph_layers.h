@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A component of a graph in ranks, long edges split so that each part leads from
+ * one rank to the next.  Private to graph_*.c.
+ */
+#ifndef MR_GRAPH_LAYERS_H
+#define MR_GRAPH_LAYERS_H
+
+#include "base.h"
+
+#define MR_LAYERS_NONE UINT32_MAX
+
+/* Memory that goes at once. */
+struct mr_layers_memory {
+	void *pieces[48];
+	size_t count;
+	bool failed;
+};
+
+/* Zeroed; NULL when there is none. */
+void *mr_layers_take(struct mr_layers_memory *memory, size_t count, size_t size_bytes);
+void mr_layers_give_back(struct mr_layers_memory *memory);
+
+struct mr_layers_part { /* of an edge, from a rank to the next */
+	uint32_t upper, lower;
+};
+
+struct mr_layers_side {  /* of a vertex, the parts on one side of it */
+	uint32_t *first; /* by vertex, and one more */
+	uint32_t *parts; /* numbers of parts */
+};
+
+struct mr_layers {
+	struct mr_layers_memory memory;
+	uint32_t count, box_count; /* vertices: the boxes, then the bends of long edges */
+	uint32_t rank_count;
+	uint32_t *rank; /* of each vertex */
+	double *extent; /* of each vertex along its rank */
+	uint32_t part_count;
+	struct mr_layers_part *parts;
+	struct mr_layers_side up, down;
+	uint32_t *layer_first; /* by rank, and one more */
+	uint32_t *layers;      /* vertices of each rank, in order */
+	uint32_t *place;       /* of a vertex in its rank */
+	double *along;         /* the coordinate of a vertex's middle along its rank */
+};
+
+/* The vertex at the other end of a part. */
+static inline uint32_t mr_layers_above(const struct mr_layers *layers, uint32_t part)
+{
+	return layers->parts[part].upper;
+}
+
+static inline uint32_t mr_layers_below(const struct mr_layers *layers, uint32_t part)
+{
+	return layers->parts[part].lower;
+}
+
+/* Fills a side from the parts.  KEY gives the vertex that a part belongs to. */
+int mr_layers_side_fill(struct mr_layers *layers, struct mr_layers_side *side,
+                        uint32_t (*key)(const struct mr_layers *, uint32_t)) MR_MUST_CHECK;
+/* Puts the vertices of each rank in an order with few crossings (graph_order.c); -1: no memory. */
+int mr_layers_order(struct mr_layers *layers) MR_MUST_CHECK;
+/* Gives every vertex its coordinate, GAP and more between boxes (graph_place.c); -1: no memory. */
+int mr_layers_place(struct mr_layers *layers, double gap) MR_MUST_CHECK;
+
+#endif
