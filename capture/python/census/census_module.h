@@ -13,14 +13,17 @@
 #include <Python.h>
 
 /* Owned; NULL until its part has made it. */
-#define MR_CENSUS_OBJECTS(X)               \
-	X(class_hook_type) /* ClassHook */ \
-	X(object_log_type) /* ObjectLog */
+#define MR_CENSUS_OBJECTS(X)                 \
+	X(class_hook_type) /* ClassHook */   \
+	X(object_log_type) /* ObjectLog */   \
+	X(graph_type)      /* ObjectGraph */ \
+	X(graph_node_type) /* GraphNode */
 
 /* Functions that add to the module: int (*)(PyObject *module), -1 with a Python error. */
-#define MR_CENSUS_PARTS(X)             \
-	X(mr_class_hook_add_to_module) \
-	X(mr_object_log_add_to_module) \
+#define MR_CENSUS_PARTS(X)                \
+	X(mr_class_hook_add_to_module)    \
+	X(mr_object_log_add_to_module)    \
+	X(mr_graph_add_to_module)         \
 	X(mr_describe_add_to_module)
 
 struct mr_census_state {
