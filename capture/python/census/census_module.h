@@ -20,10 +20,10 @@
 	X(graph_node_type) /* GraphNode */
 
 /* Functions that add to the module: int (*)(PyObject *module), -1 with a Python error. */
-#define MR_CENSUS_PARTS(X)                \
-	X(mr_class_hook_add_to_module)    \
-	X(mr_object_log_add_to_module)    \
-	X(mr_graph_add_to_module)         \
+#define MR_CENSUS_PARTS(X)             \
+	X(mr_class_hook_add_to_module) \
+	X(mr_object_log_add_to_module) \
+	X(mr_graph_add_to_module)      \
 	X(mr_describe_add_to_module)
 
 struct mr_census_state {

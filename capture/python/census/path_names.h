@@ -28,12 +28,12 @@ enum mr_step_kind {
 
 /* All that it points to is borrowed. */
 struct mr_step {
-	enum mr_step_kind kind;
 	union {
 		PyObject *object;
 		const char *word;
 		uint64_t index;
 	};
+	enum mr_step_kind kind;
 	bool is_word;
 };
 

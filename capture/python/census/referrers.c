@@ -4,167 +4,41 @@
  */
 #include "referrers.h"
 
-#include "instance_dict.h"
-#include "module_capture.h"
+#include "census_private.h"
 
-#define TYPES_KNOWN 256
 #define AHEAD 8 /* objects that are fetched before they are walked */
 
 /* ---- The heap -------------------------------------------------------------------------------- */
 
-static bool type_is_own(PyObject *module, const PyTypeObject *type)
-{
-	Py_ssize_t at = 0;
-	PyObject *key;
-	PyObject *value;
-
-	if (!(type->tp_flags & Py_TPFLAGS_HEAPTYPE))
-		return false;
-	if (((const PyHeapTypeObject *)type)->ht_module == module)
-		return true;
-	/* A class body sets __module__ first; a lookup might compare keys by Python code. */
-	for (int looked = 0; type->tp_dict && looked < 4 && PyDict_Next(type->tp_dict, &at, &key, &value);
-	     looked++) {
-		if (!PyUnicode_CheckExact(key) || PyUnicode_CompareWithASCIIString(key, "__module__") != 0)
-			continue;
-		return PyUnicode_CheckExact(value) && PyUnicode_IS_ASCII(value) &&
-		       strncmp(PyUnicode_DATA(value), "memcapture.", strlen("memcapture.")) == 0;
-	}
-	return false;
-}
-
-bool mr_heap_is_own(PyObject *module, PyObject *object)
-{
-	return type_is_own(module, Py_TYPE(object));
-}
-
-struct listing {
-	PyObject *module;
-	struct mr_heap *heap;
-	PyObject **hidden; /* dicts of own instances */
-	size_t hidden_count;
-	size_t hidden_capacity;
-	struct {
-		const PyTypeObject *type;
-		bool own;
-	} known[TYPES_KNOWN];
-	bool failed;
-};
-
-static bool is_own(struct listing *listing, PyObject *object)
-{
-	const PyTypeObject *const type = Py_TYPE(object);
-	const size_t at = ((uintptr_t)type >> 4 ^ (uintptr_t)type >> 12) % TYPES_KNOWN;
-
-	if (MR_UNLIKELY(listing->known[at].type != type)) {
-		listing->known[at].type = type;
-		listing->known[at].own = type_is_own(listing->module, type);
-	}
-	return listing->known[at].own;
-}
-
-static void hide_dict(struct listing *listing, PyObject *object)
-{
-	const enum mr_dict_kind kind = mr_instance_dict_kind(Py_TYPE(object));
-	struct mr_instance_dict found;
-
-	if (kind == MR_DICT_NONE || kind == MR_DICT_MADE ||
-	    mr_instance_dict_look(object, kind, &found) != MR_DICT_REAL)
-		return;
-	if (mr_grow(&listing->hidden, &listing->hidden_capacity, listing->hidden_count + 1,
-	            sizeof(PyObject *)) < 0)
-		listing->failed = true;
-	else
-		listing->hidden[listing->hidden_count++] = found.dict;
-}
-
 static int list_object(PyObject *object, void *context)
 {
-	struct listing *const listing = context;
-	struct mr_heap *const heap = listing->heap;
+	const struct mr_census_session *const session = mr_census_session();
+	struct mr_heap *const heap = context;
 	struct mr_frame frame;
 
-	if (is_own(listing, object)) {
-		hide_dict(listing, object);
-		return 1;
-	}
-	if (PyFrame_Check(object) && mr_frame_of(object, &frame) && mr_frame_is_own(&frame))
-		return 1;
-	if (mr_grow(&heap->objects, &heap->capacity, heap->count + 1, sizeof(PyObject *)) < 0) {
-		listing->failed = true;
+	if (mr_own_has(&session->own, object))
 		return 0;
-	}
-	heap->objects[heap->count++] = object;
-	return 1;
-}
-
-#if PY_VERSION_HEX >= 0x030C0000
-static int list_all(struct listing *listing)
-{
-	PyUnstable_GC_VisitObjects(list_object, listing);
-	return 0;
-}
-#else
-static int list_all(struct listing *listing)
-{
-	PyObject *const collector = PyImport_ImportModule("gc");
-	PyObject *const function = collector ? PyObject_GetAttrString(collector, "get_objects") : NULL;
-	/* Or making the list could start a collection, which runs Python code. */
-	const int enabled = PyGC_Disable();
-	PyObject *const list = function ? PyObject_CallNoArgs(function) : NULL;
-
-	for (Py_ssize_t i = 0; list && PyList_Check(list) && i < PyList_GET_SIZE(list); i++) {
-		if (!list_object(PyList_GET_ITEM(list, i), listing))
-			break;
-	}
-	/* All of its objects were there before it. */
-	Py_XDECREF(list);
-	if (enabled)
-		PyGC_Enable();
-	Py_XDECREF(function);
-	Py_XDECREF(collector);
-	return list ? 0 : -1;
-}
-#endif
-
-int mr_heap_list(PyObject *module, struct mr_heap *heap)
-{
-	struct listing *const listing = mr_alloc(sizeof(*listing));
-	struct mr_index hidden = { 0 };
-	int status = -1;
-
-	*heap = (struct mr_heap){ 0 };
-	if (!listing) {
+	if (PyFrame_Check(object) && mr_frame_of(object, &frame) && mr_frame_is_own(&frame))
+		return 0;
+	if (mr_grow(&heap->objects, &heap->capacity, heap->count + 1, sizeof(PyObject *)) < 0) {
 		PyErr_NoMemory();
 		return -1;
 	}
-	listing->module = module;
-	listing->heap = heap;
-	if (list_all(listing) < 0)
-		goto out;
-	if (listing->failed || mr_index_reserve(&hidden, listing->hidden_count) < 0) {
-		PyErr_NoMemory();
-		goto out;
-	}
-	status = 0;
-	if (listing->hidden_count == 0)
-		goto out;
-	for (size_t i = 0; i < listing->hidden_count; i++)
-		(void)mr_index_add(&hidden, listing->hidden[i], 0);
+	heap->objects[heap->count++] = object;
+	return 0;
+}
 
-	size_t kept = 0;
+int mr_heap_list(PyObject *module, struct mr_heap *heap)
+{
+	*heap = (struct mr_heap){ 0 };
+	if (mr_census_begin(module) < 0)
+		return -1;
 
-	for (size_t i = 0; i < heap->count; i++) {
-		if (mr_index_get(&hidden, heap->objects[i]) == MR_INDEX_NONE)
-			heap->objects[kept++] = heap->objects[i];
-	}
-	heap->count = kept;
-out:
+	const int status = mr_gc_each(list_object, heap);
+
+	mr_census_end(module);
 	if (status < 0)
 		mr_heap_release(heap);
-	mr_index_release(&hidden);
-	mr_free(listing->hidden);
-	mr_free(listing);
 	return status;
 }
 

@@ -24,12 +24,9 @@ struct mr_heap {
 	size_t capacity;
 };
 
-/* May make, and free again, a list.  -1 with a Python error. */
+/* -1 with a Python error. */
 int mr_heap_list(PyObject *module, struct mr_heap *heap);
 void mr_heap_release(struct mr_heap *heap);
-
-/* Is OBJECT of a type of this package's, in C or in Python? */
-bool mr_heap_is_own(PyObject *module, PyObject *object);
 
 struct mr_referrers {
 	size_t *begin;         /* of each object: where its referrers begin; and where the last ones end */

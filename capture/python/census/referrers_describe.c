@@ -3,7 +3,7 @@
  * describeObj(), refPathString() and referrer_paths() (memcapture.reftracker).
  * Functions in C, so that no frame of ours holds the object that is asked for.
  */
-#include "module_capture.h"
+#include "census.h"
 #include "referrers_paths.h"
 
 #define LINES_MAX 100000 /* where the caller sets no limit */
@@ -144,16 +144,6 @@ static int asked_init(struct asked *asked, const char *function, PyObject *const
 
 /* ---- Finding ------------------------------------------------------------------------------- */
 
-static int collect(void)
-{
-	PyObject *const collector = PyImport_ImportModule("gc");
-	PyObject *const done = collector ? PyObject_CallMethod(collector, "collect", NULL) : NULL;
-
-	Py_XDECREF(collector);
-	Py_XDECREF(done);
-	return done ? 0 : -1;
-}
-
 static PyObject *text_of(const uint8_t *text, size_t len)
 {
 	return PyUnicode_DecodeUTF8((const char *)text, (Py_ssize_t)len, "surrogatepass");
@@ -206,7 +196,7 @@ static PyObject *find_lines(PyObject *module, const char *function, PyObject *co
 
 	if (asked_init(&asked, function, args, count, keywords) < 0)
 		return NULL;
-	if (collect() == 0 && mr_paths_find(module, &asked.asked, &paths) == 0) {
+	if (mr_census_collect(module) == 0 && mr_paths_find(module, &asked.asked, &paths) == 0) {
 		lines = lines_of(&paths);
 		mr_paths_release(&paths);
 	}

@@ -7,7 +7,7 @@
 
 #define EDGES_MAX 8000000u        /* references that are remembered */
 #define LEFT_OUT_COUNTED 1000000u /* lines beyond the limit that are counted */
-#define STACK_DEPTH_MAX 1000000
+#define PATH_GIVEN_MAX 1000000
 
 struct known { /* an object that a path can come by */
 	PyObject *object;
@@ -227,7 +227,7 @@ static int push(struct search *search, uint32_t number, const struct mr_step *st
 		.known = number,
 		.next = level->begin[known->at],
 		.end = level->begin[known->at + 1],
-		.step = step ? *step : (struct mr_step){ 0 },
+		.step = step ? *step : (struct mr_step){ .kind = MR_STEP_UNKNOWN },
 	};
 	known->on_path = true;
 	return 0;
@@ -302,7 +302,7 @@ int mr_paths_find(PyObject *module, const struct mr_paths_asked *asked, struct m
 	int status = -1;
 
 	*paths = (struct mr_paths){ 0 };
-	if (asked->path_count > STACK_DEPTH_MAX || know_given(&search) < 0 || name_given(&search) < 0) {
+	if (asked->path_count > PATH_GIVEN_MAX || know_given(&search) < 0 || name_given(&search) < 0) {
 		PyErr_NoMemory();
 		goto out;
 	}
