@@ -214,10 +214,10 @@ void mr_output_rule(struct mr_buffer *out, size_t start, size_t width)
 {
 	if (out->failed)
 		return;
-	if (out->len > start)
-		mr_buffer_put_u8(out, ' ');
-	for (size_t at = mr_output_characters(out->data + start, out->len - start); at < width; at++)
-		mr_buffer_put_u8(out, '-');
+
+	size_t at = mr_output_characters(out->data + start, out->len - start);
+	for (const size_t title = at; at < width; at++)
+		mr_buffer_put_u8(out, at == title && title > 0 ? ' ' : '-');
 	mr_buffer_put_u8(out, '\n');
 }
 

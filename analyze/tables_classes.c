@@ -31,8 +31,8 @@ static const struct memstats_column columns[COLUMN_COUNT] = {
 	[SIZE] = { "size", MEMSTATS_BYTES, "of all of them, with what they refer to" },
 	[FLAT] = { "flat", MEMSTATS_BYTES, "of all of them, without what they refer to" },
 	[AVERAGE] = { "average", MEMSTATS_BYTES, "size of an instance, on average" },
-	[MIN] = { "min", MEMSTATS_BYTES, "size of the smallest instance" },
-	[MAX] = { "max", MEMSTATS_BYTES, "size of the largest instance" },
+	[MIN] = { "min", MEMSTATS_BYTES, "size of the smallest instance; none of a census" },
+	[MAX] = { "max", MEMSTATS_BYTES, "size of the largest instance; none of a census" },
 	[SHARE] = { "share", MEMSTATS_PERCENT, "of the size of all tracked objects" },
 	[COUNT_CHANGE] = { "count_change", MEMSTATS_COUNT_CHANGE,
 	                   "instances more than at the snapshot before" },
@@ -50,8 +50,23 @@ static size_t count_rows(const struct mr_run *run)
 	return run->class_total_count;
 }
 
+/* Which snapshot of the same stream is before each of RUN's, or MR_INDEX_NONE.  PREVIOUS has an entry a
+ * snapshot, and one a stream behind them. */
+static void find_previous(const struct mr_run *run, uint32_t *previous)
+{
+	uint32_t *last = previous + run->snapshot_count;
+
+	for (uint32_t i = 0; i < run->stream_count; i++)
+		last[i] = MR_INDEX_NONE;
+	for (uint32_t i = 0; i < run->snapshot_count; i++) {
+		previous[i] = last[run->snapshots[i].stream];
+		last[run->snapshots[i].stream] = i;
+	}
+}
+
 /* Rows of a run are ordered by snapshot: the last one of each class that was met
- * is that of the snapshot before, if it is of that snapshot. */
+ * is that of the snapshot before, if it is of that snapshot.  A class is one stream's,
+ * and so are its snapshots. */
 static int find_before(struct classes *classes, size_t run_index, struct mr_error *err)
 {
 	const struct mr_run *run = &classes->rows.model->runs[run_index];
@@ -59,15 +74,23 @@ static int find_before(struct classes *classes, size_t run_index, struct mr_erro
 	const struct mr_class_total **last =
 		mr_alloc(((size_t)run->class_count + 1) * sizeof(struct mr_class_total *));
 
-	MR_FAIL_IF(!last, err, MR_ERR_NOMEM, "no memory for table classes");
+	uint32_t *previous = mr_alloc((run->snapshot_count + run->stream_count + 1) * sizeof(*previous));
+
+	if (!last || !previous) {
+		mr_free(last);
+		mr_free(previous);
+		return mr_fail(err, MR_ERR_NOMEM, "no memory for table classes");
+	}
+	find_previous(run, previous);
 	for (size_t i = 0; i < run->class_total_count; i++) {
 		const struct mr_class_total *total = &run->class_totals[i];
 		const struct mr_class_total *candidate = last[total->class_index];
 
-		before[i] = candidate && candidate->snapshot + 1 == total->snapshot ? candidate : NULL;
+		before[i] = candidate && candidate->snapshot == previous[total->snapshot] ? candidate : NULL;
 		last[total->class_index] = total;
 	}
 	mr_free(last);
+	mr_free(previous);
 	return 0;
 }
 
@@ -100,7 +123,7 @@ static void classes_close(void *state)
 }
 
 static void cell_of_total(const struct mr_class_total *total, const struct mr_class_total *before,
-                          size_t column, struct mr_cell *cell)
+                          bool of_census, size_t column, struct mr_cell *cell)
 {
 	switch (column) {
 	case COUNT:
@@ -117,10 +140,10 @@ static void cell_of_total(const struct mr_class_total *total, const struct mr_cl
 		                       total->count == 0);
 		break;
 	case MIN:
-		mr_cell_number_or_null(cell, total->min_bytes, total->count == 0);
+		mr_cell_number_or_null(cell, total->min_bytes, total->count == 0 || of_census);
 		break;
 	case MAX:
-		mr_cell_number_or_null(cell, total->max_bytes, total->count == 0);
+		mr_cell_number_or_null(cell, total->max_bytes, total->count == 0 || of_census);
 		break;
 	case COUNT_CHANGE:
 		mr_cell_change(cell, (int64_t)(total->count - (before ? before->count : 0)));
@@ -158,7 +181,8 @@ static void classes_cell(const void *state, size_t row, size_t column, struct mr
 		mr_cell_percent(cell, (double)total->size_bytes, (double)snapshot->size_bytes);
 		break;
 	default:
-		cell_of_total(total, classes->before[row], column, cell);
+		cell_of_total(total, classes->before[row], mr_run_is_census(run, total->snapshot), column,
+		              cell);
 	}
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Table diff: what differs between two snapshots, by class of tracked objects and
- * by call stack of a recorded heap.
+ * Table diff: what differs between two snapshots, by class of tracked objects, by
+ * type of all objects that a census counted, and by call stack of a recorded heap.
  *
  * Within a run, in Reftracker's words: created objects are those that the second
  * snapshot has and the first has not; deleted ones the other way round; and
@@ -9,6 +9,9 @@
  * run's first snapshot), were there already at the snapshot before the second
  * one, and are still there.  Of two logs, which share no objects, classes of the
  * same name are compared.
+ *
+ * Where a run has tracked objects and censuses of all objects, each is compared with
+ * its own kind: an object may be in both.
  */
 #include "tables_diff.h"
 
@@ -68,8 +71,8 @@ static const struct memstats_column columns[COLUMN_COUNT] = {
 	                 "instances born after the run's first snapshot, there before and at the second" },
 	[PERSISTENT_SIZE] = { "persistent_size", MEMSTATS_BYTES, "their size at the second snapshot" },
 	[KIND] = { "kind", MEMSTATS_TEXT,
-	           "class, of tracked objects, or site, of the heap; what follows is of "
-	           "sites only" },
+	           "class, of tracked objects; type, of all objects that a census counted; or site, of "
+	           "the heap; what follows is of sites only" },
 	[PEAK_BEFORE] = { "peak_before", MEMSTATS_BYTES,
 	                  "what the call stack held when the process held most, up to the first snapshot" },
 	[PEAK_AFTER] = { "peak_after", MEMSTATS_BYTES, "the same up to the second" },
@@ -137,23 +140,31 @@ const char *mr_verdict_name(enum mr_verdict verdict)
 
 /* ---- Choosing what to compare -------------------------------------------- */
 
-uint32_t mr_diff_find_snapshot(const struct mr_model *model, const struct mr_run *run, const char *text)
+static bool is_of_kind(const struct mr_run *run, uint32_t snapshot, enum mr_diff_kind kind)
+{
+	return mr_run_is_census(run, snapshot) == (kind == MR_DIFF_TYPES);
+}
+
+uint32_t mr_diff_find_snapshot(const struct mr_model *model, const struct mr_run *run, enum mr_diff_kind kind,
+                               const char *text)
 {
 	uint64_t number = 0;
-	const bool is_number = mr_parse_u64(text, &number) == 0;
+	const bool is_number = text && mr_parse_u64(text, &number) == 0;
 
 	for (uint32_t i = 0; is_number && i < run->snapshot_count; i++)
-		if (run->snapshots[i].number == number)
+		if (run->snapshots[i].number == number && is_of_kind(run, i, kind))
 			return i;
-	for (uint32_t i = 0; i < run->snapshot_count; i++)
-		if (run->snapshots[i].description != 0 &&
+	for (uint32_t i = 0; text && i < run->snapshot_count; i++)
+		if (run->snapshots[i].description != 0 && is_of_kind(run, i, kind) &&
 		    strcmp(mr_model_string(model, run->snapshots[i].description), text) == 0)
 			return i;
+	for (size_t i = text ? 0 : run->snapshot_count; i > 0; i--)
+		if (is_of_kind(run, (uint32_t)i - 1, kind))
+			return (uint32_t)i - 1;
 	return MR_INDEX_NONE;
 }
 
-/* The first snapshot of the stream that has the run's last one: only those
- * speak of the same objects. */
+/* The first snapshot of the stream that LAST is of: only those speak of the same objects. */
 static uint32_t first_snapshot(const struct mr_run *run, uint32_t last)
 {
 	uint32_t first = 0;
@@ -176,27 +187,30 @@ static uint32_t first_heap_snapshot(const struct mr_run *run, uint32_t last)
 	return run->heap_images[run->heap_snapshots[last].image].snapshot_first;
 }
 
-/* Fills in what PAIR, of objects or of the heap, compares; false: there is nothing of that kind. */
+static uint32_t find_snapshot(const struct mr_model *model, const struct mr_run *run, enum mr_diff_kind kind,
+                              const char *text)
+{
+	if (kind != MR_DIFF_SITES)
+		return mr_diff_find_snapshot(model, run, kind, text);
+	if (text)
+		return mr_stacks_find_snapshot(model, run, text);
+	return run->heap_snapshot_count > 0 ? run->heap_snapshot_count - 1 : MR_INDEX_NONE;
+}
+
+/* Fills in what PAIR compares; false: there is nothing of that kind. */
 static bool choose_in_run(const struct mr_model *model, const struct mr_run *run,
                           const char *const named[static 2], struct mr_diff_pair *pair)
 {
-	const size_t count = pair->of_heap ? run->heap_snapshot_count : run->snapshot_count;
-	uint32_t places[2] = { MR_INDEX_NONE, (uint32_t)count - 1 };
-
-	if (count == 0)
+	if (find_snapshot(model, run, pair->kind, NULL) == MR_INDEX_NONE)
 		return false;
-	for (size_t k = 0; k < 2; k++) {
-		if (named[k])
-			places[k] = pair->of_heap ? mr_stacks_find_snapshot(model, run, named[k])
-			                          : mr_diff_find_snapshot(model, run, named[k]);
-	}
-	if (!named[0] && places[1] != MR_INDEX_NONE)
-		places[0] =
-			pair->of_heap ? first_heap_snapshot(run, places[1]) : first_snapshot(run, places[1]);
-	else if (!named[0])
-		places[0] = 0;
-	pair->from = places[0];
-	pair->to = places[1];
+	pair->to = find_snapshot(model, run, pair->kind, named[1]);
+	if (named[0])
+		pair->from = find_snapshot(model, run, pair->kind, named[0]);
+	else if (pair->to == MR_INDEX_NONE)
+		pair->from = 0;
+	else
+		pair->from = pair->kind == MR_DIFF_SITES ? first_heap_snapshot(run, pair->to)
+		                                         : first_snapshot(run, pair->to);
 	return true;
 }
 
@@ -208,10 +222,14 @@ static int choose_in_runs(struct mr_diff *diff, struct mr_error *err)
 	const char *named[2] = { log->operand_count > 0 ? log->operands[0].snapshot : NULL,
 		                 log->operand_count > 1 ? log->operands[1].snapshot : NULL };
 	bool found[2] = { named[0] == NULL, named[1] == NULL };
+	bool has_census = false;
 
-	for (uint32_t i = 0; i < 2 * model->run_count; i++) {
-		const struct mr_run *run = &model->runs[i / 2];
-		struct mr_diff_pair pair = { .of_heap = i % 2 == 1, .run = i / 2 };
+	for (uint32_t i = 0; i < MR_DIFF_KIND_COUNT * model->run_count; i++) {
+		const struct mr_run *run = &model->runs[i / MR_DIFF_KIND_COUNT];
+		struct mr_diff_pair pair = { .kind = (enum mr_diff_kind)(i % MR_DIFF_KIND_COUNT),
+			                     .run = i / MR_DIFF_KIND_COUNT };
+
+		has_census = has_census || mr_run_has_census(run);
 
 		if (!choose_in_run(model, run, named, &pair))
 			continue;
@@ -222,36 +240,54 @@ static int choose_in_runs(struct mr_diff *diff, struct mr_error *err)
 	}
 	if (!found[0])
 		return fail_snapshot(log, 0, err);
-	return found[1] ? 0 : fail_snapshot(log, 1, err);
+	if (!found[1])
+		return fail_snapshot(log, 1, err);
+	MR_FAIL_IF(
+		has_census && named[0] && named[1] && diff->pair_count == 0, err, MR_ERR_ARG,
+		"snapshots '%.100s' and '%.100s' of %.200s cannot be compared: one is of tracked objects, one "
+		"of all objects",
+		named[0], named[1], log->words[0]);
+	return 0;
+}
+
+/* Whether any run of operand K's file has the snapshot that it names. */
+static bool operand_is_found(const struct memstats_log *log, size_t k)
+{
+	const struct mr_log_operand *operand = &log->operands[k];
+
+	for (uint32_t i = 0; operand->snapshot && i < log->model->run_count; i++) {
+		const struct mr_run *run = &log->model->runs[i];
+
+		for (unsigned kind = 0; run->file == operand->file && kind < MR_DIFF_KIND_COUNT; kind++)
+			if (find_snapshot(log->model, run, (enum mr_diff_kind)kind, operand->snapshot) !=
+			    MR_INDEX_NONE)
+				return true;
+	}
+	return operand->snapshot == NULL;
 }
 
 static int choose_in_files(struct mr_diff *diff, struct mr_error *err)
 {
 	const struct memstats_log *log = diff->log;
-	bool has_objects = false;
-	bool has_heap = false;
+	bool has[MR_DIFF_KIND_COUNT] = { false };
 
-	for (size_t k = 0; k < log->operand_count; k++) {
-		bool found = log->operands[k].snapshot == NULL;
-
-		for (uint32_t i = 0; !found && i < log->model->run_count; i++)
-			found = log->model->runs[i].file == log->operands[k].file &&
-			        (mr_diff_find_snapshot(log->model, &log->model->runs[i],
-			                               log->operands[k].snapshot) != MR_INDEX_NONE ||
-			         mr_stacks_find_snapshot(log->model, &log->model->runs[i],
-			                                 log->operands[k].snapshot) != MR_INDEX_NONE);
-		if (!found)
+	for (size_t k = 0; k < log->operand_count; k++)
+		if (!operand_is_found(log, k))
 			return fail_snapshot(log, k, err);
-	}
 	for (uint32_t i = 0; i < log->model->run_count; i++) {
-		has_objects = has_objects || log->model->runs[i].snapshot_count > 0;
-		has_heap = has_heap || log->model->runs[i].heap_image_count > 0;
+		const struct mr_run *run = &log->model->runs[i];
+
+		for (unsigned kind = 0; kind < MR_DIFF_KIND_COUNT; kind++)
+			if (find_snapshot(log->model, run, (enum mr_diff_kind)kind, NULL) != MR_INDEX_NONE)
+				has[kind] = true;
+		has[MR_DIFF_SITES] = has[MR_DIFF_SITES] || run->heap_image_count > 0;
 	}
-	if (has_objects || !has_heap)
-		diff->pairs[diff->pair_count++] = (struct mr_diff_pair){ .run = MR_INDEX_NONE };
-	if (has_heap)
-		diff->pairs[diff->pair_count++] =
-			(struct mr_diff_pair){ .of_heap = true, .run = MR_INDEX_NONE };
+	has[MR_DIFF_CLASSES] = has[MR_DIFF_CLASSES] || (!has[MR_DIFF_TYPES] && !has[MR_DIFF_SITES]);
+	for (unsigned kind = 0; kind < MR_DIFF_KIND_COUNT; kind++)
+		if (has[kind])
+			diff->pairs[diff->pair_count++] =
+				(struct mr_diff_pair){ .kind = (enum mr_diff_kind)kind,
+				                       .run = MR_INDEX_NONE };
 	return 0;
 }
 
@@ -260,10 +296,10 @@ static int choose_in_files(struct mr_diff *diff, struct mr_error *err)
 static int fill(struct mr_diff *diff, struct mr_error *err)
 {
 	for (uint32_t i = 0; i < diff->pair_count; i++) {
-		if (diff->pairs[i].of_heap)
+		if (diff->pairs[i].kind == MR_DIFF_SITES)
 			MR_TRY(mr_diff_fill_sites(diff, i, err));
 		else if (diff->pairs[i].run == MR_INDEX_NONE)
-			MR_TRY(mr_diff_fill_files(diff, err));
+			MR_TRY(mr_diff_fill_files(diff, i, err));
 		else
 			MR_TRY(mr_diff_fill_run(diff, i, err));
 	}
@@ -282,7 +318,8 @@ static int diff_open(struct memstats_log *log, const struct memstats_query *quer
 	diff->query = query;
 	MR_FAIL_IF(log->operand_count > 2, err, MR_ERR_ARG,
 	           "diff compares two snapshots or two logs, not %zu: memstats diff A B", log->operand_count);
-	diff->pairs = mr_alloc((2 * log->model->run_count + 2) * sizeof(*diff->pairs));
+	diff->pairs = mr_alloc((MR_DIFF_KIND_COUNT * log->model->run_count + MR_DIFF_KIND_COUNT) *
+	                       sizeof(*diff->pairs));
 	diff->stacks = mr_alloc((log->model->run_count + 1) * sizeof(struct mr_stacks *));
 	MR_FAIL_IF(!diff->pairs || !diff->stacks, err, MR_ERR_NOMEM, "no memory for table diff");
 	if (log->model->file_count > 1)
@@ -368,9 +405,9 @@ static void cell_of_site(const struct mr_diff_pair *pair, struct mr_diff_site *s
 	}
 }
 
-static uint64_t number_of(const struct mr_run *run, bool of_heap, uint32_t snapshot)
+static uint64_t number_of(const struct mr_run *run, enum mr_diff_kind kind, uint32_t snapshot)
 {
-	return of_heap ? run->heap_snapshots[snapshot].number : run->snapshots[snapshot].number;
+	return kind == MR_DIFF_SITES ? run->heap_snapshots[snapshot].number : run->snapshots[snapshot].number;
 }
 
 static void diff_cell(const void *state, size_t index, size_t column, struct mr_cell *cell)
@@ -380,6 +417,9 @@ static void diff_cell(const void *state, size_t index, size_t column, struct mr_
 	const struct mr_diff_pair *pair = &diff->pairs[row->pair];
 	const bool of_run = pair->run != MR_INDEX_NONE;
 	const struct mr_run *run = of_run ? &diff->log->model->runs[pair->run] : NULL;
+	static const char *const kinds[] = {
+		[MR_DIFF_CLASSES] = "class", [MR_DIFF_TYPES] = "type", [MR_DIFF_SITES] = "site"
+	};
 
 	if (column > KIND && !row->site) {
 		*cell = (struct mr_cell){ .is_null = true, .text = "" };
@@ -390,10 +430,10 @@ static void diff_cell(const void *state, size_t index, size_t column, struct mr_
 		mr_cell_number_or_null(cell, (uint64_t)pair->run + 1, !of_run);
 		break;
 	case FROM:
-		mr_cell_number_or_null(cell, run ? number_of(run, pair->of_heap, pair->from) : 0, !run);
+		mr_cell_number_or_null(cell, run ? number_of(run, pair->kind, pair->from) : 0, !run);
 		break;
 	case TO:
-		mr_cell_number_or_null(cell, run ? number_of(run, pair->of_heap, pair->to) : 0, !run);
+		mr_cell_number_or_null(cell, run ? number_of(run, pair->kind, pair->to) : 0, !run);
 		break;
 	case CLASS:
 		mr_cell_string(cell, row->class_name);
@@ -408,7 +448,7 @@ static void diff_cell(const void *state, size_t index, size_t column, struct mr_
 		mr_cell_change(cell, (int64_t)(row->after.size_bytes - row->before.size_bytes));
 		break;
 	case KIND:
-		mr_cell_string(cell, row->site ? "site" : "class");
+		mr_cell_string(cell, kinds[pair->kind]);
 		break;
 	default:
 		if (column > KIND)
@@ -420,7 +460,7 @@ static void diff_cell(const void *state, size_t index, size_t column, struct mr_
 
 const struct mr_table_type mr_table_diff = {
 	.info = { "diff",
-	          "what was created, deleted and persists, by class and by site; or two logs compared",
+	          "what was created, deleted and persists, by class, type and site; or two logs compared",
 	          columns, COLUMN_COUNT, CLASS },
 	.default_sort = "size_change,count_change,peak_change,total_change,class",
 	.takes_snapshots = true,

@@ -48,9 +48,16 @@ struct mr_diff_row {
 	struct mr_amount persistent;
 };
 
+enum mr_diff_kind {
+	MR_DIFF_CLASSES, /* of a tracker's objects */
+	MR_DIFF_TYPES,   /* of a census: all objects that the runtime knows */
+	MR_DIFF_SITES,   /* of the heap; snapshots are heap snapshots */
+	MR_DIFF_KIND_COUNT
+};
+
 /* What is compared: two snapshots of a run, or the runs of two files. */
 struct mr_diff_pair {
-	bool of_heap;  /* by site, and snapshots are heap snapshots; else by class */
+	enum mr_diff_kind kind;
 	uint32_t run;  /* MR_INDEX_NONE: two files */
 	uint32_t from; /* indexes of snapshots in the run */
 	uint32_t to;
@@ -80,7 +87,7 @@ const char *mr_verdict_name(enum mr_verdict verdict);
 
 /* Rows of two snapshots of one log, and of the last or named snapshots of two. */
 int mr_diff_fill_run(struct mr_diff *diff, uint32_t pair, struct mr_error *err) MR_MUST_CHECK;
-int mr_diff_fill_files(struct mr_diff *diff, struct mr_error *err) MR_MUST_CHECK;
+int mr_diff_fill_files(struct mr_diff *diff, uint32_t pair, struct mr_error *err) MR_MUST_CHECK;
 
 /* Rows of a pair that is of the heap. */
 int mr_diff_fill_sites(struct mr_diff *diff, uint32_t pair, struct mr_error *err) MR_MUST_CHECK;
@@ -90,8 +97,10 @@ const char *mr_diff_stack_text(const struct mr_diff_pair *pair, struct mr_diff_s
 int mr_diff_append_row(struct mr_diff *diff, const struct mr_diff_row *row, struct mr_error *err)
 	MR_MUST_CHECK;
 
-/* The snapshot of RUN that TEXT names, by number or description; MR_INDEX_NONE: it has none. */
-uint32_t mr_diff_find_snapshot(const struct mr_model *model, const struct mr_run *run, const char *text);
+/* The snapshot of that KIND (but sites) of RUN that TEXT names, by number or description, or with NULL its
+ * last one; MR_INDEX_NONE: it has none. */
+uint32_t mr_diff_find_snapshot(const struct mr_model *model, const struct mr_run *run, enum mr_diff_kind kind,
+                               const char *text);
 
 int mr_diff_write_text(struct mr_writing *writing, struct mr_error *err) MR_MUST_CHECK;
 /* The part of it that is of sites. */

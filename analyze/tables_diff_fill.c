@@ -16,7 +16,7 @@ static void add_amount(struct mr_amount *amount, uint64_t size_bytes)
 static bool row_is_empty(const struct mr_diff_row *row)
 {
 	return row->before.count == 0 && row->after.count == 0 && row->created.count == 0 &&
-	       row->deleted.count == 0;
+	       row->deleted.count == 0 && row->persistent.count == 0;
 }
 
 int mr_diff_append_row(struct mr_diff *diff, const struct mr_diff_row *row, struct mr_error *err)
@@ -105,6 +105,66 @@ static void find_previous(struct counting *counting, const struct mr_run *run, u
 	}
 }
 
+/* ---- What a census counted without telling of it one by one ----------------- */
+
+static uint64_t plus(uint64_t left, uint64_t right)
+{
+	uint64_t sum;
+
+	return __builtin_add_overflow(left, right, &sum) ? UINT64_MAX : sum;
+}
+
+static void add_untold(struct mr_amount *amount, uint64_t count, uint64_t size_bytes)
+{
+	amount->count = plus(amount->count, count);
+	amount->size_bytes = plus(amount->size_bytes, size_bytes);
+}
+
+/* What there was of each class at SNAPSHOT, its untold objects included.  A log that was cut may have a
+ * snapshot without its totals: then the told objects are what there is. */
+static void take_totals(struct mr_diff_row *classes, const struct mr_run *run, uint32_t snapshot, bool after)
+{
+	const struct mr_snapshot *const at = &run->snapshots[snapshot];
+
+	for (uint32_t i = 0; at->class_total_count > 0 && i < run->class_count; i++)
+		*(after ? &classes[i].after : &classes[i].before) = (struct mr_amount){ 0, 0 };
+	for (size_t i = 0; i < at->class_total_count; i++) {
+		const struct mr_class_total *const total = &run->class_totals[at->class_total_first + i];
+		struct mr_diff_row *const row = &classes[total->class_index];
+
+		add_untold(after ? &row->after : &row->before, total->count, total->size_bytes);
+	}
+}
+
+/* Untold objects come and go from snapshot to snapshot: over several of them, one that came and went is
+ * created and deleted both.  Backwards, what was made is what has to go. */
+static void count_untold(struct mr_diff_row *classes, const struct mr_run *run, uint32_t from, uint32_t to)
+{
+	const uint32_t first = from < to ? from : to, last = from < to ? to : from;
+
+	for (uint32_t k = first + 1; k <= last; k++) {
+		const struct mr_snapshot *const at = &run->snapshots[k];
+
+		for (size_t i = 0; at->stream == run->snapshots[to].stream && i < at->class_total_count;
+		     i++) {
+			const struct mr_class_total *const total =
+				&run->class_totals[at->class_total_first + i];
+			struct mr_diff_row *const row = &classes[total->class_index];
+
+			add_untold(from < to ? &row->created : &row->deleted, total->made, total->made_bytes);
+			add_untold(from < to ? &row->deleted : &row->created, total->gone, total->gone_bytes);
+		}
+	}
+	for (size_t i = 0; i < run->snapshots[to].class_total_count; i++) {
+		const struct mr_class_total *const total =
+			&run->class_totals[run->snapshots[to].class_total_first + i];
+
+		add_untold(&classes[total->class_index].persistent, total->stayed, total->stayed_bytes);
+	}
+	take_totals(classes, run, from, false);
+	take_totals(classes, run, to, true);
+}
+
 int mr_diff_fill_run(struct mr_diff *diff, uint32_t pair_index, struct mr_error *err)
 {
 	struct mr_model *model = diff->log->model;
@@ -122,6 +182,8 @@ int mr_diff_fill_run(struct mr_diff *diff, uint32_t pair_index, struct mr_error 
 	counting.at_second = true;
 	if (code == 0)
 		code = mr_model_replay(model, pair->run, pair->to, pair->to, count_objects, &counting, err);
+	if (code == 0 && pair->kind == MR_DIFF_TYPES)
+		count_untold(counting.classes, run, pair->from, pair->to);
 	for (uint32_t i = 0; code == 0 && i < run->class_count; i++) {
 		counting.classes[i].class_name = mr_run_class_name(model, run, i);
 		counting.classes[i].pair = pair_index;
@@ -146,19 +208,19 @@ struct entries {
 	size_t capacity;
 };
 
-/* What a file's runs had at their last snapshot, or at the one that is named. */
-static int collect(struct entries *entries, const struct memstats_log *log, uint32_t file, const char *named,
-                   bool is_after, struct mr_error *err)
+/* What a file's runs had at their last snapshot of that KIND, or at the one that is named. */
+static int collect(struct entries *entries, const struct memstats_log *log, enum mr_diff_kind kind,
+                   size_t operand, struct mr_error *err)
 {
 	const struct mr_model *model = log->model;
 
 	for (size_t i = 0; i < model->run_count; i++) {
 		const struct mr_run *run = &model->runs[i];
 
-		if (run->file != file || run->snapshot_count == 0)
+		if (run->file != log->operands[operand].file)
 			continue;
 		const uint32_t index =
-			named ? mr_diff_find_snapshot(model, run, named) : (uint32_t)run->snapshot_count - 1;
+			mr_diff_find_snapshot(model, run, kind, log->operands[operand].snapshot);
 
 		if (index == MR_INDEX_NONE)
 			continue;
@@ -175,7 +237,7 @@ static int collect(struct entries *entries, const struct memstats_log *log, uint
 			entries->items[entries->count++] = (struct entry){
 				mr_run_class_name(model, run, total->class_index),
 				{ total->count, total->size_bytes },
-				is_after,
+				operand == 1,
 			};
 		}
 	}
@@ -187,9 +249,9 @@ static int compare_entries(const void *a, const void *b)
 	return strcmp(((const struct entry *)a)->class_name, ((const struct entry *)b)->class_name);
 }
 
-static int merge(struct mr_diff *diff, const struct entries *entries, struct mr_error *err)
+static int merge(struct mr_diff *diff, uint32_t pair, const struct entries *entries, struct mr_error *err)
 {
-	struct mr_diff_row row = { .class_name = NULL };
+	struct mr_diff_row row = { .pair = pair };
 
 	for (size_t i = 0; i < entries->count; i++) {
 		const struct entry *entry = &entries->items[i];
@@ -203,23 +265,23 @@ static int merge(struct mr_diff *diff, const struct entries *entries, struct mr_
 			continue;
 		if (!row_is_empty(&row))
 			MR_TRY(mr_diff_append_row(diff, &row, err));
-		row = (struct mr_diff_row){ .class_name = NULL };
+		row = (struct mr_diff_row){ .pair = pair };
 	}
 	return 0;
 }
 
-int mr_diff_fill_files(struct mr_diff *diff, struct mr_error *err)
+int mr_diff_fill_files(struct mr_diff *diff, uint32_t pair, struct mr_error *err)
 {
 	const struct memstats_log *log = diff->log;
 	struct entries entries = { NULL, 0, 0 };
 	int code = 0;
 
 	for (size_t i = 0; code == 0 && i < log->operand_count; i++)
-		code = collect(&entries, log, log->operands[i].file, log->operands[i].snapshot, i == 1, err);
+		code = collect(&entries, log, diff->pairs[pair].kind, i, err);
 	if (entries.count > 1)
 		qsort(entries.items, entries.count, sizeof(*entries.items), compare_entries);
 	if (code == 0)
-		code = merge(diff, &entries, err);
+		code = merge(diff, pair, &entries, err);
 	mr_free(entries.items);
 	return code;
 }

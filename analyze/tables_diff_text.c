@@ -131,6 +131,11 @@ static void put_snapshot(struct mr_writing *writing, const struct mr_model *mode
 	mr_buffer_put_u8(&writing->buffer, ')');
 }
 
+static void put_title(struct mr_writing *writing, enum mr_diff_kind kind)
+{
+	mr_buffer_printf(&writing->buffer, "---- DIFF %s", kind == MR_DIFF_TYPES ? "of all objects, " : "");
+}
+
 static void put_run(struct mr_writing *writing, uint32_t index)
 {
 	const struct mr_diff *diff = writing->table->state;
@@ -142,7 +147,7 @@ static void put_run(struct mr_writing *writing, uint32_t index)
 		mr_output_run(writing, model, pair->run);
 	const size_t start = writing->buffer.len;
 
-	mr_buffer_printf(&writing->buffer, "---- DIFF ");
+	put_title(writing, pair->kind);
 	put_snapshot(writing, model, &run->snapshots[pair->from]);
 	mr_buffer_printf(&writing->buffer, " to ");
 	put_snapshot(writing, model, &run->snapshots[pair->to]);
@@ -155,14 +160,14 @@ static void put_run(struct mr_writing *writing, uint32_t index)
 
 /* ---- Two logs ------------------------------------------------------------ */
 
-static void put_verdict(struct mr_writing *writing, enum mr_verdict verdict)
+static void put_verdict(struct mr_writing *writing, uint32_t pair, enum mr_verdict verdict)
 {
 	const struct mr_diff *diff = writing->table->state;
 	const struct mr_diff_row *row = NULL;
 	bool titled = false;
 	size_t at = 0;
 
-	while ((row = mr_diff_next_row(writing->table, 0, &at)) != NULL) {
+	while ((row = mr_diff_next_row(writing->table, pair, &at)) != NULL) {
 		if (mr_diff_verdict(diff, row) != verdict)
 			continue;
 		if (!titled)
@@ -178,20 +183,20 @@ static void put_verdict(struct mr_writing *writing, enum mr_verdict verdict)
 	}
 }
 
-static void put_files(struct mr_writing *writing)
+static void put_files(struct mr_writing *writing, uint32_t pair)
 {
 	static const enum mr_verdict order[] = { MR_VERDICT_NEW, MR_VERDICT_GROWN, MR_VERDICT_SHRUNK,
 		                                 MR_VERDICT_GONE, MR_VERDICT_SAME };
 	const struct mr_diff *diff = writing->table->state;
 	const size_t start = writing->buffer.len;
 
-	mr_buffer_printf(&writing->buffer, "---- DIFF ");
+	put_title(writing, diff->pairs[pair].kind);
 	mr_output_name(&writing->buffer, diff->log->words[0], 30, true);
 	mr_buffer_printf(&writing->buffer, " to ");
 	mr_output_name(&writing->buffer, diff->log->words[1], 30, true);
 	mr_output_rule(&writing->buffer, start, MR_OUTPUT_WIDTH);
 	for (size_t i = 0; i < MR_ARRAY_LEN(order); i++)
-		put_verdict(writing, order[i]);
+		put_verdict(writing, pair, order[i]);
 	if (writing->table->row_count == 0)
 		mr_buffer_printf(&writing->buffer, "(no classes)\n");
 }
@@ -203,10 +208,10 @@ int mr_diff_write_text(struct mr_writing *writing, struct mr_error *err)
 	if (diff->pair_count == 0)
 		mr_buffer_printf(&writing->buffer, "(no snapshots)\n");
 	for (uint32_t i = 0; i < diff->pair_count; i++) {
-		if (diff->pairs[i].of_heap)
+		if (diff->pairs[i].kind == MR_DIFF_SITES)
 			mr_diff_put_sites(writing, i);
 		else if (diff->pairs[i].run == MR_INDEX_NONE)
-			put_files(writing);
+			put_files(writing, i);
 		else
 			put_run(writing, i);
 		MR_TRY(mr_writing_flush(writing, false, err));

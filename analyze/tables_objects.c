@@ -82,29 +82,33 @@ static int keep_sizes(void *context, const struct mr_snapshot_view *view, struct
 	return 0;
 }
 
-/* The first one at which all objects together were largest. */
-static uint32_t largest_snapshot(const struct mr_run *run)
+/* The first one, of tracked objects or of censuses, at which all objects together were largest;
+ * MR_INDEX_NONE: there is none. */
+static uint32_t largest_snapshot(const struct mr_run *run, bool of_census)
 {
-	uint32_t found = 0;
+	uint32_t found = MR_INDEX_NONE;
 
-	for (uint32_t k = 1; k < run->snapshot_count; k++)
-		if (run->snapshots[k].size_bytes > run->snapshots[found].size_bytes)
+	for (uint32_t k = 0; k < run->snapshot_count; k++)
+		if (mr_run_is_census(run, k) == of_census &&
+		    (found == MR_INDEX_NONE ||
+		     run->snapshots[k].size_bytes > run->snapshots[found].size_bytes))
 			found = k;
 	return found;
 }
 
 /* The last one that has any objects; MR_INDEX_NONE: there is none. */
-static uint32_t final_snapshot(const struct mr_run *run)
+static uint32_t final_snapshot(const struct mr_run *run, bool of_census)
 {
 	for (size_t k = run->snapshot_count; k > 0; k--)
-		if (run->snapshots[k - 1].size_bytes > 0)
+		if (run->snapshots[k - 1].size_bytes > 0 &&
+		    mr_run_is_census(run, (uint32_t)(k - 1)) == of_census)
 			return (uint32_t)(k - 1);
 	return MR_INDEX_NONE;
 }
 
 /* Fills *SIZES, once: the sizes of all objects at the snapshot that CHOOSE gives of each run. */
 static int load_kept(struct mr_objects_table *table, uint64_t **sizes,
-                     uint32_t (*choose)(const struct mr_run *run), struct mr_error *err)
+                     uint32_t (*choose)(const struct mr_run *run, bool of_census), struct mr_error *err)
 {
 	struct mr_model *model = table->log->model;
 	const size_t count = mr_run_rows_count(&table->rows);
@@ -113,13 +117,13 @@ static int load_kept(struct mr_objects_table *table, uint64_t **sizes,
 		return 0;
 	*sizes = mr_alloc((count + 1) * sizeof(**sizes));
 	MR_FAIL_IF(!*sizes, err, MR_ERR_NOMEM, "no memory for the sizes of %zu objects", count);
-	for (size_t i = 0; i < model->run_count; i++) {
-		const struct mr_run *run = &model->runs[i];
-		struct kept kept = { *sizes + table->rows.first[i] };
-		const uint32_t snapshot = choose(run);
+	for (size_t i = 0; i < 2 * model->run_count; i++) {
+		const struct mr_run *run = &model->runs[i / 2];
+		struct kept kept = { *sizes + table->rows.first[i / 2] };
+		const uint32_t snapshot = choose(run, i % 2 == 1);
 
 		if (snapshot < run->snapshot_count && run->objects.count > 0)
-			MR_TRY(mr_model_replay(model, i, snapshot, snapshot, keep_sizes, &kept, err));
+			MR_TRY(mr_model_replay(model, i / 2, snapshot, snapshot, keep_sizes, &kept, err));
 	}
 	return 0;
 }

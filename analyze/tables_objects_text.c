@@ -102,7 +102,7 @@ static void put_source(struct mr_buffer *out, const char *text)
 }
 
 /* "  file.c:  12 in function"; without a source position, where in which module. */
-static void put_position(struct mr_buffer *out, const struct memstats_position *position)
+static void put_position(struct mr_buffer *out, bool python, const struct memstats_position *position)
 {
 	put_source(out, position->source);
 	mr_buffer_append(out, "  ", 2);
@@ -113,8 +113,11 @@ static void put_position(struct mr_buffer *out, const struct memstats_position *
 		mr_output_name(out, position->module[0] != '\0' ? position->module : "?", 0, false);
 		mr_buffer_printf(out, "+0x%" PRIx64, position->offset);
 	}
-	mr_buffer_append(out, " in ", 4);
-	mr_output_name(out, position->function[0] != '\0' ? position->function : "?", 0, false);
+	/* Where the interpreter says where objects were made it does not name functions. */
+	if (!python || position->function[0] != '\0') {
+		mr_buffer_append(out, " in ", 4);
+		mr_output_name(out, position->function[0] != '\0' ? position->function : "?", 0, false);
+	}
 	mr_buffer_put_u8(out, '\n');
 }
 
@@ -123,7 +126,7 @@ static void put_trace(struct mr_writing *writing, const struct memstats_object *
 	const bool outermost_first = object->language == MEMSTATS_PYTHON;
 
 	for (size_t i = 0; i < object->trace_count; i++)
-		put_position(&writing->buffer,
+		put_position(&writing->buffer, outermost_first,
 		             &object->trace[outermost_first ? object->trace_count - 1 - i : i]);
 }
 
@@ -176,6 +179,19 @@ static void put_referents(struct mr_writing *writing, bool python, const struct 
 	}
 }
 
+/* Whether a census tells of the object in ROW: then it is there from snapshot to snapshot, and mostly as it
+ * was. */
+static bool is_of_census(const struct mr_run *run, size_t row)
+{
+	for (uint32_t i = 0; i < run->stream_count; i++) {
+		const struct mr_stream *stream = &run->streams[i];
+
+		if (row >= stream->object_first && row - stream->object_first < stream->object_count)
+			return stream->source == MR_SOURCE_CENSUS;
+	}
+	return false;
+}
+
 static void put_object(struct mr_writing *writing, const struct mr_objects_table *table, size_t row,
                        const struct memstats_object *object)
 {
@@ -183,9 +199,13 @@ static void put_object(struct mr_writing *writing, const struct mr_objects_table
 	size_t index = 0;
 	const struct mr_run *run = &model->runs[mr_run_rows_find(&table->rows, row, &index)];
 
+	const bool only_changes = is_of_census(run, index);
+
 	put_head(writing, model, run, index);
 	put_trace(writing, object);
 	for (size_t i = 0; i < object->state_count; i++) {
+		if (only_changes && i > 0 && object->states[i].size_bytes == object->states[i - 1].size_bytes)
+			continue;
 		put_time(writing, run, object->states[i].time_ns);
 		put_bytes(writing, object->states[i].size_bytes);
 		mr_buffer_put_u8(&writing->buffer, '\n');

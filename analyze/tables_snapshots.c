@@ -34,9 +34,11 @@ static const struct memstats_column columns[COLUMN_COUNT] = {
 	[TIME] = { "time", MEMSTATS_TIME, "when it was taken" },
 	[DESCRIPTION] = { "description", MEMSTATS_TEXT, "what the program called it" },
 	[KIND] = { "kind", MEMSTATS_TEXT,
-	           "taken by the program (\"call\"), at an interval (\"periodic\") or on request" },
+	           "taken by the program (\"call\"), at an interval (\"periodic\") or on request; of a "
+	           "census of all objects \"baseline\" or \"census\"" },
 	[DURATION] = { "duration", MEMSTATS_DURATION, "how long taking it took" },
-	[OBJECTS] = { "objects", MEMSTATS_COUNT, "tracked objects that were alive" },
+	[OBJECTS] = { "objects", MEMSTATS_COUNT,
+	              "tracked objects that were alive; of a census all that the runtime knows" },
 	[SIZE] = { "size", MEMSTATS_BYTES, "of all of them, with what they refer to" },
 	[OVERHEAD] = { "overhead", MEMSTATS_BYTES, "memory that the tracker itself held" },
 	[RSS] = { "rss", MEMSTATS_BYTES, "resident memory of the process" },
@@ -64,8 +66,12 @@ static int snapshots_open(struct memstats_log *log, uint64_t needed, void **stat
 	return mr_run_rows_open(log->model, count_rows, state, row_count, err);
 }
 
-static const char *kind_name(uint64_t flags)
+static const char *kind_name(const struct mr_run *run, uint32_t snapshot)
 {
+	const uint64_t flags = run->snapshots[snapshot].flags;
+
+	if (mr_run_is_census(run, snapshot))
+		return flags & MR_SNAPSHOT_BASELINE ? "baseline" : "census";
 	if (flags & MR_SNAPSHOT_PERIODIC)
 		return "periodic";
 	return flags & MR_SNAPSHOT_REQUESTED ? "request" : "call";
@@ -92,7 +98,7 @@ static void snapshots_cell(const void *state, size_t row, size_t column, struct 
 		mr_cell_model_string(cell, rows->model, snapshot->description);
 		break;
 	case KIND:
-		mr_cell_string(cell, kind_name(snapshot->flags));
+		mr_cell_string(cell, kind_name(&rows->model->runs[run], (uint32_t)index));
 		break;
 	case DURATION:
 		/* pympler does not note it. */

@@ -19,6 +19,7 @@
 
 #define DESCRIPTION_WIDTH 35
 #define CLASS_WIDTH 33
+#define TYPES_MAX 15 /* of a census, in text */
 
 enum { RUN, SNAPSHOT, TIME, DESCRIPTION, TOTAL, CLASS, ACTIVE, SIZE, AVERAGE, PCT, COLUMN_COUNT };
 
@@ -79,16 +80,53 @@ static int compare_classes(const void *a, const void *b, void *context)
 	return order != 0 ? order : (first > second) - (first < second);
 }
 
+static int compare_rows(const void *a, const void *b, void *context)
+{
+	return compare_classes(&((const struct row *)a)->class_index, &((const struct row *)b)->class_index,
+	                       context);
+}
+
+/* The tracker's classes of RUN, in ORDER; how many there are. */
+static uint32_t tracked_classes(const struct mr_run *run, uint32_t *order)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 1; i < run->class_count; i++)
+		if (run->streams[run->classes[i].stream].source != MR_SOURCE_CENSUS)
+			order[count++] = i;
+	return count;
+}
+
+/* What a census counted, by name. */
+static void fill_census(struct summary *summary, uint32_t run_index, uint32_t snapshot_index)
+{
+	const struct mr_run *run = &summary->model->runs[run_index];
+	const struct mr_snapshot *snapshot = &run->snapshots[snapshot_index];
+	struct naming naming = { summary->model, run };
+	struct row *rows = summary->rows + summary->count;
+	size_t count = 0;
+
+	for (size_t i = 0; i < snapshot->class_total_count; i++) {
+		const struct mr_class_total *total = &run->class_totals[snapshot->class_total_first + i];
+
+		if (total->class_index != 0 && total->count > 0)
+			rows[count++] = (struct row){ run_index, snapshot_index, total->class_index,
+				                      total->count, total->size_bytes };
+	}
+	qsort_r(rows, count, sizeof(*rows), compare_rows, &naming);
+	if (count == 0)
+		rows[count++] = (struct row){ run_index, snapshot_index, 0, 0, 0 };
+	summary->count += count;
+}
+
 /* Every class of the run in every snapshot, by name, whether it had instances
  * then or not. PLACES has room for a number a class. */
 static void fill_run(struct summary *summary, uint32_t run_index, uint32_t *order, size_t *places)
 {
 	const struct mr_run *run = &summary->model->runs[run_index];
 	struct naming naming = { summary->model, run };
-	const uint32_t classes = run->class_count > 0 ? run->class_count - 1 : 0;
+	const uint32_t classes = tracked_classes(run, order);
 
-	for (uint32_t i = 0; i < classes; i++)
-		order[i] = i + 1;
 	qsort_r(order, classes, sizeof(*order), compare_classes, &naming);
 	for (uint32_t i = 0; i < classes; i++)
 		places[order[i]] = i;
@@ -96,6 +134,10 @@ static void fill_run(struct summary *summary, uint32_t run_index, uint32_t *orde
 		const struct mr_snapshot *snapshot = &run->snapshots[s];
 		struct row *rows = summary->rows + summary->count;
 
+		if (mr_run_is_census(run, s)) {
+			fill_census(summary, run_index, s);
+			continue;
+		}
 		rows[0] = (struct row){ run_index, s, 0, 0, 0 };
 		for (uint32_t i = 0; i < classes; i++)
 			rows[i] = (struct row){ run_index, s, order[i], 0, 0 };
@@ -103,13 +145,24 @@ static void fill_run(struct summary *summary, uint32_t run_index, uint32_t *orde
 			const struct mr_class_total *total =
 				&run->class_totals[snapshot->class_total_first + i];
 
-			if (total->class_index == 0)
+			if (total->class_index == 0 ||
+			    run->streams[run->classes[total->class_index].stream].source == MR_SOURCE_CENSUS)
 				continue;
 			rows[places[total->class_index]].count = total->count;
 			rows[places[total->class_index]].size_bytes = total->size_bytes;
 		}
 		summary->count += classes > 0 ? classes : 1;
 	}
+}
+
+/* How many rows a snapshot takes at most. */
+static size_t rows_of(const struct mr_run *run, uint32_t snapshot)
+{
+	const size_t classes = mr_run_is_census(run, snapshot) ? run->snapshots[snapshot].class_total_count
+	                       : run->class_count > 0          ? run->class_count - 1
+	                                                       : 0;
+
+	return classes > 0 ? classes : 1;
 }
 
 static int summary_open(struct memstats_log *log, uint64_t needed, void **state, size_t *row_count,
@@ -127,7 +180,8 @@ static int summary_open(struct memstats_log *log, uint64_t needed, void **state,
 	for (size_t i = 0; i < model->run_count; i++) {
 		const struct mr_run *run = &model->runs[i];
 
-		count += run->snapshot_count * (run->class_count > 1 ? run->class_count - 1 : 1);
+		for (uint32_t k = 0; k < run->snapshot_count; k++)
+			count += rows_of(run, k);
 		class_max = run->class_count > class_max ? run->class_count : class_max;
 		MR_FAIL_IF(count > MR_TABLE_ROWS_HELD_MAX, err, MR_ERR_LIMIT,
 		           "table summary has more than %u rows", MR_TABLE_ROWS_HELD_MAX);
@@ -254,7 +308,8 @@ static void put_snapshot(struct mr_writing *writing, const struct mr_model *mode
 	mr_buffer_printf(&writing->buffer, " %12s %5s\n", "average", "pct");
 }
 
-static void put_class(struct mr_writing *writing, const struct summary *summary, const struct row *row)
+static void put_line(struct mr_writing *writing, const struct summary *summary, const struct row *row,
+                     const char *name)
 {
 	const struct mr_run *run = &summary->model->runs[row->run];
 	const uint64_t total = whole_of(run, &run->snapshots[row->snapshot]);
@@ -262,11 +317,17 @@ static void put_class(struct mr_writing *writing, const struct summary *summary,
 		total == 0 ? 0 : (uint64_t)((unsigned __int128)row->size_bytes * 100 / total);
 
 	mr_buffer_append(&writing->buffer, "  ", 2);
-	put_name(writing, run, mr_run_class_name(summary->model, run, row->class_index), CLASS_WIDTH);
+	put_name(writing, run, name, CLASS_WIDTH);
 	mr_buffer_printf(&writing->buffer, " %11" PRIu64, row->count);
 	put_bytes(writing, row->size_bytes, 12);
 	put_average(writing, row->size_bytes, row->count);
 	mr_buffer_printf(&writing->buffer, " %4" PRIu64 "%%\n", percent);
+}
+
+static void put_class(struct mr_writing *writing, const struct summary *summary, const struct row *row)
+{
+	put_line(writing, summary, row,
+	         mr_run_class_name(summary->model, &summary->model->runs[row->run], row->class_index));
 }
 
 /* Rows keep their order within a snapshot; snapshots stand in the order in
@@ -317,13 +378,66 @@ static int group_rows(const struct memstats_table *table, uint32_t *order, struc
 	return 0;
 }
 
-static int put_rows(struct mr_writing *writing, const uint32_t *order, struct mr_error *err)
+static int compare_sizes(const void *a, const void *b)
+{
+	const struct row *first = *(const struct row *const *)a;
+	const struct row *second = *(const struct row *const *)b;
+
+	if (first->size_bytes != second->size_bytes)
+		return first->size_bytes > second->size_bytes ? -1 : 1;
+	return first < second ? -1 : first > second;
+}
+
+/* The largest of COUNT types of one snapshot, and the others in one line.  ROWS are put in order. */
+static void put_types(struct mr_writing *writing, const struct summary *summary, const struct row **rows,
+                      size_t count)
+{
+	struct row others = { .run = rows[0]->run, .snapshot = rows[0]->snapshot };
+	const size_t shown = count > TYPES_MAX + 1 ? TYPES_MAX : count;
+	char name[40];
+
+	qsort(rows, count, sizeof(*rows), compare_sizes);
+	for (size_t i = 0; i < shown; i++)
+		put_class(writing, summary, rows[i]);
+	for (size_t i = shown; i < count; i++) {
+		others.count += rows[i]->count;
+		others.size_bytes += rows[i]->size_bytes;
+	}
+	if (shown == count)
+		return;
+	snprintf(name, sizeof(name), "(%zu other types)", count - shown);
+	put_line(writing, summary, &others, name);
+}
+
+/* All types of a census; how many rows they are.  Those of a table that a query has made its own are shown
+ * as it wants them. */
+static size_t put_census(struct mr_writing *writing, const uint32_t *order, size_t first,
+                         const struct row **scratch)
+{
+	const struct memstats_table *table = writing->table;
+	const struct summary *summary = table->state;
+	const struct row *head = &summary->rows[mr_table_row(table, order[first])];
+	size_t count = 0;
+
+	while (first + count < table->row_count) {
+		const struct row *row = &summary->rows[mr_table_row(table, order[first + count])];
+
+		if (row->run != head->run || row->snapshot != head->snapshot)
+			break;
+		scratch[count++] = row;
+	}
+	put_types(writing, summary, scratch, count);
+	return count;
+}
+
+static int put_rows(struct mr_writing *writing, const uint32_t *order, const struct row **scratch,
+                    struct mr_error *err)
 {
 	const struct memstats_table *table = writing->table;
 	const struct summary *summary = table->state;
 	const struct row *last = NULL;
 
-	for (size_t i = 0; i < table->row_count; i++) {
+	for (size_t i = 0; i < table->row_count;) {
 		const struct row *row = &summary->rows[mr_table_row(table, order[i])];
 		const struct mr_run *run = &summary->model->runs[row->run];
 
@@ -331,9 +445,14 @@ static int put_rows(struct mr_writing *writing, const uint32_t *order, struct mr
 			mr_output_run(writing, summary->model, row->run);
 		if (!last || last->run != row->run || last->snapshot != row->snapshot)
 			put_snapshot(writing, summary->model, run, &run->snapshots[row->snapshot]);
-		if (row->class_index != 0)
-			put_class(writing, summary, row);
 		last = row;
+		if (row->class_index != 0 && !table->rows && mr_run_is_census(run, row->snapshot)) {
+			i += put_census(writing, order, i, scratch);
+		} else {
+			if (row->class_index != 0)
+				put_class(writing, summary, row);
+			i++;
+		}
 		MR_TRY(mr_writing_flush(writing, false, err));
 	}
 	return 0;
@@ -344,18 +463,24 @@ static int put_objects(struct mr_writing *writing, struct mr_error *err)
 {
 	const struct memstats_table *table = writing->table;
 	uint32_t *order = mr_alloc((table->row_count + 1) * sizeof(*order));
+	const struct row **scratch = mr_alloc((table->row_count + 1) * sizeof(const struct row *));
 	const size_t start = writing->buffer.len;
 	int code = 0;
 
-	MR_FAIL_IF(!order, err, MR_ERR_NOMEM, "no memory for the summary");
+	if (!order || !scratch) {
+		mr_free(order);
+		mr_free(scratch);
+		return mr_fail(err, MR_ERR_NOMEM, "no memory for the summary");
+	}
 	mr_buffer_printf(&writing->buffer, "---- SUMMARY");
 	mr_output_rule(&writing->buffer, start, MR_OUTPUT_WIDTH);
 	if (table->row_count == 0 && !mr_log_is_imported(table->log))
 		mr_buffer_printf(&writing->buffer, "(no snapshots)\n");
 	code = group_rows(table, order, err);
 	if (code == 0)
-		code = put_rows(writing, order, err);
+		code = put_rows(writing, order, scratch, err);
 	mr_free(order);
+	mr_free(scratch);
 	mr_output_rule(&writing->buffer, writing->buffer.len, MR_OUTPUT_WIDTH);
 	if (!mr_log_is_imported(table->log))
 		mr_output_more(writing);
