@@ -23,23 +23,32 @@ static void end_block(struct mr_block_writer *block, const struct mr_log_span *s
 	cr_assert_eq(mr_log_writer_end(writer, block, span, NULL), 0);
 }
 
-static void write_definitions(uint32_t stream)
+/* Begins a stream of a process that was started LATER ticks of the system's after the first one. */
+static void write_stream(uint32_t stream, enum mr_stream_source source, uint64_t pid, uint64_t later,
+                         uint64_t minor)
 {
-	static const char strings[] = "libmemcapture 1.0.0Nodeloaded";
+	const uint64_t later_ns = later * 10000000;
 	struct mr_block_writer block;
 
 	mr_log_writer_begin(writer, stream, MR_KIND_STREAM, 1, &block);
 	mr_block_scalar(&block, MR_STREAM_BOOT_ID_HIGH, 0x0123456789abcdef);
 	mr_block_scalar(&block, MR_STREAM_BOOT_ID_LOW, 0xfedcba9876543210);
-	mr_block_scalar(&block, MR_STREAM_PID, 4711);
-	mr_block_scalar(&block, MR_STREAM_START_TICKS, 123456);
-	mr_block_scalar(&block, MR_STREAM_SOURCE, MR_SOURCE_TRACKER);
-	mr_block_scalar(&block, MR_STREAM_CLOCK_MONOTONIC, 1234560000000);
-	mr_block_scalar(&block, MR_STREAM_CLOCK_REALTIME, 1760000000000000000);
+	mr_block_scalar(&block, MR_STREAM_PID, pid);
+	mr_block_scalar(&block, MR_STREAM_START_TICKS, 123456 + later);
+	mr_block_scalar(&block, MR_STREAM_SOURCE, source);
+	mr_block_scalar(&block, MR_STREAM_CLOCK_MONOTONIC, 1234560000000 + later_ns);
+	mr_block_scalar(&block, MR_STREAM_CLOCK_REALTIME, 1760000000000000000 + later_ns);
 	mr_block_scalar(&block, MR_STREAM_CREATOR, 1);
-	mr_block_scalar(&block, MR_STREAM_VERSION, 1 << 16 | 1);
+	mr_block_scalar(&block, MR_STREAM_VERSION, 1 << 16 | minor);
 	end_block(&block, NULL);
+}
 
+static void write_definitions(uint32_t stream)
+{
+	static const char strings[] = "libmemcapture 1.0.0Nodeloaded";
+	struct mr_block_writer block;
+
+	write_stream(stream, MR_SOURCE_TRACKER, 4711, 0, 1);
 	mr_log_writer_begin(writer, stream, MR_KIND_STRINGS, 3, &block);
 	COLUMN(&block, MR_STRINGS_ID, 1, 2, 3);
 	COLUMN(&block, MR_STRINGS_LENGTH, 19, 4, 6);
@@ -111,18 +120,7 @@ static void write_heap_definitions(uint32_t stream)
 	static const char strings[] = "memrecord 1.0.0/usr/bin/shopc0ffee";
 	struct mr_block_writer block;
 
-	mr_log_writer_begin(writer, stream, MR_KIND_STREAM, 1, &block);
-	mr_block_scalar(&block, MR_STREAM_BOOT_ID_HIGH, 0x0123456789abcdef);
-	mr_block_scalar(&block, MR_STREAM_BOOT_ID_LOW, 0xfedcba9876543210);
-	mr_block_scalar(&block, MR_STREAM_PID, 4712);
-	mr_block_scalar(&block, MR_STREAM_START_TICKS, 123457);
-	mr_block_scalar(&block, MR_STREAM_SOURCE, MR_SOURCE_HEAP);
-	mr_block_scalar(&block, MR_STREAM_CLOCK_MONOTONIC, 1234570000000);
-	mr_block_scalar(&block, MR_STREAM_CLOCK_REALTIME, 1760000000010000000);
-	mr_block_scalar(&block, MR_STREAM_CREATOR, 1);
-	mr_block_scalar(&block, MR_STREAM_VERSION, 1 << 16 | 2);
-	end_block(&block, NULL);
-
+	write_stream(stream, MR_SOURCE_HEAP, 4712, 1, 2);
 	mr_log_writer_begin(writer, stream, MR_KIND_STRINGS, 3, &block);
 	COLUMN(&block, MR_STRINGS_ID, 1, 2, 3);
 	COLUMN(&block, MR_STRINGS_LENGTH, 15, 13, 6);
