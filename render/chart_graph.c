@@ -86,7 +86,7 @@ int mr_graph_lay_out(const struct mr_graph *graph, struct mr_layout *layout, str
 		status = mr_layout_make(&shape, &down, err);
 	if (status == 0 && fit(&down) > 0) {
 		shape.across = true;
-		shape.rank_gap = fmax(GAP_ACROSS, longest_name(graph) + 2 * ARROW_LENGTH);
+		shape.rank_gap = fmax(GAP_ACROSS, longest_name(graph) + 4 * ARROW_LENGTH);
 		status = mr_layout_make(&shape, &across, err);
 		if (status == 0 && is_better(&across, &down)) {
 			const struct mr_layout other = down;
@@ -142,6 +142,7 @@ struct drawing {
 	struct mr_canvas *canvas;
 	size_t label_count;
 	struct rectangle labels[NAMES_MAX]; /* where there are some already */
+	struct rectangle arrows[NAMES_MAX]; /* of each line; none of more */
 };
 
 static struct rectangle rectangle_of(const struct drawing *drawing, size_t box)
@@ -211,8 +212,15 @@ static void draw_line(const struct drawing *drawing, size_t line)
 	}
 }
 
-static void triangle(struct mr_canvas *canvas, double x, double y, double dx, double dy)
+static void triangle(struct drawing *drawing, size_t line, double x, double y, double dx, double dy)
 {
+	struct mr_canvas *canvas = drawing->canvas;
+	if (line < NAMES_MAX)
+		drawing->arrows[line] =
+			(struct rectangle){ fmin(x, x - dx * ARROW_LENGTH) - fabs(dy) * ARROW_HALF,
+			                    fmin(y, y - dy * ARROW_LENGTH) - fabs(dx) * ARROW_HALF,
+			                    fabs(dx) * ARROW_LENGTH + fabs(dy) * 2 * ARROW_HALF,
+			                    fabs(dy) * ARROW_LENGTH + fabs(dx) * 2 * ARROW_HALF };
 	mr_canvas_move_to(canvas, x, y);
 	mr_canvas_line_to(canvas, x - dx * ARROW_LENGTH - dy * ARROW_HALF,
 	                  y - dy * ARROW_LENGTH - dx * ARROW_HALF);
@@ -221,24 +229,24 @@ static void triangle(struct mr_canvas *canvas, double x, double y, double dx, do
 	mr_canvas_close(canvas);
 }
 
-static void draw_arrow(const struct drawing *drawing, size_t line)
+static void draw_arrow(struct drawing *drawing, size_t line)
 {
 	const struct mr_layout_path *path = &drawing->layout->paths[line];
 	const bool across = drawing->layout->across;
 	if (path->kind == MR_LAYOUT_LOOPS) {
 		const struct rectangle box = rectangle_of(drawing, drawing->graph->lines[line].from);
 		if (across)
-			triangle(drawing->canvas, box.x + box.width / 2 - 8, box.y + box.height, 0, -1);
+			triangle(drawing, line, box.x + box.width / 2 - 8, box.y + box.height, 0, -1);
 		else
-			triangle(drawing->canvas, box.x + box.width, box.y + box.height / 2 + 7, -1, 0);
+			triangle(drawing, line, box.x + box.width, box.y + box.height / 2 + 7, -1, 0);
 		return;
 	}
 	const struct mr_layout_point *end = &drawing->layout->points[path->first + path->count - 1];
 	const struct mr_layout_point *base = end - 1;
 	if (across != (path->kind == MR_LAYOUT_BENDS))
-		triangle(drawing->canvas, end->x, end->y, base->x < end->x ? 1 : -1, 0);
+		triangle(drawing, line, end->x, end->y, base->x < end->x ? 1 : -1, 0);
 	else
-		triangle(drawing->canvas, end->x, end->y, 0, base->y < end->y ? 1 : -1);
+		triangle(drawing, line, end->x, end->y, 0, base->y < end->y ? 1 : -1);
 }
 
 /* 0..2 */
@@ -247,7 +255,7 @@ static unsigned thickness(uint64_t count)
 	return count >= 100 ? 2 : count >= 10 ? 1 : 0;
 }
 
-static void draw_lines(const struct drawing *drawing)
+static void draw_lines(struct drawing *drawing)
 {
 	const struct mr_graph *graph = drawing->graph;
 	if (graph->line_count == 0)
@@ -360,6 +368,9 @@ static bool is_free(const struct drawing *drawing, const struct rectangle *spot)
 	for (size_t i = 0; i < drawing->label_count; i++)
 		if (touches(spot, &drawing->labels[i]))
 			return false;
+	for (size_t i = 0; i < drawing->graph->line_count; i++)
+		if (touches(spot, &drawing->arrows[i]))
+			return false;
 	return true;
 }
 
@@ -381,7 +392,8 @@ static struct mr_layout_point on_curve(const struct drawing *drawing, struct mr_
 
 static void name_line(struct drawing *drawing, size_t line)
 {
-	static const double parts[] = { 0.66, 0.5, 0.8, 0.34, 0.2 };
+	static const double down[] = { 0.66, 0.5, 0.8, 0.34, 0.2 }, across[] = { 0.8, 0.9, 0.66, 0.5, 0.34 };
+	const double *parts = drawing->layout->across ? across : down;
 	const struct mr_layout_path *path = &drawing->layout->paths[line];
 	const struct mr_text_style style = { NAME_SIZE, false, MR_ANCHOR_MIDDLE, MR_PAINT_MUTED };
 	char text[128];
@@ -392,7 +404,7 @@ static void name_line(struct drawing *drawing, size_t line)
 	const double width = text_width(text, NAME_SIZE, false) + 4;
 	/* In the last gap, then in the first. */
 	for (size_t end = 0; end < (path->count > 2 ? 2 : 1); end++)
-		for (size_t i = 0; i < MR_ARRAY_LEN(parts); i++) {
+		for (size_t i = 0; i < MR_ARRAY_LEN(down); i++) {
 			const struct mr_layout_point *points =
 				drawing->layout->points + path->first + (end == 0 ? path->count - 2 : 0);
 			const struct mr_layout_point at = on_curve(drawing, points[0], points[1], parts[i]);

@@ -228,11 +228,8 @@ static struct mr_layout *keep_layout(struct mr_page *page, const struct mr_graph
 	return kept;
 }
 
-int mr_graph_chart(struct mr_page *page, const struct memreport_graph *graph, mr_graph_paint *paint,
-                   const void *context, struct mr_chart **chart, struct mr_error *err)
+static int check_size(const struct memreport_graph *graph, struct mr_error *err)
 {
-	struct mr_layout layout = { 0 };
-	double largest = 0;
 	MR_FAIL_IF(graph->node_count == 0, err, MR_ERR_FORMAT,
 	           "the graph has no node: there is nothing to draw");
 	MR_FAIL_IF(graph->node_count > MEMREPORT_GRAPH_NODES_MAX ||
@@ -241,6 +238,15 @@ int mr_graph_chart(struct mr_page *page, const struct memreport_graph *graph, mr
 	           "a graph of %zu nodes and %zu edges is too large to draw: at most %d and %d",
 	           graph->node_count, graph->edge_count, MEMREPORT_GRAPH_NODES_MAX,
 	           MEMREPORT_GRAPH_EDGES_MAX);
+	return 0;
+}
+
+int mr_graph_chart(struct mr_page *page, const struct memreport_graph *graph, mr_graph_paint *paint,
+                   const void *context, struct mr_chart **chart, struct mr_error *err)
+{
+	struct mr_layout layout = { 0 };
+	double largest = 0;
+	MR_TRY(check_size(graph, err));
 	struct mr_chart *made = mr_page_alloc(page, sizeof(*made));
 	struct mr_graph_box *boxes = mr_page_alloc(page, graph->node_count * sizeof(*boxes));
 	struct mr_graph_line *lines = mr_page_alloc(page, (graph->edge_count + 1) * sizeof(*lines));
@@ -344,6 +350,7 @@ static int draw(const struct memreport_graph *graph, enum memreport_format forma
 {
 	struct colored colored = { .count = 0 };
 	struct mr_chart *chart = NULL;
+	MR_TRY(check_size(graph, err));
 	MR_TRY(choose_colors(page, graph, &colored, err));
 	MR_TRY(mr_graph_chart(page, graph, paint_of, &colored, &chart, err));
 	fit_format(chart, format);

@@ -6,7 +6,7 @@
 #ifndef MR_GRAPH_LAYERS_H
 #define MR_GRAPH_LAYERS_H
 
-#include "base.h"
+#include "graph_layout.h"
 
 #define MR_LAYERS_NONE UINT32_MAX
 
@@ -45,6 +45,35 @@ struct mr_layers {
 	double *along;         /* the coordinate of a vertex's middle along its rank */
 };
 
+struct mr_layers_link { /* an edge that is no loop */
+	uint32_t edge;
+	uint32_t upper, lower; /* boxes of the component, cycles broken */
+	uint32_t first;        /* its parts; MR_LAYERS_NONE: it goes round */
+	bool turned;           /* it leads from LOWER to UPPER */
+};
+
+struct mr_layers_component {
+	const struct mr_layout_graph *graph;
+	const uint32_t *boxes; /* numbers in the graph */
+	uint32_t box_count;
+	struct mr_layers_link *links;
+	uint32_t link_count;
+	uint32_t *out_first, *out; /* links that leave a box */
+	struct mr_layers layers;
+	double *rank_middle, *rank_depth; /* across the ranks */
+	double left, right, depth;        /* along the ranks; across them */
+};
+
+static inline double mr_layers_along(const struct mr_layout_graph *graph, const struct mr_layout_box *box)
+{
+	return graph->across ? box->height : box->width;
+}
+
+static inline double mr_layers_depth(const struct mr_layout_graph *graph, const struct mr_layout_box *box)
+{
+	return graph->across ? box->width : box->height;
+}
+
 /* The vertex at the other end of a part. */
 static inline uint32_t mr_layers_above(const struct mr_layers *layers, uint32_t part)
 {
@@ -59,6 +88,9 @@ static inline uint32_t mr_layers_below(const struct mr_layers *layers, uint32_t 
 /* Fills a side from the parts.  KEY gives the vertex that a part belongs to. */
 int mr_layers_side_fill(struct mr_layers *layers, struct mr_layers_side *side,
                         uint32_t (*key)(const struct mr_layers *, uint32_t)) MR_MUST_CHECK;
+/* Fills COMPONENT's layers: ranks, order, coordinates.  LOOPS: by number in the graph, which boxes have
+ * one.  -1: no memory. */
+int mr_layers_make(struct mr_layers_component *component, const bool *loops) MR_MUST_CHECK;
 /* Puts the vertices of each rank in an order with few crossings (graph_order.c); -1: no memory. */
 int mr_layers_order(struct mr_layers *layers) MR_MUST_CHECK;
 /* Gives every vertex its coordinate, GAP and more between boxes (graph_place.c); -1: no memory. */

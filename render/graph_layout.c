@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The layout of a graph: its components one by one (cycles broken by a walk depth
- * first, ranks by longest paths and then as near to the followers as they can be,
- * long edges split), put side by side and below each other.
- *
- * Work follows the number of boxes and edges: of the parts that long edges are
- * split into there is a limit, beyond which the longest go round the outside.
+ * The layout of a graph: its components one by one, each in ranks (graph_ranks.c),
+ * put side by side and below each other; and where edges begin, bend and end.
  */
 #include "graph_layout.h"
 
@@ -14,324 +10,22 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define BENDS_MIN 1000  /* of long edges, however few boxes there are */
-#define BENDS_PER_BOX 8 /* and edge */
-#define BEND_EXTENT 6.0
 #define PART_GAP 28.0  /* between components */
 #define AROUND_GAP 7.0 /* between edges that go round */
 #define AROUND_LANES 12
+#define STEP_SHARE 0.06 /* of what an edge leads to the side, added to the gap between its ranks */
+#define STEP_ROOM_MAX 90.0
 #define PORT_GAP 16.0  /* between the ends of edges at a box, where it has the room */
 #define PORT_SHARE 0.7 /* of a box's side that ends are spread over */
 
-/* ---- Memory ------------------------------------------------------------------------ */
-
-void *mr_layers_take(struct mr_layers_memory *memory, size_t count, size_t size_bytes)
-{
-	size_t size = 0;
-	void *piece = NULL;
-	if (!memory->failed && memory->count < MR_ARRAY_LEN(memory->pieces) &&
-	    !__builtin_mul_overflow(count + 1, size_bytes, &size))
-		piece = mr_alloc(size);
-	if (piece)
-		memory->pieces[memory->count++] = piece;
-	else
-		memory->failed = true;
-	return piece;
-}
-
-void mr_layers_give_back(struct mr_layers_memory *memory)
-{
-	while (memory->count > 0)
-		mr_free(memory->pieces[--memory->count]);
-	memory->failed = false;
-}
-
-int mr_layers_side_fill(struct mr_layers *layers, struct mr_layers_side *side,
-                        uint32_t (*key)(const struct mr_layers *, uint32_t))
-{
-	side->first = mr_layers_take(&layers->memory, layers->count + 1, sizeof(*side->first));
-	side->parts = mr_layers_take(&layers->memory, layers->part_count, sizeof(*side->parts));
-	if (layers->memory.failed)
-		return -1;
-	for (uint32_t i = 0; i < layers->part_count; i++)
-		side->first[key(layers, i) + 1]++;
-	for (uint32_t i = 0; i < layers->count; i++)
-		side->first[i + 1] += side->first[i];
-	for (uint32_t i = 0; i < layers->part_count; i++)
-		side->parts[side->first[key(layers, i)]++] = i;
-	for (uint32_t i = layers->count; i > 0; i--)
-		side->first[i] = side->first[i - 1];
-	side->first[0] = 0;
-	return 0;
-}
-
-/* ---- A component --------------------------------------------------------------------- */
-
-struct link { /* an edge that is no loop */
-	uint32_t edge;
-	uint32_t upper, lower; /* boxes of the component, cycles broken */
-	uint32_t first;        /* its parts; MR_LAYERS_NONE: it goes round */
-	bool turned;           /* it leads from LOWER to UPPER */
-};
-
-struct component {
-	const struct mr_layout_graph *graph;
-	const uint32_t *boxes; /* numbers in the graph */
-	uint32_t box_count;
-	struct link *links;
-	uint32_t link_count;
-	uint32_t *out_first, *out; /* links that leave a box */
-	struct mr_layers layers;
-	double *rank_middle, *rank_depth; /* across the ranks */
-	double left, right, depth;        /* along the ranks; across them */
-};
-
-static double along_of(const struct mr_layout_graph *graph, const struct mr_layout_box *box)
-{
-	return graph->across ? box->height : box->width;
-}
-
-static double depth_of(const struct mr_layout_graph *graph, const struct mr_layout_box *box)
-{
-	return graph->across ? box->width : box->height;
-}
-
-static int fill_out(struct component *component)
-{
-	struct mr_layers_memory *memory = &component->layers.memory;
-	component->out_first = mr_layers_take(memory, component->box_count + 1, sizeof(uint32_t));
-	component->out = mr_layers_take(memory, component->link_count, sizeof(uint32_t));
-	if (memory->failed)
-		return -1;
-	for (uint32_t i = 0; i < component->link_count; i++)
-		component->out_first[component->links[i].upper + 1]++;
-	for (uint32_t i = 0; i < component->box_count; i++)
-		component->out_first[i + 1] += component->out_first[i];
-	for (uint32_t i = 0; i < component->link_count; i++)
-		component->out[component->out_first[component->links[i].upper]++] = i;
-	for (uint32_t i = component->box_count; i > 0; i--)
-		component->out_first[i] = component->out_first[i - 1];
-	component->out_first[0] = 0;
-	return 0;
-}
-
-/* Walks depth first from START and turns the links that lead back into the walk. */
-static void turn_from(struct component *component, uint32_t start, uint8_t *states, uint32_t *stack,
-                      uint32_t *next)
-{
-	enum { NEW, OPEN, DONE };
-	size_t height = 0;
-	if (states[start] != NEW)
-		return;
-	stack[height++] = start;
-	states[start] = OPEN;
-	while (height > 0) {
-		const uint32_t at = stack[height - 1];
-		if (next[at] == component->out_first[at + 1]) {
-			states[at] = DONE;
-			height--;
-			continue;
-		}
-		struct link *link = &component->links[component->out[next[at]++]];
-		if (states[link->lower] == OPEN) {
-			link->turned = true;
-		} else if (states[link->lower] == NEW) {
-			states[link->lower] = OPEN;
-			stack[height++] = link->lower;
-		}
-	}
-}
-
-static int break_cycles(struct component *component)
-{
-	struct mr_layers_memory *memory = &component->layers.memory;
-	const uint32_t count = component->box_count;
-	uint8_t *states = mr_layers_take(memory, count, sizeof(*states));
-	uint32_t *stack = mr_layers_take(memory, count, sizeof(*stack));
-	uint32_t *next = mr_layers_take(memory, count, sizeof(*next));
-	uint32_t *entries = mr_layers_take(memory, count, sizeof(*entries));
-	if (memory->failed)
-		return -1;
-	memcpy(next, component->out_first, count * sizeof(*next));
-	for (uint32_t i = 0; i < component->link_count; i++)
-		entries[component->links[i].lower]++;
-	/* Roots first, then what nothing leads to, then the rest. */
-	for (uint32_t i = 0; i < count; i++)
-		if (component->graph->boxes[component->boxes[i]].first)
-			turn_from(component, i, states, stack, next);
-	for (uint32_t i = 0; i < count; i++)
-		if (entries[i] == 0)
-			turn_from(component, i, states, stack, next);
-	for (uint32_t i = 0; i < count; i++)
-		turn_from(component, i, states, stack, next);
-	for (uint32_t i = 0; i < component->link_count; i++) {
-		struct link *link = &component->links[i];
-		if (link->turned) {
-			const uint32_t upper = link->upper;
-			link->upper = link->lower;
-			link->lower = upper;
-		}
-	}
-	return fill_out(component); /* anew */
-}
-
-/* The boxes so that each comes before those it leads to. */
-static uint32_t *order_boxes(struct component *component)
-{
-	struct mr_layers_memory *memory = &component->layers.memory;
-	uint32_t *order = mr_layers_take(memory, component->box_count, sizeof(*order));
-	uint32_t *entries = mr_layers_take(memory, component->box_count, sizeof(*entries));
-	uint32_t done = 0, found = 0;
-	if (memory->failed)
-		return NULL;
-	for (uint32_t i = 0; i < component->link_count; i++)
-		entries[component->links[i].lower]++;
-	for (uint32_t i = 0; i < component->box_count; i++)
-		if (entries[i] == 0)
-			order[found++] = i;
-	for (; done < found; done++)
-		for (uint32_t i = component->out_first[order[done]];
-		     i < component->out_first[order[done] + 1]; i++)
-			if (--entries[component->links[component->out[i]].lower] == 0)
-				order[found++] = component->links[component->out[i]].lower;
-	return order;
-}
-
-static int rank_boxes(struct component *component, uint32_t *ranks)
-{
-	const uint32_t *order = order_boxes(component);
-	uint32_t *entries = mr_layers_take(&component->layers.memory, component->box_count, sizeof(*entries));
-	if (!order || !entries)
-		return -1;
-	for (uint32_t i = 0; i < component->box_count; i++)
-		for (uint32_t k = component->out_first[order[i]]; k < component->out_first[order[i] + 1];
-		     k++) {
-			const uint32_t lower = component->links[component->out[k]].lower;
-			entries[lower]++;
-			if (ranks[lower] < ranks[order[i]] + 1)
-				ranks[lower] = ranks[order[i]] + 1;
-		}
-	/* Down to its followers where that makes more edges shorter than longer. */
-	for (uint32_t i = component->box_count; i-- > 0;) {
-		const uint32_t box = order[i];
-		const uint32_t exits = component->out_first[box + 1] - component->out_first[box];
-		uint32_t nearest = UINT32_MAX;
-		for (uint32_t k = component->out_first[box]; k < component->out_first[box + 1]; k++) {
-			const uint32_t lower = component->links[component->out[k]].lower;
-			nearest = ranks[lower] < nearest ? ranks[lower] : nearest;
-		}
-		if (exits > entries[box] && nearest != UINT32_MAX)
-			ranks[box] = nearest - 1;
-	}
-	uint32_t least = UINT32_MAX;
-	for (uint32_t i = 0; i < component->box_count; i++)
-		least = ranks[i] < least ? ranks[i] : least;
-	for (uint32_t i = 0; i < component->box_count; i++)
-		ranks[i] -= least;
-	return 0;
-}
-
-/* ---- Long edges ------------------------------------------------------------------------- */
-
-/* The length of edges up to which all together have no more bends than there may be. */
-static int longest_split(struct component *component, const uint32_t *ranks, uint32_t *longest)
-{
-	uint64_t *bends = mr_layers_take(&component->layers.memory, component->box_count + 1, sizeof(*bends));
-	if (!bends)
-		return -1;
-	const uint64_t most =
-		BENDS_MIN + (uint64_t)BENDS_PER_BOX * (component->box_count + component->link_count);
-	uint64_t sum = 0;
-	for (uint32_t i = 0; i < component->link_count; i++) {
-		const uint32_t length = ranks[component->links[i].lower] - ranks[component->links[i].upper];
-		bends[length] += length - 1;
-	}
-	*longest = 1;
-	for (uint32_t length = 1; length < component->box_count; length++) {
-		sum += bends[length];
-		if (sum > most)
-			break;
-		*longest = length;
-	}
-	return 0;
-}
-
-/* Vertices, parts and ranks of LAYERS from the boxes' RANKS. */
-static int split_edges(struct component *component, const uint32_t *ranks)
-{
-	struct mr_layers *layers = &component->layers;
-	uint32_t longest = 1;
-	if (longest_split(component, ranks, &longest) < 0)
-		return -1;
-	layers->count = layers->box_count = component->box_count;
-	for (uint32_t i = 0; i < component->link_count; i++) {
-		struct link *link = &component->links[i];
-		const uint32_t length = ranks[link->lower] - ranks[link->upper];
-		link->first = length > longest ? MR_LAYERS_NONE : layers->part_count;
-		layers->part_count += length > longest ? 0 : length;
-		layers->count += length > longest ? 0 : length - 1;
-	}
-	layers->rank = mr_layers_take(&layers->memory, layers->count, sizeof(*layers->rank));
-	layers->extent = mr_layers_take(&layers->memory, layers->count, sizeof(*layers->extent));
-	layers->along = mr_layers_take(&layers->memory, layers->count, sizeof(*layers->along));
-	layers->place = mr_layers_take(&layers->memory, layers->count, sizeof(*layers->place));
-	layers->layers = mr_layers_take(&layers->memory, layers->count, sizeof(*layers->layers));
-	layers->parts = mr_layers_take(&layers->memory, layers->part_count, sizeof(*layers->parts));
-	if (layers->memory.failed)
-		return -1;
-	memcpy(layers->rank, ranks, layers->box_count * sizeof(*ranks));
-	uint32_t bend = layers->box_count, part = 0;
-	for (uint32_t i = 0; i < component->link_count; i++) {
-		const struct link *link = &component->links[i];
-		uint32_t upper = link->upper;
-		if (link->first == MR_LAYERS_NONE)
-			continue;
-		for (uint32_t rank = ranks[upper] + 1; rank < ranks[link->lower]; rank++) {
-			layers->rank[bend] = rank;
-			layers->extent[bend] = BEND_EXTENT;
-			layers->parts[part++] = (struct mr_layers_part){ upper, bend };
-			upper = bend++;
-		}
-		layers->parts[part++] = (struct mr_layers_part){ upper, link->lower };
-	}
-	return 0;
-}
-
-static int make_layers(struct component *component, const bool *loops)
-{
-	struct mr_layers *layers = &component->layers;
-	uint32_t *ranks = mr_layers_take(&layers->memory, component->box_count, sizeof(*ranks));
-	if (!ranks || fill_out(component) < 0 || break_cycles(component) < 0 ||
-	    rank_boxes(component, ranks) < 0 || split_edges(component, ranks) < 0)
-		return -1;
-	for (uint32_t i = 0; i < component->box_count; i++)
-		layers->extent[i] =
-			along_of(component->graph, &component->graph->boxes[component->boxes[i]]) +
-			(loops[component->boxes[i]] ? MR_LAYOUT_LOOP : 0);
-	for (uint32_t i = 0; i < layers->count; i++)
-		if (layers->rank[i] + 1 > layers->rank_count)
-			layers->rank_count = layers->rank[i] + 1;
-	layers->layer_first =
-		mr_layers_take(&layers->memory, layers->rank_count + 1, sizeof(*layers->layer_first));
-	if (!layers->layer_first)
-		return -1;
-	for (uint32_t i = 0; i < layers->count; i++)
-		layers->layer_first[layers->rank[i] + 1]++;
-	for (uint32_t i = 0; i < layers->rank_count; i++)
-		layers->layer_first[i + 1] += layers->layer_first[i];
-	if (mr_layers_side_fill(layers, &layers->up, mr_layers_below) < 0 ||
-	    mr_layers_side_fill(layers, &layers->down, mr_layers_above) < 0 || mr_layers_order(layers) < 0)
-		return -1;
-	return mr_layers_place(layers, component->graph->across ? 14 : 24);
-}
-
 /* ---- From ranks to coordinates ------------------------------------------------------------ */
 
-static int measure(struct component *component)
+static int measure(struct mr_layers_component *component)
 {
 	struct mr_layers *layers = &component->layers;
 	component->rank_middle = mr_layers_take(&layers->memory, layers->rank_count, sizeof(double));
 	component->rank_depth = mr_layers_take(&layers->memory, layers->rank_count, sizeof(double));
+	double *steps = mr_layers_take(&layers->memory, layers->rank_count, sizeof(double));
 	if (layers->memory.failed)
 		return -1;
 	component->left = INFINITY;
@@ -343,11 +37,19 @@ static int measure(struct component *component)
 	}
 	for (uint32_t i = 0; i < layers->box_count; i++) {
 		double *depth = &component->rank_depth[layers->rank[i]];
-		*depth = fmax(*depth,
-		              depth_of(component->graph, &component->graph->boxes[component->boxes[i]]));
+		*depth = fmax(*depth, mr_layers_depth(component->graph,
+		                                      &component->graph->boxes[component->boxes[i]]));
+	}
+	for (uint32_t i = 0; i < layers->part_count; i++) {
+		const struct mr_layers_part *part = &layers->parts[i];
+		double *widest = &steps[layers->rank[part->upper]];
+		*widest = fmax(*widest, fabs(layers->along[part->upper] - layers->along[part->lower]));
 	}
 	for (uint32_t rank = 0; rank < layers->rank_count; rank++) {
-		component->depth += rank > 0 ? component->graph->rank_gap : 0;
+		/* What leads far to the side is given room to bend in. */
+		if (rank > 0)
+			component->depth += component->graph->rank_gap +
+			                    fmin(STEP_SHARE * steps[rank - 1], STEP_ROOM_MAX);
 		component->rank_middle[rank] = component->depth + component->rank_depth[rank] / 2;
 		component->depth += component->rank_depth[rank];
 	}
@@ -355,11 +57,11 @@ static int measure(struct component *component)
 }
 
 /* The middle of a box, without what its loop takes. */
-static double box_middle(const struct component *component, uint32_t box)
+static double box_middle(const struct mr_layers_component *component, uint32_t box)
 {
 	const struct mr_layout_box *of = &component->graph->boxes[component->boxes[box]];
 	return component->layers.along[box] -
-	       (component->layers.extent[box] - along_of(component->graph, of)) / 2;
+	       (component->layers.extent[box] - mr_layers_along(component->graph, of)) / 2;
 }
 
 struct end { /* of a part, at a box */
@@ -376,7 +78,8 @@ static int by_other(const void *a, const void *b)
 }
 
 /* Spreads the ends of the parts on one side of each box over that side, in the order of their other ends. */
-static int spread_ends(struct component *component, const struct mr_layers_side *side, bool up, double *ends)
+static int spread_ends(struct mr_layers_component *component, const struct mr_layers_side *side, bool up,
+                       double *ends)
 {
 	struct mr_layers *layers = &component->layers;
 	struct end *found = mr_layers_take(&layers->memory, layers->part_count, sizeof(*found));
@@ -393,8 +96,9 @@ static int spread_ends(struct component *component, const struct mr_layers_side 
 			ends[found[0].part] = layers->along[vertex];
 			continue;
 		}
-		const double room = PORT_SHARE * along_of(component->graph,
-		                                          &component->graph->boxes[component->boxes[vertex]]);
+		const double room =
+			PORT_SHARE *
+			mr_layers_along(component->graph, &component->graph->boxes[component->boxes[vertex]]);
 		const double step = count > 1 ? fmin(PORT_GAP, room / (count - 1)) : 0;
 		if (count > 1)
 			qsort(found, count, sizeof(*found), by_other);
@@ -425,8 +129,8 @@ static void add_point(struct output *output, bool across, double along, double d
 }
 
 /* The points from the upper box to the lower one. */
-static void add_curves(struct output *output, const struct component *component, const struct link *link,
-                       const double *starts, const double *ends)
+static void add_curves(struct output *output, const struct mr_layers_component *component,
+                       const struct mr_layers_link *link, const double *starts, const double *ends)
 {
 	const struct mr_layers *layers = &component->layers;
 	const struct mr_layout_graph *graph = component->graph;
@@ -435,11 +139,11 @@ static void add_curves(struct output *output, const struct component *component,
 		const struct mr_layers_part *at = &layers->parts[part];
 		const double upper_half =
 			at->upper < layers->box_count
-				? depth_of(graph, &graph->boxes[component->boxes[at->upper]]) / 2
+				? mr_layers_depth(graph, &graph->boxes[component->boxes[at->upper]]) / 2
 				: component->rank_depth[layers->rank[at->upper]] / 2;
 		const double lower_half =
 			at->lower < layers->box_count
-				? depth_of(graph, &graph->boxes[component->boxes[at->lower]]) / 2
+				? mr_layers_depth(graph, &graph->boxes[component->boxes[at->lower]]) / 2
 				: component->rank_depth[layers->rank[at->lower]] / 2;
 		add_point(output, across, starts[part],
 		          component->rank_middle[layers->rank[at->upper]] + upper_half);
@@ -451,8 +155,8 @@ static void add_curves(struct output *output, const struct component *component,
 }
 
 /* Beside all boxes, in one of a few lanes. */
-static void add_bends(struct output *output, struct component *component, const struct link *link,
-                      size_t lane)
+static void add_bends(struct output *output, struct mr_layers_component *component,
+                      const struct mr_layers_link *link, size_t lane)
 {
 	const struct mr_layers *layers = &component->layers;
 	const struct mr_layout_graph *graph = component->graph;
@@ -460,7 +164,7 @@ static void add_bends(struct output *output, struct component *component, const 
 	const double beside = component->right + AROUND_GAP * (double)(1 + lane % AROUND_LANES);
 	for (size_t i = 0; i < 2; i++) {
 		const uint32_t box = ends[i];
-		const double half = along_of(graph, &graph->boxes[component->boxes[box]]) / 2;
+		const double half = mr_layers_along(graph, &graph->boxes[component->boxes[box]]) / 2;
 		const double middle = component->rank_middle[layers->rank[box]];
 		const double side = box_middle(component, box) + half;
 		add_point(output, graph->across, i == 0 ? side : beside, middle);
@@ -479,7 +183,7 @@ static void turn_points(struct mr_layout *layout, const struct mr_layout_path *p
 	}
 }
 
-static int put_out(struct component *component, struct output *output)
+static int put_out(struct mr_layers_component *component, struct output *output)
 {
 	struct mr_layers *layers = &component->layers;
 	struct mr_layout *layout = output->layout;
@@ -492,16 +196,16 @@ static int put_out(struct component *component, struct output *output)
 		return -1;
 	for (uint32_t i = 0; i < component->box_count; i++) {
 		const struct mr_layout_box *box = &component->graph->boxes[component->boxes[i]];
-		const double along = box_middle(component, i) - along_of(component->graph, box) / 2,
+		const double along = box_middle(component, i) - mr_layers_along(component->graph, box) / 2,
 			     depth = component->rank_middle[layers->rank[i]] -
-		                     depth_of(component->graph, box) / 2;
+		                     mr_layers_depth(component->graph, box) / 2;
 		layout->corners[component->boxes[i]] = component->graph->across
 		                                               ? (struct mr_layout_point){ depth, along }
 		                                               : (struct mr_layout_point){ along, depth };
 		layout->ranks[component->boxes[i]] = layers->rank[i];
 	}
 	for (uint32_t i = 0; i < component->link_count; i++) {
-		const struct link *link = &component->links[i];
+		const struct mr_layers_link *link = &component->links[i];
 		struct mr_layout_path *path = &layout->paths[link->edge];
 		path->kind = link->first == MR_LAYERS_NONE ? MR_LAYOUT_BENDS : MR_LAYOUT_CURVES;
 		path->first = layout->point_count;
@@ -588,11 +292,12 @@ static int find_parts(const struct mr_layout_graph *graph, struct mr_layout *lay
 }
 
 static int lay_out_part(const struct mr_layout_graph *graph, const struct parts *parts, uint32_t part,
-                        struct output *output, struct component *component)
+                        struct output *output, struct mr_layers_component *component)
 {
-	*component = (struct component){ .graph = graph,
-		                         .boxes = parts->boxes + parts->box_first[part],
-		                         .box_count = parts->box_first[part + 1] - parts->box_first[part] };
+	*component = (struct mr_layers_component){ .graph = graph,
+		                                   .boxes = parts->boxes + parts->box_first[part],
+		                                   .box_count = parts->box_first[part + 1] -
+		                                                parts->box_first[part] };
 	component->links = mr_layers_take(&component->layers.memory,
 	                                  parts->edge_first[part + 1] - parts->edge_first[part],
 	                                  sizeof(*component->links));
@@ -602,11 +307,11 @@ static int lay_out_part(const struct mr_layout_graph *graph, const struct parts 
 		const struct mr_layout_edge *edge = &graph->edges[parts->edges[i]];
 		if (edge->from != edge->to)
 			component->links[component->link_count++] =
-				(struct link){ .edge = parts->edges[i],
-				               .upper = parts->local[edge->from],
-				               .lower = parts->local[edge->to] };
+				(struct mr_layers_link){ .edge = parts->edges[i],
+				                         .upper = parts->local[edge->from],
+				                         .lower = parts->local[edge->to] };
 	}
-	if (make_layers(component, parts->loops) < 0)
+	if (mr_layers_make(component, parts->loops) < 0)
 		return -1;
 	return put_out(component, output);
 }
@@ -616,8 +321,8 @@ struct shelf {
 };
 
 /* Moves a component, whose points are those from FIRST_POINT on, to its place on the shelf. */
-static void put_on_shelf(struct mr_layout *layout, const struct component *component, size_t first_point,
-                         double wanted_width, struct shelf *shelf)
+static void put_on_shelf(struct mr_layout *layout, const struct mr_layers_component *component,
+                         size_t first_point, double wanted_width, struct shelf *shelf)
 {
 	const bool across = component->graph->across;
 	const double extent = component->right - component->left;
@@ -656,7 +361,7 @@ static int lay_out(const struct mr_layout_graph *graph, struct mr_layout *layout
 	if (status == 0)
 		status = find_parts(graph, layout, &parts);
 	for (uint32_t part = 0; part < parts.count && status == 0; part++) {
-		struct component component;
+		struct mr_layers_component component;
 		const size_t first_point = layout->point_count;
 		status = lay_out_part(graph, &parts, part, &output, &component);
 		if (status == 0)

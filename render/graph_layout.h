@@ -4,8 +4,8 @@
  * as there are no cycles, with few crossings and straight long edges.  Knows
  * nothing of canvases; chart_graph.c draws what it finds.
  *
- * graph_layout.c breaks cycles, ranks, and puts components together;
- * graph_order.c orders the boxes of a rank; graph_place.c gives them coordinates.
+ * graph_ranks.c breaks cycles and ranks; graph_order.c orders the boxes of a rank;
+ * graph_place.c gives them coordinates; graph_layout.c puts components together.
  * Same graph, same layout.
  */
 #ifndef MR_GRAPH_LAYOUT_H

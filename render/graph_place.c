@@ -7,6 +7,8 @@
  */
 #include "graph_layers.h"
 
+#include <math.h>
+
 #define ROUNDS 6         /* down by the ranks above, up by those below */
 #define ROUNDS_BOTH 4    /* then by both */
 #define WEIGHT_INNER 8.0 /* of a part between two bends of an edge */
@@ -108,6 +110,48 @@ static void place_packed(const struct placing *placing)
 	}
 }
 
+/* Where VERTEX may be without coming too near to those beside it. */
+static void room_of(const struct placing *placing, uint32_t vertex, double *low, double *high)
+{
+	const struct mr_layers *layers = placing->layers;
+	const uint32_t at = layers->layer_first[layers->rank[vertex]] + layers->place[vertex];
+	*low = -INFINITY;
+	*high = INFINITY;
+	if (layers->place[vertex] > 0)
+		*low = layers->along[layers->layers[at - 1]] +
+		       distance(placing, layers->layers[at - 1], vertex);
+	if (at + 1 < layers->layer_first[layers->rank[vertex] + 1])
+		*high = layers->along[layers->layers[at + 1]] -
+		        distance(placing, vertex, layers->layers[at + 1]);
+}
+
+static bool leads_on(const struct mr_layers *layers, uint32_t bend)
+{
+	return layers->parts[layers->down.parts[layers->down.first[bend]]].lower == bend + 1;
+}
+
+/* Puts the bends of each long edge in as few straight lines as there is room for. */
+static void straighten(const struct placing *placing)
+{
+	struct mr_layers *layers = placing->layers;
+	for (uint32_t first = layers->box_count, end; first < layers->count; first = end) {
+		double low = -INFINITY, high = INFINITY, sum = 0;
+		for (end = first; end == first || leads_on(layers, end - 1); end++) {
+			double bend_low, bend_high;
+			room_of(placing, end, &bend_low, &bend_high);
+			if (end > first && (fmax(low, bend_low) > fmin(high, bend_high)))
+				break;
+			low = fmax(low, bend_low);
+			high = fmin(high, bend_high);
+			sum += layers->along[end];
+		}
+		const double mean = sum / (end - first);
+		for (uint32_t bend = first; bend < end; bend++)
+			if (low <= high)
+				layers->along[bend] = fmin(fmax(mean, low), high);
+	}
+}
+
 int mr_layers_place(struct mr_layers *layers, double gap)
 {
 	struct placing placing = { .layers = layers, .gap = gap };
@@ -122,5 +166,6 @@ int mr_layers_place(struct mr_layers *layers, double gap)
 			place_layer(&placing, down ? i : layers->rank_count - 1 - i, both || down,
 			            both || !down);
 	}
+	straighten(&placing);
 	return 0;
 }
