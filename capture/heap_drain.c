@@ -14,6 +14,7 @@
 #include "tracker_clock.h"
 
 #define WINDOW 128                   /* events */
+#define AHEAD 2560                   /* bytes of a ring: about what a window takes */
 #define MANY 16                      /* events that it does not pay to copy */
 #define BUSY_SPINS 200               /* looks at a ring in which a record is under way */
 #define STUCK_NS UINT64_C(200000000) /* after which nobody believes that it still is */
@@ -233,7 +234,7 @@ static void make_room(struct ring *ring, bool all)
 	if (MR_LIKELY(atomic_load(&ring->ring->waiting) == 0))
 		return;
 	/* Its thread may have gone on since we looked at the head, and filled the ring anew. */
-	if (!all && atomic_load(&ring->ring->head) - ring->tail > ring->size / 2)
+	if (!all && atomic_load(&ring->ring->head) - ring->tail > ring->size / 4)
 		return;
 	atomic_fetch_add(&ring->ring->room, 1);
 	mr_futex_wake(&ring->ring->room);
@@ -293,6 +294,8 @@ static bool take_run(struct mr_heap_drain *drain, struct ring *ring)
 
 		if (MR_UNLIKELY(len == 0 || len > (size_t)(end - at)))
 			break;
+		if (end - at > AHEAD)
+			__builtin_prefetch(at + AHEAD);
 		take_stamped(drain, ring, event++, at, word);
 		at += len;
 	}

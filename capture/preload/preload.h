@@ -105,7 +105,8 @@ enum mr_gate {
 	MR_GATE_FRAMES = 16, /* from here on: a frame */
 };
 
-#define MR_THREAD_RING_BYTES (256u << 10)
+#define MR_FIRST_RING_BYTES (256u << 10) /* of a process; many have no other, and are short */
+#define MR_THREAD_RING_BYTES (512u << 10)
 #define MR_NESTED_MAX 32        /* events of signal handlers within one append that are kept */
 #define MR_NESTED_BELIEVED 4096 /* after so many there is no such handler */
 #define MR_RECORD_WORDS_MAX 4

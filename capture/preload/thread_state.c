@@ -138,12 +138,12 @@ static struct mr_thread *adopt(const struct mr_process *process, uint32_t look)
 static struct mr_thread *make(struct mr_process *process)
 {
 	struct mr_thread *const thread = state_at(process->thread_count);
+	const uint32_t ring_bytes = process->thread_count == 0 ? MR_FIRST_RING_BYTES : MR_THREAD_RING_BYTES;
 	uint32_t index;
 
 	if (process->thread_count >= state_max || mprotect(thread, state_size, PROT_READ | PROT_WRITE) != 0)
 		return NULL;
-	struct mr_ring *const ring =
-		mr_channel_add_ring(process->channel, MR_RING_HEAP, MR_THREAD_RING_BYTES, &index);
+	struct mr_ring *const ring = mr_channel_add_ring(process->channel, MR_RING_HEAP, ring_bytes, &index);
 	if (ring == NULL)
 		return NULL;
 	process->thread_count++;
