@@ -114,7 +114,7 @@ static int look_up(struct symbolize *symbolize, struct mr_error *err)
 		                        mr_model_string(model, place->module->build_id), &module, err));
 		MR_TRY(mr_places_add(symbolize->known, module, place->code->offset, &place->number, err));
 	}
-	MR_TRY(mr_places_look_up(symbolize->known, NULL, err));
+	MR_TRY(mr_places_look_up(symbolize->known, err));
 	for (size_t i = 0; i < mr_places_module_count(symbolize->known); i++) {
 		const char *path;
 		const char *why;

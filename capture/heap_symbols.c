@@ -7,7 +7,9 @@
 #include "heap_symbols.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -16,7 +18,9 @@
 #include "proc_memory.h"
 #include "symbolizer_places.h"
 
-#define KEPT_OPEN_MAX 64u /* modules that only their process sees */
+#define KEPT_OPEN_MAX 64u                /* modules that only their process sees */
+#define AHEAD_BYTES (UINT64_C(40) << 20) /* of memory for what is looked up ahead; the rest is for the end */
+#define AHEAD_LOOK 8                     /* places between two looks at that */
 
 struct stream {
 	uint32_t number;
@@ -36,6 +40,10 @@ struct mr_heap_symbols {
 	bool ahead;    /* there is a thread */
 	bool over;     /* and will be none again */
 	pthread_t thread;
+	uint64_t ahead_bytes; /* its: what it has taken, and what we had when it last began */
+	uint64_t bytes_before;
+	unsigned asked;
+	bool full;
 	atomic_bool stop;
 	pthread_mutex_t lock; /* of the next */
 	pthread_cond_t more;
@@ -66,6 +74,33 @@ int mr_heap_symbols_new(struct mr_heap_symbols **symbols, struct mr_error *err)
 
 /* ---- Meanwhile ------------------------------------------------------------------------ */
 
+/* Bytes of memory that are our own, not mapped files or rings. */
+static uint64_t own_bytes(void)
+{
+	uint64_t rss = 0, shared = 0;
+	char text[128];
+	const int64_t len = mr_proc_read_file((uint32_t)getpid(), "statm", text, sizeof(text) - 1);
+
+	text[len > 0 ? len : 0] = '\0';
+	if (sscanf(text, "%*u %" SCNu64 " %" SCNu64, &rss, &shared) != 2 || rss < shared)
+		return 0;
+	return (rss - shared) * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static bool is_stopped(struct mr_heap_symbols *symbols)
+{
+	return atomic_load_explicit(&symbols->stop, memory_order_relaxed);
+}
+
+static bool goes_on(void *context)
+{
+	struct mr_heap_symbols *const symbols = context;
+
+	if (symbols->asked++ % AHEAD_LOOK == 0)
+		symbols->full = own_bytes() > symbols->bytes_before + (AHEAD_BYTES - symbols->ahead_bytes);
+	return !symbols->full && !is_stopped(symbols);
+}
+
 static void *run_ahead(void *argument)
 {
 	struct mr_heap_symbols *const symbols = argument;
@@ -73,14 +108,23 @@ static void *run_ahead(void *argument)
 
 	mr_folder_guard_begin(); /* files may be cut while we look at them */
 	/* Where memory is short, the end will tell. */
-	while (code == 0 && !atomic_load_explicit(&symbols->stop, memory_order_relaxed)) {
+	while (code == 0 && !symbols->full && !is_stopped(symbols)) {
 		(void)pthread_mutex_lock(&symbols->lock);
-		while (!symbols->more_came && !atomic_load_explicit(&symbols->stop, memory_order_relaxed))
+		while (!symbols->more_came && !is_stopped(symbols))
 			(void)pthread_cond_wait(&symbols->more, &symbols->lock);
 		symbols->more_came = false;
 		(void)pthread_mutex_unlock(&symbols->lock);
-		code = mr_places_look_up(symbols->places, &symbols->stop, NULL);
+		symbols->bytes_before = own_bytes();
+		code = mr_places_look_ahead(symbols->places, goes_on, symbols, NULL);
+		const uint64_t bytes = own_bytes();
+
+		/* What others took meanwhile counts too: then modules are closed sooner than they need be. */
+		if (bytes > symbols->bytes_before)
+			symbols->ahead_bytes += bytes - symbols->bytes_before;
+		symbols->full = symbols->full || symbols->ahead_bytes > AHEAD_BYTES;
 	}
+	if (symbols->full)
+		mr_places_close(symbols->places);
 	mr_folder_guard_end();
 	return NULL;
 }
@@ -242,7 +286,7 @@ int mr_heap_symbols_write(struct mr_heap_symbols *symbols, struct mr_log_writer 
                           struct mr_heap_symbols_report *report, struct mr_error *err)
 {
 	end_ahead(symbols);
-	MR_TRY(mr_places_look_up(symbols->places, NULL, err));
+	MR_TRY(mr_places_look_up(symbols->places, err));
 	for (size_t i = 0; i < symbols->stream_count; i++) {
 		const struct stream *const stream = &symbols->streams[i];
 		const bool is_last = i + 1 == symbols->stream_count;

@@ -11,11 +11,34 @@
 
 #define INLINED_MAX 64 /* frames of one place */
 
+/* Opens what the module at hand has of code and debugging information. */
+static int open_parts(struct mr_symbolizer *opened, const char *path, struct mr_error *err)
+{
+	void **userdata;
+	Elf *const elf = dwfl_module_getelf(opened->module, &opened->bias);
+
+	MR_FAIL_IF(elf == NULL, err, MR_ERR_READ, "%s: is no program or library", path);
+	(void)dwfl_module_info(opened->module, &userdata, NULL, NULL, NULL, NULL, NULL, NULL);
+	*userdata = opened;
+	opened->is_refused = mr_symbolizer_inflated(elf) > opened->inflated_max;
+	Dwarf *const dwarf =
+		opened->is_refused ? NULL : dwfl_module_getdwarf(opened->module, &opened->dwarf_bias);
+	MR_FAIL_IF(opened->is_refused, err, MR_ERR_LIMIT, "%s: has too much debugging information", path);
+	MR_FAIL_IF(dwarf != NULL && mr_units_load(&opened->units, dwarf) < 0, err, MR_ERR_NOMEM,
+	           "out of memory for '%s'", path);
+	return 0;
+}
+
 int mr_symbolizer_open(struct mr_symbolizer **symbolizer, const char *path, const char *build_id, int fd,
                        struct mr_error *err)
 {
+	return mr_symbolizer_open_within(symbolizer, path, build_id, fd, UINT64_MAX, err);
+}
+
+int mr_symbolizer_open_within(struct mr_symbolizer **symbolizer, const char *path, const char *build_id,
+                              int fd, uint64_t inflated_max, struct mr_error *err)
+{
 	struct mr_symbolizer *const opened = mr_alloc(sizeof(*opened));
-	Dwarf *dwarf = NULL;
 
 	MR_FAIL_IF(opened == NULL, err, MR_ERR_NOMEM, "out of memory for '%s'", path);
 	opened->callbacks = (Dwfl_Callbacks){
@@ -24,16 +47,13 @@ int mr_symbolizer_open(struct mr_symbolizer **symbolizer, const char *path, cons
 		.section_address = dwfl_offline_section_address,
 		.debuginfo_path = &opened->debug_path,
 	};
+	opened->inflated_max = inflated_max;
 	opened->debug_path = strdup(mr_symbolizer_debug_path());
 	opened->dwfl = opened->debug_path != NULL ? dwfl_begin(&opened->callbacks) : NULL;
 	int code = opened->dwfl != NULL ? mr_symbolizer_find(opened, path, build_id, fd, err)
 	                                : mr_fail(err, MR_ERR_NOMEM, "out of memory for '%s'", path);
-	if (code == 0 && dwfl_module_getelf(opened->module, &opened->bias) == NULL)
-		code = mr_fail(err, MR_ERR_READ, "%s: is no program or library", path);
 	if (code == 0)
-		dwarf = dwfl_module_getdwarf(opened->module, &opened->dwarf_bias);
-	if (dwarf != NULL && mr_units_load(&opened->units, dwarf) < 0)
-		code = mr_fail(err, MR_ERR_NOMEM, "out of memory for '%s'", path);
+		code = open_parts(opened, path, err);
 	if (code < 0) {
 		mr_symbolizer_close(opened);
 		return code;

@@ -105,9 +105,8 @@ static int open_link(const char *root, size_t root_len, const char *directory, s
 	return fd;
 }
 
-int mr_symbolizer_find_debuginfo(Dwfl_Module *module, void **userdata, const char *module_name,
-                                 Dwarf_Addr base, const char *file_name, const char *link, GElf_Word crc,
-                                 char **debuginfo_name)
+static int search_debuginfo(Dwfl_Module *module, void **userdata, const char *module_name, Dwarf_Addr base,
+                            const char *file_name, const char *link, GElf_Word crc, char **debuginfo_name)
 {
 	int fd = dwfl_build_id_find_debuginfo(module, userdata, module_name, base, file_name, link, crc,
 	                                      debuginfo_name);
@@ -129,6 +128,44 @@ int mr_symbolizer_find_debuginfo(Dwfl_Module *module, void **userdata, const cha
 	for (const char *directory; fd < 0 && (directory = next_directory(&path, &directory_len)) != NULL;)
 		fd = open_link(directory, directory_len, file_name, len, "", link, crc, debuginfo_name);
 	return fd;
+}
+
+uint64_t mr_symbolizer_inflated(Elf *elf)
+{
+	uint64_t sum = 0;
+
+	for (Elf_Scn *section = NULL; (section = elf_nextscn(elf, section)) != NULL;) {
+		GElf_Shdr header;
+		GElf_Chdr compressed;
+
+		if (gelf_getshdr(section, &header) != NULL && (header.sh_flags & SHF_COMPRESSED) != 0 &&
+		    gelf_getchdr(section, &compressed) != NULL &&
+		    __builtin_add_overflow(sum, compressed.ch_size, &sum))
+			return UINT64_MAX;
+	}
+	return sum;
+}
+
+int mr_symbolizer_find_debuginfo(Dwfl_Module *module, void **userdata, const char *module_name,
+                                 Dwarf_Addr base, const char *file_name, const char *link, GElf_Word crc,
+                                 char **debuginfo_name)
+{
+	struct mr_symbolizer *const symbolizer = *userdata;
+	const int fd =
+		search_debuginfo(module, userdata, module_name, base, file_name, link, crc, debuginfo_name);
+	Elf *const elf = fd >= 0 && symbolizer->inflated_max != UINT64_MAX
+	                         ? elf_begin(fd, ELF_C_READ_MMAP, NULL)
+	                         : NULL;
+
+	if (elf != NULL)
+		symbolizer->is_refused = mr_symbolizer_inflated(elf) > symbolizer->inflated_max;
+	(void)elf_end(elf); /* NULL is fine */
+	if (fd < 0 || !symbolizer->is_refused)
+		return fd;
+	close(fd);
+	free(*debuginfo_name);
+	*debuginfo_name = NULL;
+	return -1;
 }
 
 /* Never asked: modules are reported as files. */

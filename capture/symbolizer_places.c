@@ -13,7 +13,8 @@
 #include "symbolizer_texts.h"
 
 #define ROWS_PER_BLOCK 4096u
-#define STRINGS_PER_BLOCK (256u << 10) /* bytes */
+#define INFLATED_MAX (UINT64_C(24) << 20) /* of a module that is looked up ahead */
+#define STRINGS_PER_BLOCK (256u << 10)    /* bytes */
 
 struct module {
 	char *path;
@@ -21,6 +22,7 @@ struct module {
 	char *why;      /* it is missing; or NULL */
 	int fd;         /* -1: the file at the path */
 	bool wanted;    /* not only foreseen */
+	bool late;      /* not to be looked up ahead */
 	enum mr_places_known known;
 	struct mr_symbolizer *symbolizer; /* NULL: it is not open */
 };
@@ -225,9 +227,20 @@ static void close_module(struct mr_places *places, uint32_t number)
 	mr_symbolizer_close(symbolizer);
 }
 
+/* How to look ahead; NULL where all is wanted now. */
+struct ahead {
+	mr_places_go_on *go_on;
+	void *context;
+};
+
+static bool goes_on(const struct ahead *ahead)
+{
+	return ahead == NULL || ahead->go_on(ahead->context);
+}
+
 /* Opens module NUMBER, if it is not; *SYMBOLIZER is NULL with 0 where it is missing. */
-static int open_module(struct mr_places *places, uint32_t number, struct mr_symbolizer **symbolizer,
-                       struct mr_error *err)
+static int open_module(struct mr_places *places, uint32_t number, const struct ahead *ahead,
+                       struct mr_symbolizer **symbolizer, struct mr_error *err)
 {
 	struct mr_error complaint = { 0 };
 	char *why = NULL;
@@ -240,7 +253,14 @@ static int open_module(struct mr_places *places, uint32_t number, struct mr_symb
 		return 0;
 	if (module.symbolizer != NULL)
 		close_module(places, number);
-	const int code = mr_symbolizer_open(symbolizer, module.path, module.build_id, module.fd, &complaint);
+	const int code = mr_symbolizer_open_within(symbolizer, module.path, module.build_id, module.fd,
+	                                           ahead != NULL ? INFLATED_MAX : UINT64_MAX, &complaint);
+	if (code == MR_ERR_LIMIT) {
+		(void)pthread_mutex_lock(&places->lock);
+		places->modules[number].late = true;
+		(void)pthread_mutex_unlock(&places->lock);
+		return code;
+	}
 	MR_FAIL_IF(code < 0 && code != MR_ERR_READ, err, code, "%s", complaint.message);
 	if (code < 0) {
 		*symbolizer = NULL;
@@ -268,19 +288,16 @@ struct task {
 	uint32_t place;
 };
 
-static bool is_stopped(const atomic_bool *stop)
-{
-	return stop != NULL && atomic_load_explicit(stop, memory_order_relaxed);
-}
-
 /* Looks up COUNT places, which are of one module and in the order of addresses. */
 static int look_up_module(struct mr_places *places, const struct task *tasks, size_t count,
-                          const atomic_bool *stop, struct mr_error *err)
+                          const struct ahead *ahead, struct mr_error *err)
 {
 	struct mr_symbolizer *symbolizer = NULL;
 
-	int code = open_module(places, tasks[0].module, &symbolizer, err);
-	for (size_t i = 0; i < count && code >= 0 && !is_stopped(stop); i++) {
+	int code = open_module(places, tasks[0].module, ahead, &symbolizer, err);
+	if (code == MR_ERR_LIMIT)
+		return 0;
+	for (size_t i = 0; i < count && code >= 0 && goes_on(ahead); i++) {
 		const size_t first = places->frame_count;
 
 		places->known = MR_PLACES_MISSING;
@@ -295,7 +312,7 @@ static int look_up_module(struct mr_places *places, const struct task *tasks, si
 		place->known = places->known;
 		(void)pthread_mutex_unlock(&places->lock);
 	}
-	if (stop == NULL)
+	if (ahead == NULL)
 		close_module(places, tasks[0].module);
 	return code < 0 ? code : 0;
 }
@@ -311,7 +328,7 @@ static int compare_tasks(const void *left, const void *right)
 }
 
 /* What is to be looked up now, the caller's to free; NULL: no memory. */
-static struct task *choose_tasks(struct mr_places *places, bool foreseen, size_t *count)
+static struct task *choose_tasks(struct mr_places *places, bool ahead, size_t *count)
 {
 	*count = 0;
 	(void)pthread_mutex_lock(&places->lock);
@@ -323,7 +340,8 @@ static struct task *choose_tasks(struct mr_places *places, bool foreseen, size_t
 	for (size_t i = first; i < places->place_count && tasks != NULL; i++) {
 		const struct place *const place = &places->places[i];
 
-		if (place->known == MR_PLACES_UNSEEN && (place->wanted || foreseen))
+		if (place->known == MR_PLACES_UNSEEN &&
+		    (ahead ? !places->modules[place->module].late : place->wanted))
 			tasks[(*count)++] = (struct task){ place->offset, place->module, (uint32_t)i };
 	}
 	(void)pthread_mutex_unlock(&places->lock);
@@ -332,21 +350,43 @@ static struct task *choose_tasks(struct mr_places *places, bool foreseen, size_t
 	return tasks;
 }
 
-int mr_places_look_up(struct mr_places *places, const atomic_bool *stop, struct mr_error *err)
+static int look_up(struct mr_places *places, const struct ahead *ahead, struct mr_error *err)
 {
 	size_t count;
 	int code = 0;
 
-	struct task *const tasks = choose_tasks(places, stop != NULL, &count);
+	struct task *const tasks = choose_tasks(places, ahead != NULL, &count);
 	if (tasks == NULL)
 		return no_memory(err);
-	for (size_t i = 0, end; i < count && code == 0 && !is_stopped(stop); i = end) {
+	for (size_t i = 0, end; i < count && code == 0 && goes_on(ahead); i = end) {
 		for (end = i + 1; end < count && tasks[end].module == tasks[i].module;)
 			end++;
-		code = look_up_module(places, tasks + i, end - i, stop, err);
+		code = look_up_module(places, tasks + i, end - i, ahead, err);
 	}
 	mr_free(tasks);
 	return code;
+}
+
+int mr_places_look_up(struct mr_places *places, struct mr_error *err)
+{
+	return look_up(places, NULL, err);
+}
+
+int mr_places_look_ahead(struct mr_places *places, mr_places_go_on *go_on, void *context,
+                         struct mr_error *err)
+{
+	const struct ahead ahead = { go_on, context };
+
+	return look_up(places, &ahead, err);
+}
+
+void mr_places_close(struct mr_places *places)
+{
+	(void)pthread_mutex_lock(&places->lock);
+	const size_t count = places->module_count;
+	(void)pthread_mutex_unlock(&places->lock);
+	for (size_t i = 0; i < count; i++)
+		close_module(places, (uint32_t)i);
 }
 
 size_t mr_places_module_count(const struct mr_places *places)

@@ -8,8 +8,6 @@
 #ifndef MR_SYMBOLIZER_PLACES_H
 #define MR_SYMBOLIZER_PLACES_H
 
-#include <stdatomic.h>
-
 #include "log_format.h"
 
 struct mr_places;
@@ -33,9 +31,17 @@ int mr_places_add(struct mr_places *places, uint32_t module, uint64_t offset, ui
 int mr_places_foresee(struct mr_places *places, uint32_t module, uint64_t offset, struct mr_error *err)
 	MR_MUST_CHECK;
 
-/* Looks up all places that have not been, module by module, one open at a time.  With STOP those that
- * are foreseen too, until that is true; and modules stay open for what comes.  MR_ERR_NOMEM. */
-int mr_places_look_up(struct mr_places *places, const atomic_bool *stop, struct mr_error *err) MR_MUST_CHECK;
+/* Looks up all places that have not been, module by module, one open at a time.  MR_ERR_NOMEM. */
+int mr_places_look_up(struct mr_places *places, struct mr_error *err) MR_MUST_CHECK;
+
+/* Asked before each place; false: that is enough. */
+typedef bool mr_places_go_on(void *context);
+/* Looks up those that are foreseen, too, as long as GO_ON says.  Modules stay open for what comes; one that
+ * would take much memory is left to mr_places_look_up(). */
+int mr_places_look_ahead(struct mr_places *places, mr_places_go_on *go_on, void *context,
+                         struct mr_error *err) MR_MUST_CHECK;
+/* Closes what that left open. */
+void mr_places_close(struct mr_places *places);
 
 /* ---- What is known then ---------------------------------------------------------------- */
 

@@ -117,6 +117,8 @@ struct mr_symbolizer {
 	Dwfl_Module *module;
 	Dwarf_Addr bias;       /* offset + bias is what dwfl has as address */
 	Dwarf_Addr dwarf_bias; /* and less this, what DWARF has */
+	uint64_t inflated_max; /* bytes of compressed sections that it may have */
+	bool is_refused;       /* it has more */
 	struct mr_symbolizer_file code_file;
 	struct mr_symbolizer_file debug_file; /* where it is another one */
 	struct mr_symbol_table table;
@@ -129,6 +131,8 @@ struct mr_symbolizer {
 /* Finds and opens the module; as mr_symbolizer_open(). */
 int mr_symbolizer_find(struct mr_symbolizer *symbolizer, const char *path, const char *build_id, int fd,
                        struct mr_error *err) MR_MUST_CHECK;
+/* Bytes that compressed sections of ELF have once they are inflated. */
+uint64_t mr_symbolizer_inflated(Elf *elf);
 /* Notes which files it is that the module was opened from. */
 void mr_symbolizer_note_files(struct mr_symbolizer *symbolizer);
 /* Folders with debugging information, ':' between them. */

@@ -329,6 +329,30 @@ Test(symbolizer, files_that_are_written_to__are_told)
 	}
 }
 
+Test(symbolizer, much_that_is_compressed__is_refused)
+{
+	struct mr_symbolizer *symbolizer = NULL;
+	char path[128];
+
+	build("-O1 -g -gz=zlib -Wl,--build-id=0x" BUILD_ID);
+	cr_expect(eq(int, mr_symbolizer_open_within(&symbolizer, library, BUILD_ID, -1, 64, NULL),
+	             MR_ERR_LIMIT));
+	cr_assert(eq(int, mr_symbolizer_open_within(&symbolizer, library, BUILD_ID, -1, 1 << 20, NULL), 0));
+	cr_expect(mr_symbolizer_has_lines(symbolizer));
+	mr_symbolizer_close(symbolizer);
+
+	run("mkdir -p debug/.build-id/01 && "
+	    "objcopy --only-keep-debug lib.so debug/.build-id/01/23456789abcdef.debug && "
+	    "objcopy --strip-all lib.so");
+	snprintf(path, sizeof(path), "%s/debug", folder);
+	setenv(MR_SYMBOLIZER_DEBUG_ENVIRONMENT, path, 1);
+	cr_expect(eq(int, mr_symbolizer_open_within(&symbolizer, library, BUILD_ID, -1, 64, NULL),
+	             MR_ERR_LIMIT));
+	cr_assert(eq(int, mr_symbolizer_open(&symbolizer, library, BUILD_ID, -1, NULL), 0));
+	cr_expect(mr_symbolizer_has_lines(symbolizer));
+	mr_symbolizer_close(symbolizer);
+}
+
 Test(symbolizer, demangle__shows_what_programmers_write)
 {
 	static const struct {
