@@ -82,6 +82,8 @@ static inline struct mr_memo_search mr_memo_search_begin(const struct mr_stack_m
 /* The words before END, from the last one: 0 when all of them hold, or 1 + the index of one that does not. */
 static inline uint32_t mr_memo_words_differ(const struct mr_stack_memo *memo, uint32_t end)
 {
+	/* There are some dozens: going round takes as long as looking at one. */
+#pragma GCC unroll 4
 	for (uint32_t i = end; i > 0; i--)
 		if (MR_UNLIKELY(mr_walk_word(memo->word_addresses[i - 1]) != memo->word_values[i - 1]))
 			return i;
