@@ -13,18 +13,20 @@
 #include <Python.h>
 
 /* Owned; NULL until its part has made it. */
-#define MR_CENSUS_OBJECTS(X)                 \
-	X(class_hook_type) /* ClassHook */   \
-	X(object_log_type) /* ObjectLog */   \
-	X(graph_type)      /* ObjectGraph */ \
-	X(graph_node_type) /* GraphNode */
+#define MR_CENSUS_OBJECTS(X)                         \
+	X(class_hook_type)         /* ClassHook */   \
+	X(object_log_type)         /* ObjectLog */   \
+	X(graph_type)              /* ObjectGraph */ \
+	X(graph_node_type)         /* GraphNode */   \
+	X(codepoint_profiler_type) /* CodepointProfiler */
 
 /* Functions that add to the module: int (*)(PyObject *module), -1 with a Python error. */
 #define MR_CENSUS_PARTS(X)             \
 	X(mr_class_hook_add_to_module) \
 	X(mr_object_log_add_to_module) \
 	X(mr_graph_add_to_module)      \
-	X(mr_describe_add_to_module)
+	X(mr_describe_add_to_module)   \
+	X(mr_codepoint_add_to_module)
 
 struct mr_census_state {
 #define MR_CENSUS_MEMBER(name) PyObject *name;

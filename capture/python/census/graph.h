@@ -32,9 +32,8 @@ struct mr_graph {
 	uint64_t total_bytes;
 	uint32_t *groups; /* which of the connected parts each node is in; NULL: not known yet */
 	uint32_t group_count;
-	uint32_t
-		group_base; /* what groups are called is counted from here: a part has its number in the whole */
-	uint32_t *members; /* the nodes by group, and where each group's begin; NULL: not sorted yet */
+	uint32_t group_base; /* number of the first group: a part is called as it is in the whole */
+	uint32_t *members;   /* the nodes by group, and where each group's begin; NULL: not sorted yet */
 	size_t *group_first;
 	uint32_t *place;    /* of nodes in the part that is being taken out */
 	PyObject **labels;  /* of each edge, owned; NULL: not made yet */
