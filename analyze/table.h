@@ -26,6 +26,9 @@
 	X(sizes)       \
 	X(referents)   \
 	X(diff)        \
+	X(holders)     \
+	X(graph_nodes) \
+	X(graph_edges) \
 	X(samples)     \
 	X(marks)       \
 	X(sites)       \
