@@ -26,6 +26,7 @@ enum {
 	FILE_,
 	LINE,
 	FINAL,
+	KIND,
 	COLUMN_COUNT
 };
 
@@ -52,6 +53,7 @@ static const struct memstats_column columns[COLUMN_COUNT] = {
 	[LINE] = { "line", MEMSTATS_ID, "the line in it" },
 	[FINAL] = { "final", MEMSTATS_BYTES,
 	            "size at the last snapshot at which any were there; 0 when it was not in it" },
+	[KIND] = { "kind", MEMSTATS_TEXT, "class, of tracked objects; type, of those that a census found" },
 };
 
 static const uint64_t size_columns =
@@ -237,6 +239,13 @@ static void cell_of_size(const uint64_t *sizes, size_t row, struct mr_cell *cell
 	mr_cell_number_or_null(cell, sizes ? sizes[row] : 0, sizes == NULL);
 }
 
+static bool is_of_census(const struct mr_run *run, size_t index)
+{
+	const uint32_t stream = run->classes[run->objects.class_index[index]].stream;
+
+	return stream < run->stream_count && run->streams[stream].source == MR_SOURCE_CENSUS;
+}
+
 static void objects_cell(const void *state, size_t row, size_t column, struct mr_cell *cell)
 {
 	const struct mr_objects_table *table = state;
@@ -283,6 +292,9 @@ static void objects_cell(const void *state, size_t row, size_t column, struct mr
 		break;
 	case LEVEL:
 		mr_cell_number(cell, objects->level[index]);
+		break;
+	case KIND:
+		mr_cell_string(cell, is_of_census(run, index) ? "type" : "class");
 		break;
 	default:
 		cell_of_position(table, run, index, column, cell);
