@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 """What memstats prints, word for word: tests/golden/CASE/{cmd,stdout,stderr,exit}.
 
-cmd is a line for the shell, run where the logs of golden_logs.py, golden_heap.py and golden_family.py are.  Without
-exit the status is 0, without stderr nothing is said.  `make golden-update`
+cmd is a line for the shell, run where the logs of golden_logs.py, golden_heap.py, golden_family.py and
+golden_census.py are.  Without exit the status is 0, without stderr nothing is said.  `make golden-update`
 writes what is printed now; look at the difference before you keep it."""
 
 # sanitizers: yes
@@ -14,6 +14,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.environ["MR_ROOT"], "tests/lib"))
 import cases
+import golden_census
 import golden_family
 import golden_heap
 import golden_logs
@@ -69,4 +70,5 @@ def case(name):
 golden_logs.write_all()
 golden_heap.write_all()
 golden_family.write_all()
+golden_census.write_all()
 cases.main(*[case(name) for name in sorted(os.listdir(FOLDER))])

@@ -24,8 +24,8 @@ def types():
     return plain + [(f"app.models.Kind{n:02}", 40 - n, (40 - n) * 48) for n in range(12)]
 
 
-def stream_of(names, source):
-    return block("STREAM", boot_id_high=[1], boot_id_low=[2], pid=[600], start_ticks=[70], source=[source],
+def stream_of(names, source, pid=600):
+    return block("STREAM", boot_id_high=[1], boot_id_low=[2], pid=[pid], start_ticks=[70], source=[source],
                  clock_monotonic=[10**9], clock_realtime=[1793000000 * 10**9],
                  creator=[names("memcapture (Python) 1.0.0")], version=[0x10003], language=[1])
 
@@ -122,6 +122,19 @@ def put_tracker(log, stream):
                     flat=[96, 144], min=[648] * 2, max=[648] * 2), names.block(), stream=stream)
 
 
+def later():
+    """Another run, with a census of few types: what a log is compared with."""
+    log, names = log_making.Log(minor=3, pid=700, start_ticks=70), Names()
+    klass = block("CLASSES", id=[1, 2, 3], name=[names("dict"), names("app.models.Session"), names("app.models.Order")])
+    head = stream_of(names, CENSUS, pid=700)
+    log.frame(head, names.block(), klass)
+    log.frame(block("SNAPSHOTS", number=[1], time=[50 * MS], duration=[MS], flags=[BASELINE], count=[4055],
+                    size=[974440]),
+              block("CLASS_TOTALS", snapshot=[1] * 3, **{"class": [1, 2, 3]}, count=[4000, 50, 5],
+                    size=[960000, 2400, 240], flat=[960000, 2400, 240]))
+    return log.end()
+
+
 def census():
     log = log_making.Log(minor=3, pid=600, start_ticks=70)
     put_census(log, 1)
@@ -139,3 +152,4 @@ def mixed():
 def write_all():
     census().write("census.dat")
     mixed().write("mixed.dat")
+    later().write("census-later.dat")
