@@ -81,7 +81,7 @@ $(B)/libmemrecord.so: $(PRELOAD_OBJECTS) capture/preload/libmemrecord.map
 all: $(B)/libmemrecord.so
 
 # The command memrecord: process sampler, and the writing side of the channel from libmemcapture.
-MEMRECORD_SOURCES := $(addprefix capture/, memrecord.c memrecord_run.c memrecord_watch.c memrecord_launch.c \
+MEMRECORD_SOURCES := $(addprefix capture/, memrecord.c memrecord_run.c memrecord_ending.c memrecord_watch.c memrecord_launch.c \
                        memrecord_channel.c memrecord_folder.c memrecord_ghosts.c memrecord_preload.c tracker_clock.c \
                        sampler.c sampler_look.c sampler_process.c sampler_log.c sampler_pace.c process_tree.c process_events.c proc_memory.c \
                        proc_identity.c channel.c ring.c event_drain.c futex.c log_memory.c log_writer.c) \
