@@ -8,6 +8,7 @@
 #include "canvas.h"
 
 #include <cairo-pdf.h>
+#include <cairo-ps.h>
 #include <cairo-svg.h>
 #include <cairo.h>
 #include <math.h>
@@ -82,6 +83,12 @@ struct mr_canvas *mr_canvas_new(enum mr_canvas_target target, double width, doub
 		canvas->surface =
 			cairo_pdf_surface_create_for_stream(append_bytes, &canvas->bytes, width, height);
 		break;
+	case MR_CANVAS_PS:
+	case MR_CANVAS_EPS:
+		canvas->surface =
+			cairo_ps_surface_create_for_stream(append_bytes, &canvas->bytes, width, height);
+		cairo_ps_surface_set_eps(canvas->surface, target == MR_CANVAS_EPS);
+		break;
 	case MR_CANVAS_PNG:
 		canvas->surface = cairo_image_surface_create(CAIRO_FORMAT_RGB24, (int)ceil(width * PNG_SCALE),
 		                                             (int)ceil(height * PNG_SCALE));
@@ -121,6 +128,20 @@ void mr_canvas_free(struct mr_canvas *canvas)
 	mr_free(canvas);
 }
 
+/* The line in which cairo says when it was: the same drawing gives the same bytes. */
+static void drop_date(struct mr_buffer *bytes)
+{
+	static const char key[] = "%%CreationDate:";
+	uint8_t *const line = bytes->len ? memmem(bytes->data, bytes->len, key, sizeof(key) - 1) : NULL;
+	const size_t left = line ? bytes->len - (size_t)(line - bytes->data) : 0;
+	const uint8_t *const end = line ? memchr(line, '\n', left) : NULL;
+	if (!end)
+		return;
+	const size_t len = (size_t)(end + 1 - line);
+	memmove(line, end + 1, left - len);
+	bytes->len -= len;
+}
+
 int mr_canvas_finish(struct mr_canvas *canvas, struct mr_buffer *out, struct mr_error *err)
 {
 	cairo_status_t status = cairo_status(canvas->cairo);
@@ -133,6 +154,8 @@ int mr_canvas_finish(struct mr_canvas *canvas, struct mr_buffer *out, struct mr_
 	MR_FAIL_IF(memory, err, MR_ERR_NOMEM, "no memory for a drawing");
 	MR_FAIL_IF(status != CAIRO_STATUS_SUCCESS, err, MR_ERR_LIMIT, "cannot draw a chart: %s",
 	           cairo_status_to_string(status));
+	if (canvas->target == MR_CANVAS_PS || canvas->target == MR_CANVAS_EPS)
+		drop_date(&canvas->bytes);
 	mr_buffer_append(out, canvas->bytes.data, canvas->bytes.len);
 	return mr_buffer_status(out, err);
 }
@@ -243,6 +266,13 @@ static void set_paint(struct mr_canvas *canvas, enum mr_paint paint, double opac
 		return;
 	}
 	const uint32_t rgb = mr_palette[paint].light;
+	if (canvas->target == MR_CANVAS_PS || canvas->target == MR_CANVAS_EPS) {
+		/* PostScript has no transparency: cairo would make a picture of what is drawn.  On white. */
+		cairo_set_source_rgb(canvas->cairo, 1 - opacity * (1 - (rgb >> 16) / 255.0),
+		                     1 - opacity * (1 - (rgb >> 8 & 255) / 255.0),
+		                     1 - opacity * (1 - (rgb & 255) / 255.0));
+		return;
+	}
 	cairo_set_source_rgba(canvas->cairo, (rgb >> 16) / 255.0, (rgb >> 8 & 255) / 255.0,
 	                      (rgb & 255) / 255.0, opacity);
 }

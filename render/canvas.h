@@ -47,7 +47,7 @@ struct mr_color {
 
 extern const struct mr_color mr_palette[MR_PAINT_COUNT];
 
-enum mr_canvas_target { MR_CANVAS_SVG, MR_CANVAS_PNG, MR_CANVAS_PDF };
+enum mr_canvas_target { MR_CANVAS_SVG, MR_CANVAS_PNG, MR_CANVAS_PDF, MR_CANVAS_PS, MR_CANVAS_EPS };
 enum mr_anchor { MR_ANCHOR_START, MR_ANCHOR_MIDDLE, MR_ANCHOR_END };
 
 struct mr_text_style {
@@ -62,7 +62,7 @@ struct mr_canvas;
 /* NULL when there is no memory. */
 struct mr_canvas *mr_canvas_new(enum mr_canvas_target target, double width, double height);
 void mr_canvas_free(struct mr_canvas *canvas); /* NULL is fine */
-/* Ends the drawing and appends its bytes to OUT (an SVG document without its text; a PNG; a PDF). */
+/* Ends the drawing and appends its bytes to OUT (an SVG document without its text; a PNG; a PDF; PostScript). */
 int mr_canvas_finish(struct mr_canvas *canvas, struct mr_buffer *out, struct mr_error *err) MR_MUST_CHECK;
 
 /* PDF: shows the page and starts the next. */

@@ -362,7 +362,7 @@ int memreport_draw_graph(const struct memreport_graph *graph, enum memreport_for
 {
 	struct mr_error *err = (struct mr_error *)(void *)error;
 	struct mr_buffer bytes = { 0 };
-	MR_FAIL_IF(format == MEMREPORT_HTML, err, MR_ERR_ARG, "a drawing is PNG, PDF or SVG");
+	MR_FAIL_IF(format == MEMREPORT_HTML, err, MR_ERR_ARG, "a drawing is PNG, PDF, SVG or PostScript");
 	struct mr_page *page = mr_page_new();
 	MR_FAIL_IF(!page, err, MR_ERR_NOMEM, "no memory for a drawing");
 	int status = draw(graph, format, page, &bytes, err);

@@ -47,7 +47,14 @@ struct memreport_error {
 	char message[1024];
 };
 
-enum memreport_format { MEMREPORT_HTML, MEMREPORT_PDF, MEMREPORT_PNG, MEMREPORT_SVG /* drawings only */ };
+enum memreport_format {
+	MEMREPORT_HTML,
+	MEMREPORT_PDF,
+	MEMREPORT_PNG,
+	MEMREPORT_SVG, /* this and the following: drawings only */
+	MEMREPORT_PS,
+	MEMREPORT_EPS
+};
 
 #define MEMREPORT_DEFAULT_LIMIT 20
 #define MEMREPORT_DEFAULT_MAX_SIZE 1000000
@@ -83,7 +90,7 @@ struct memreport_drawing {
 	const char *class_name; /* CHART_CLASS */
 };
 
-/* Writes one drawing, PNG, PDF or SVG, to OUT, which is flushed but not closed.  MEMREPORT_ERR_ARG:
+/* Writes one drawing, in any format but HTML, to OUT, which is flushed but not closed.  MEMREPORT_ERR_ARG:
  * there is no such snapshot or class; MEMREPORT_ERR_FORMAT: there is nothing to draw. */
 int memreport_draw(struct memreport *report, const struct memreport_drawing *drawing,
                    enum memreport_format format, FILE *out, struct memreport_error *error);
@@ -122,7 +129,7 @@ struct memreport_graph {
 #define MEMREPORT_GRAPH_NODES_MAX 4096
 #define MEMREPORT_GRAPH_EDGES_MAX 16384
 
-/* Writes the graph, PNG, PDF or SVG, to OUT, which is flushed but not closed.  The same graph gives the same
+/* Writes the graph, in any format but HTML, to OUT, which is flushed but not closed.  The same graph gives the same
  * bytes.  MEMREPORT_ERR_ARG: two nodes have one id, or an edge names no node; MEMREPORT_ERR_LIMIT: there are
  * more nodes or edges than can be drawn; MEMREPORT_ERR_FORMAT: there is no node.  Any thread may draw. */
 int memreport_draw_graph(const struct memreport_graph *graph, enum memreport_format format, FILE *out,

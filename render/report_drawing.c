@@ -256,6 +256,8 @@ int mr_drawing_finish(const struct mr_chart *chart, const struct mr_legend_item 
 {
 	const enum mr_canvas_target target = format == MEMREPORT_PNG   ? MR_CANVAS_PNG
 	                                     : format == MEMREPORT_PDF ? MR_CANVAS_PDF
+	                                     : format == MEMREPORT_PS  ? MR_CANVAS_PS
+	                                     : format == MEMREPORT_EPS ? MR_CANVAS_EPS
 	                                                               : MR_CANVAS_SVG;
 	struct mr_canvas *canvas = paint(chart, legend, legend_count, target);
 	int status = canvas ? 0 : mr_fail(err, MR_ERR_NOMEM, "no memory for a drawing");

@@ -128,7 +128,11 @@ static int choose_format(struct graphing *graphing, PyObject *filename, const ch
 	static const struct {
 		const char *name;
 		enum memreport_format format;
-	} formats[] = { { "svg", MEMREPORT_SVG }, { "png", MEMREPORT_PNG }, { "pdf", MEMREPORT_PDF } };
+	} formats[] = { { "svg", MEMREPORT_SVG },
+		        { "png", MEMREPORT_PNG },
+		        { "pdf", MEMREPORT_PDF },
+		        { "ps", MEMREPORT_PS },
+		        { "eps", MEMREPORT_EPS } };
 
 	if (!name)
 		return mr_report_drawing_format(filename, &graphing->format);
@@ -137,7 +141,8 @@ static int choose_format(struct graphing *graphing, PyObject *filename, const ch
 			graphing->format = formats[i].format;
 			return 0;
 		}
-	PyErr_Format(PyExc_ValueError, "a graph is drawn as 'svg', 'png' or 'pdf', not '%.100s'", name);
+	PyErr_Format(PyExc_ValueError, "a graph is drawn as 'svg', 'png', 'pdf', 'ps' or 'eps', not '%.100s'",
+	             name);
 	return -1;
 }
 

@@ -71,9 +71,13 @@ Test(graph_draw, every_form__has_the_same_bytes_each_time)
 	static const struct {
 		enum memreport_format format;
 		const char *start;
-	} forms[] = { { MEMREPORT_SVG, "<svg " }, { MEMREPORT_PNG, "\x89PNG" }, { MEMREPORT_PDF, "%PDF" } };
+	} forms[] = { { MEMREPORT_SVG, "<svg " },
+		      { MEMREPORT_PNG, "\x89PNG" },
+		      { MEMREPORT_PDF, "%PDF" },
+		      { MEMREPORT_PS, "%!PS-Adobe-3.0\n" },
+		      { MEMREPORT_EPS, "%!PS-Adobe-3.0 EPSF-3.0\n" } };
 
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < sizeof(forms) / sizeof(*forms); i++) {
 		size_t size = 0, again_size = 0;
 		char *bytes = drawn(&graph, forms[i].format, &size, 0);
 		char *again = drawn(&graph, forms[i].format, &again_size, 0);
@@ -84,6 +88,16 @@ Test(graph_draw, every_form__has_the_same_bytes_each_time)
 		free(bytes);
 		free(again);
 	}
+}
+
+Test(graph_draw, postscript__is_lines_and_not_a_picture)
+{
+	size_t size;
+	char *text = drawn(&graph, MEMREPORT_EPS, &size, 0);
+
+	cr_expect_null(strstr(text, "/ImageType"), "colours that let others through are mixed before");
+	cr_expect_null(strstr(text, "CreationDate"));
+	free(text);
 }
 
 Test(graph_draw, hostile_names__stay_text)
