@@ -26,7 +26,8 @@
 	X(mr_object_log_add_to_module) \
 	X(mr_graph_add_to_module)      \
 	X(mr_describe_add_to_module)   \
-	X(mr_codepoint_add_to_module)
+	X(mr_codepoint_add_to_module)  \
+	X(mr_holders_add_to_module)
 
 struct mr_census_state {
 #define MR_CENSUS_MEMBER(name) PyObject *name;

@@ -135,6 +135,9 @@ void mr_frame_look(const void *place, struct mr_frame *frame)
 	frame->locals = record->locals;
 	frame->values = record->values;
 	frame->count = ((PyCodeObject *)record->code)->co_nlocalsplus;
+	/* -1 while it runs itself, or C code that it called. */
+	if (record->stack_top > frame->count)
+		frame->stack_count = record->stack_top - frame->count;
 }
 
 bool mr_frame_of(PyObject *object, struct mr_frame *frame)

@@ -26,6 +26,7 @@ struct mr_frame {
 	PyObject *locals;        /* a mapping of a module's or a class's body, or NULL */
 	PyObject *const *values; /* of local variables, cells and free variables; some may be NULL */
 	Py_ssize_t count;
+	Py_ssize_t stack_count; /* behind them: of an expression that waits for a call, as far as is known */
 };
 
 /* The innermost frame of THREAD, NULL when it runs no Python code; for mr_frame_look(). */

@@ -4,6 +4,7 @@
  * Functions in C, so that no frame of ours holds the object that is asked for.
  */
 #include "census.h"
+#include "census_module.h"
 #include "referrers_paths.h"
 
 #define LINES_MAX 100000 /* where the caller sets no limit */

@@ -57,4 +57,16 @@ static inline uint32_t mr_index_add(struct mr_index *index, const PyObject *obje
 	return index->places[at].value;
 }
 
+/* Where the value of OBJECT is, or NULL; the table may be empty. */
+static inline uint32_t *mr_index_at(const struct mr_index *index, const PyObject *object)
+{
+	size_t at = mr_index_hash(object) & index->mask;
+
+	if (!index->places)
+		return NULL;
+	while (index->places[at].object && index->places[at].object != object)
+		at = (at + 1) & index->mask;
+	return index->places[at].object ? &index->places[at].value : NULL;
+}
+
 #endif

@@ -37,7 +37,5 @@ void mr_paths_release(struct mr_paths *paths);
  * a Python error. */
 int mr_paths_chain(struct mr_buffer *out, PyObject *const *chain, size_t count);
 
-/* Adds describeObj() and what goes with it to the module. */
-int mr_describe_add_to_module(PyObject *module);
 
 #endif
