@@ -114,6 +114,36 @@ static int tell(struct walk *walk, PyObject *object)
 	return -1;
 }
 
+static int meet(PyObject *object, void *context);
+
+/* What CODE holds, but for what is made of it when it is asked for. */
+static void meet_parts(struct walk *walk, const PyCodeObject *code)
+{
+	PyObject *const parts[] = {
+		code->co_consts,
+		code->co_names,
+		code->co_filename,
+		code->co_name,
+		code->co_linetable,
+#if PY_VERSION_HEX >= 0x030B0000
+		code->co_exceptiontable,
+		code->co_qualname,
+		code->co_localsplusnames,
+		code->co_localspluskinds,
+#else
+		code->co_code,
+		code->co_varnames,
+		code->co_freevars,
+		code->co_cellvars,
+#endif
+	};
+
+	for (size_t i = 0; i < MR_ARRAY_LEN(parts); i++) {
+		if (parts[i])
+			(void)meet(parts[i], walk); /* a failure is in WALK, too */
+	}
+}
+
 /* A referent that has been fetched.  Those that the collector tracks come from its lists. */
 static int look_at(struct walk *walk, PyObject *object)
 {
@@ -139,7 +169,8 @@ static int look_at(struct walk *walk, PyObject *object)
 		return 0;
 	if (tell(walk, object) < 0)
 		return -1;
-	if (!(walk->flags & MR_CENSUS_DEEP) || !has_header || !Py_TYPE(object)->tp_traverse)
+	if (!(walk->flags & MR_CENSUS_DEEP) || !((has_header && Py_TYPE(object)->tp_traverse) ||
+	                                         ((walk->flags & MR_CENSUS_CODE) && PyCode_Check(object))))
 		return 0;
 	if (mr_grow(&walk->stack, &walk->stack_capacity, walk->stack_count + 1, sizeof(PyObject *)) < 0) {
 		walk->failed = true;
@@ -176,6 +207,12 @@ static int look_at_rest(struct walk *walk)
 
 		PyObject *const object = walk->stack[--walk->stack_count];
 
+		if (PyCode_Check(object)) {
+			meet_parts(walk, (PyCodeObject *)object);
+			if (walk->failed || walk->stopped)
+				return -1;
+			continue;
+		}
 		if (Py_TYPE(object)->tp_traverse(object, meet, walk) != 0 && (walk->failed || walk->stopped))
 			return -1;
 	}

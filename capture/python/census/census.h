@@ -26,6 +26,9 @@ enum mr_census_flag {
 	MR_CENSUS_FRAMES = 2, /* frames, too */
 	MR_CENSUS_INTS = 4,   /* objects of the type int itself, too */
 	MR_CENSUS_OWN = 8,    /* what this package's objects hold, too, but not they themselves */
+	/* With DEEP: also what code objects hold, which the collector cannot see: constants and names.  It
+	 * tracks tuples of them for a while, so that without this they would seem to go away. */
+	MR_CENSUS_CODE = 16,
 };
 
 /* 0: go on; -1, with or without a Python error: stop. */

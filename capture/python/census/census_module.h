@@ -13,21 +13,25 @@
 #include <Python.h>
 
 /* Owned; NULL until its part has made it. */
-#define MR_CENSUS_OBJECTS(X)                         \
-	X(class_hook_type)         /* ClassHook */   \
-	X(object_log_type)         /* ObjectLog */   \
-	X(graph_type)              /* ObjectGraph */ \
-	X(graph_node_type)         /* GraphNode */   \
-	X(codepoint_profiler_type) /* CodepointProfiler */
+#define MR_CENSUS_OBJECTS(X)                               \
+	X(class_hook_type)         /* ClassHook */         \
+	X(object_log_type)         /* ObjectLog */         \
+	X(graph_type)              /* ObjectGraph */       \
+	X(graph_node_type)         /* GraphNode */         \
+	X(codepoint_profiler_type) /* CodepointProfiler */ \
+	X(object_tracker_type)     /* ObjectTracker */     \
+	X(object_watch_type)       /* ObjectWatch */
 
 /* Functions that add to the module: int (*)(PyObject *module), -1 with a Python error. */
-#define MR_CENSUS_PARTS(X)             \
-	X(mr_class_hook_add_to_module) \
-	X(mr_object_log_add_to_module) \
-	X(mr_graph_add_to_module)      \
-	X(mr_describe_add_to_module)   \
-	X(mr_codepoint_add_to_module)  \
-	X(mr_holders_add_to_module)
+#define MR_CENSUS_PARTS(X)                 \
+	X(mr_class_hook_add_to_module)     \
+	X(mr_object_log_add_to_module)     \
+	X(mr_graph_add_to_module)          \
+	X(mr_describe_add_to_module)       \
+	X(mr_codepoint_add_to_module)      \
+	X(mr_holders_add_to_module)        \
+	X(mr_object_tracker_add_to_module) \
+	X(mr_object_watch_add_to_module)
 
 struct mr_census_state {
 #define MR_CENSUS_MEMBER(name) PyObject *name;

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See lives.h.  One map says what is known in any set, for the hooks, which have to
+ * be quick; only when it has a hit are the sets looked through.  It stays mapped
+ * from the first set on, because an interpreter with a lock of its own may be
+ * reading it; its pages go when there is no set any more.
+ */
+#include "lives.h"
+
+#include <pthread.h>
+#include <sys/mman.h>
+
+#include "lives_hooks.h"
+
+struct mr_lives_map mr_lives_any;
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of the sets, for the hooks */
+static struct mr_lives *sets;
+static uint64_t gaps; /* how often the allocator had lost us */
+
+/* ---- What the hooks say --------------------------------------------------------------- */
+
+static void forget_everywhere(uint64_t address)
+{
+	struct mr_any_leaf *const any = mr_lives_map_find(&mr_lives_any, address);
+	const unsigned granule = mr_lives_granule(address);
+
+	if (!any || !((any->known[granule / 8] >> (granule % 8)) & 1))
+		return;
+	for (struct mr_lives *set = sets; set; set = set->next) {
+		struct mr_lives_leaf *const leaf = mr_lives_leaf_of(set, address);
+
+		if (leaf)
+			leaf->known[granule / 64] &= ~(UINT64_C(1) << (granule % 64));
+	}
+	__atomic_fetch_and(&any->known[granule / 8], (uint8_t) ~(1u << (granule % 8)), __ATOMIC_RELAXED);
+}
+
+void mr_lives_died(uint64_t address)
+{
+	pthread_mutex_lock(&lock);
+	forget_everywhere(address);
+	pthread_mutex_unlock(&lock);
+}
+
+void mr_lives_handed_out(uint64_t address, size_t size_bytes)
+{
+	const size_t span = size_bytes ? size_bytes : 1;
+
+	pthread_mutex_lock(&lock);
+	for (size_t at = 0; at < span && at <= 32; at += 16)
+		forget_everywhere(address + at);
+	pthread_mutex_unlock(&lock);
+}
+
+/* ---- Sets ------------------------------------------------------------------------------ */
+
+int mr_lives_open(struct mr_lives *lives)
+{
+	if (mr_lives_hook() < 0)
+		return -1;
+	if (!mr_lives_any.leaf_bytes)
+		mr_lives_map_init(&mr_lives_any, sizeof(struct mr_any_leaf));
+	mr_lives_map_init(&lives->map, sizeof(struct mr_lives_leaf));
+	lives->gaps = gaps;
+	lives->is_open = true;
+	pthread_mutex_lock(&lock);
+	lives->next = sets;
+	sets = lives;
+	pthread_mutex_unlock(&lock);
+	return 0;
+}
+
+void mr_lives_close(struct mr_lives *lives)
+{
+	struct mr_lives **link = &sets;
+
+	if (!lives->is_open)
+		return;
+	pthread_mutex_lock(&lock);
+	while (*link != lives)
+		link = &(*link)->next;
+	*link = lives->next;
+	pthread_mutex_unlock(&lock);
+	mr_lives_map_release(&lives->map);
+	lives->is_open = false;
+	if (sets)
+		return;
+	mr_lives_unhook();
+	for (uint64_t region = 0;; region++) {
+		struct mr_any_leaf *const leaf = mr_lives_map_next(&mr_lives_any, &region);
+
+		if (!leaf)
+			break;
+		memset(leaf, 0, sizeof(*leaf));
+	}
+}
+
+void mr_lives_clear(struct mr_lives *lives)
+{
+	for (uint64_t region = 0;; region++) {
+		struct mr_lives_leaf *const leaf = mr_lives_map_next(&lives->map, &region);
+
+		if (!leaf)
+			break;
+		memset(leaf, 0, sizeof(*leaf));
+	}
+}
+
+int mr_lives_mark(struct mr_lives *lives, const PyObject *object)
+{
+	const uint64_t address = (uint64_t)(uintptr_t)object;
+	const unsigned granule = mr_lives_granule(address);
+	struct mr_lives_leaf *const leaf = mr_lives_map_add(&lives->map, address);
+	struct mr_any_leaf *const any = leaf ? mr_lives_map_add(&mr_lives_any, address) : NULL;
+
+	if (!any)
+		return MR_ERR_NOMEM;
+	__atomic_fetch_or(&any->known[granule / 8], (uint8_t)(1u << (granule % 8)), __ATOMIC_RELAXED);
+	leaf->known[granule / 64] |= UINT64_C(1) << (granule % 64);
+	return 0;
+}
+
+void mr_lives_unmark(struct mr_lives *lives, uint64_t address)
+{
+	struct mr_lives_leaf *const leaf = mr_lives_leaf_of(lives, address);
+	const unsigned granule = mr_lives_granule(address);
+
+	if (leaf)
+		leaf->known[granule / 64] &= ~(UINT64_C(1) << (granule % 64));
+}
+
+bool mr_lives_check(struct mr_lives *lives)
+{
+	if (!mr_lives_hooked())
+		gaps++;
+	const bool complete = lives->gaps == gaps;
+
+	lives->gaps = gaps;
+	return complete;
+}
