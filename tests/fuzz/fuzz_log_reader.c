@@ -41,11 +41,50 @@ static void check_definitions(const struct mr_model *model, const struct mr_run 
 		     MR_ARRAY_LEN(positions));
 }
 
+/* Whoever draws a graph follows its edges without looking. */
+static void check_census(const struct mr_model *model, const struct mr_run *run)
+{
+	for (size_t i = 0; i < run->holder_count; i++) {
+		const struct mr_holder_way *const way = &run->holders[i];
+
+		must(way->snapshot < run->snapshot_count && way->class_index < run->class_count);
+		must(mr_model_string(model, way->path) != NULL &&
+		     mr_model_string(model, way->example) != NULL);
+		if (way->object != MR_NONE) {
+			const uint32_t row = mr_model_object_row(model, run, way->snapshot, way->object);
+
+			must(row == MR_INDEX_NONE || row < run->objects.count);
+		}
+	}
+	for (uint32_t i = 0; i < run->graph_count; i++) {
+		const struct mr_graph *const graph = &run->graphs[i];
+
+		must(graph->snapshot == MR_INDEX_NONE || graph->snapshot < run->snapshot_count);
+		must(graph->node_count <= MR_LOG_GRAPH_NODES_MAX &&
+		     graph->edge_count <= MR_LOG_GRAPH_EDGES_MAX);
+		must(graph->node_count <= run->graph_node_count &&
+		     graph->edge_count <= run->graph_edge_count);
+		must(graph->node_first <= run->graph_node_count - graph->node_count);
+		must(graph->edge_first <= run->graph_edge_count - graph->edge_count);
+		for (uint32_t k = 0; k < graph->node_count; k++)
+			must(run->graph_nodes[graph->node_first + k].graph == i &&
+			     (k == 0 || run->graph_nodes[graph->node_first + k - 1].id <
+			                        run->graph_nodes[graph->node_first + k].id));
+		for (uint32_t k = 0; k < graph->edge_count; k++) {
+			const struct mr_graph_edge *const edge = &run->graph_edges[graph->edge_first + k];
+
+			must(edge->from - graph->node_first < graph->node_count);
+			must(edge->to - graph->node_first < graph->node_count);
+		}
+	}
+}
+
 static void check_run(const struct mr_model *model, const struct mr_run *run)
 {
 	const struct mr_objects *const objects = &run->objects;
 
 	check_definitions(model, run);
+	check_census(model, run);
 	must(run->parent == MR_INDEX_NONE || run->parent < model->run_count);
 	for (size_t i = 0; i < run->snapshot_count; i++) {
 		const struct mr_snapshot *const snapshot = &run->snapshots[i];
@@ -54,6 +93,7 @@ static void check_run(const struct mr_model *model, const struct mr_run *run)
 		must(snapshot->class_total_first + snapshot->class_total_count <= run->class_total_count);
 		must(snapshot->referent_total_first + snapshot->referent_total_count <=
 		     run->referent_total_count);
+		must(snapshot->holder_first + snapshot->holder_count <= run->holder_count);
 	}
 	for (size_t i = 0; i < run->class_total_count; i++)
 		must(run->class_totals[i].class_index < run->class_count);

@@ -57,6 +57,7 @@ KINDS = {
 }
 KEY_SNAPSHOT = 1
 HEAP_RECORDER = 3
+CENSUS = 4
 
 
 def uvarints(data):
@@ -193,10 +194,12 @@ class Stream:
                 if row["snapshot"] == step:
                     stated[row["object"]] = (row["size"], row["flat"])
         time = snapshots[number]["time"]
+        born = {row["object"]: row["size"] - 1 for row in self.rows["BIRTHS"] if row["size"]}
         found = {}
         for identity in self.alive_at(time):
             klass = classes[self.class_of(identity, time)]
-            size, flat = stated.get(identity, (klass["size"], klass["size"]))
+            otherwise = klass["size"] if self.source() != CENSUS else born.get(identity, klass["size"])
+            size, flat = stated.get(identity, (otherwise, otherwise))
             found[identity] = (self.string(klass["name"]), size, flat)
         return found
 
@@ -221,10 +224,46 @@ class Stream:
                 merged[name][path] = (total[0] + row["count"], total[1] + row["size"], total[2] + row["flat"])
         return {name: dict(paths) for name, paths in merged.items()}
 
-    # ---- The heap
-
     def source(self):
         return self.rows["STREAM"][0]["source"]
+
+    # ---- A census
+
+    def types_at(self, number):
+        """{type's name: row of CLASS_TOTALS} of all objects, told one by one or not."""
+        classes = self.classes()
+        return {self.string(classes[row["class"]]["name"]): row for row in self.rows["CLASS_TOTALS"]
+                if row["snapshot"] == number}
+
+    def differences(self, first, last):
+        """{type's name: [created, deleted, persistent]}, each (count, bytes), from one snapshot to a later one."""
+        snapshots, found = self.snapshots(), collections.defaultdict(lambda: [[0, 0], [0, 0], [0, 0]])
+        before, after = self.objects_at(first), self.objects_at(last)
+        previous = self.objects_at(max(number for number in snapshots if number < last))
+        born = {row["object"]: row["time"] for row in self.rows["BIRTHS"]}
+        told = [(0, set(after) - set(before), after), (1, set(before) - set(after), before),
+                (2, {i for i in set(after) & set(previous) if born[i] > snapshots[min(snapshots)]["time"]}, after)]
+        for what, identities, sizes in told:
+            for identity in identities:
+                found[sizes[identity][0]][what][0] += 1
+                found[sizes[identity][0]][what][1] += sizes[identity][1]
+        for number in snapshots:
+            for name, row in self.types_at(number).items():
+                for what, column in enumerate(("made", "gone", "stayed")):
+                    if first < number <= last and (column != "stayed" or number == last):
+                        found[name][what][0] += row[column]
+                        found[name][what][1] += row[column + "_size"]
+        return {name: [tuple(amount) for amount in amounts] for name, amounts in found.items()
+                if any(amount[0] for amount in amounts)}
+
+    def holders_at(self, number):
+        """(type's name, count, size, path, example, root, length) of the ways told at a snapshot."""
+        classes = self.classes()
+        return [(self.string(classes[row["class"]]["name"]), row["count"], row["size"], self.string(row["path"]),
+                 self.string(row["example"]), row["root"], row["length"])
+                for row in self.rows["HOLDERS"] if row["snapshot"] == number]
+
+    # ---- The heap
 
     def heap_snapshots(self):
         return {row["number"]: row for row in self.rows["HEAP_SNAPSHOTS"]}
