@@ -150,7 +150,11 @@ static inline enum mr_heap_put mr_heap_blocks_put(struct mr_heap_blocks *blocks,
 				&region->blocks[mr_heap_blocks_home(at, capacity)];
 
 			if (MR_LIKELY(place->at == 0)) {
-				*place = *block;
+				/* One by one: not by way of the memory where BLOCK is. */
+				place->size = block->size;
+				place->ticks = block->ticks;
+				place->site = block->site;
+				place->thread = block->thread;
 				place->at = (uint16_t)at;
 				region->count++;
 				if (++blocks->count > blocks->count_max)
@@ -182,7 +186,10 @@ static inline bool mr_heap_blocks_take(struct mr_heap_blocks *blocks, uint64_t a
 		/* Not &&: which of them it is cannot be foretold. */
 		if (MR_LIKELY((place->at == at) &
 		              ((next_at == 0) | (mr_heap_blocks_home(next_at, capacity) == next)))) {
-			*block = *place;
+			block->size = place->size; /* likewise */
+			block->ticks = place->ticks;
+			block->site = place->site;
+			block->thread = place->thread;
 			*sequence = 0;
 			place->at = 0;
 			region->count--;
