@@ -10,11 +10,8 @@
 #include <unistd.h>
 
 #include "symbolizer.h"
-#include "symbolizer_texts.h"
 
-#define ROWS_PER_BLOCK 4096u
 #define INFLATED_MAX (UINT64_C(24) << 20) /* of a module that is looked up ahead */
-#define STRINGS_PER_BLOCK (256u << 10)    /* bytes */
 
 struct module {
 	char *path;
@@ -37,12 +34,6 @@ struct place {
 	enum mr_places_known known;
 };
 
-struct frame { /* numbers of texts */
-	uint32_t function;
-	uint32_t file;
-	uint32_t line;
-};
-
 struct mr_places {
 	pthread_mutex_t lock; /* of modules, places and chains; held for moments */
 	struct module *modules;
@@ -53,7 +44,7 @@ struct mr_places {
 	struct mr_symbolizer_chains chains;
 
 	/* Of the thread that looks up. */
-	struct frame *frames;
+	struct mr_places_frame *frames;
 	size_t frame_count, frame_capacity;
 	struct mr_symbolizer_texts texts;
 	enum mr_places_known known; /* of the place at hand */
@@ -203,7 +194,7 @@ int mr_places_foresee(struct mr_places *places, uint32_t module, uint64_t offset
 static int add_frame(void *context, uint32_t depth, const struct mr_named *named, struct mr_error *err)
 {
 	struct mr_places *const places = context;
-	struct frame frame = { .line = named->line };
+	struct mr_places_frame frame = { .line = named->line };
 
 	if (mr_symbolizer_texts_number(&places->texts, named->function, &frame.function) < 0 ||
 	    mr_symbolizer_texts_number(&places->texts, named->file, &frame.file) < 0 ||
@@ -412,114 +403,13 @@ enum mr_places_known mr_places_known(const struct mr_places *places, uint32_t pl
 	return places->places[place].wanted ? places->places[place].known : MR_PLACES_UNSEEN;
 }
 
-/* ---- Rows ------------------------------------------------------------------------------- */
-
-/* Rows of a stream that are not handed over yet. */
-struct rows {
-	struct mr_places *places;
-	uint64_t *string_id_next;
-	uint64_t *ids; /* by text: its id in the stream, 0: none yet */
-	uint64_t columns[MR_SYMBOLS_LINE + 1][ROWS_PER_BLOCK];
-	size_t count;
-	uint64_t string_ids[ROWS_PER_BLOCK * 2]; /* two texts a row */
-	uint64_t string_lens[ROWS_PER_BLOCK * 2];
-	size_t string_count;
-	struct mr_buffer strings;
-	struct mr_buffer block;
-	mr_places_put *put;
-	void *context;
-};
-
-static int put_block(struct rows *rows, enum mr_kind kind, struct mr_block_writer *block,
-                     struct mr_error *err)
+const struct mr_places_frame *mr_places_frames(const struct mr_places *places, uint32_t place, size_t *count)
 {
-	mr_block_end(block);
-	MR_TRY(mr_buffer_status(&rows->block, err));
-	const int code = rows->put(rows->context, kind, rows->block.data, rows->block.len, err);
-	mr_buffer_clear(&rows->block);
-	return code;
+	*count = places->places[place].frame_count;
+	return *count > 0 ? &places->frames[places->places[place].frame_first] : NULL;
 }
 
-static int put_rows(struct rows *rows, struct mr_error *err)
+const struct mr_symbolizer_texts *mr_places_texts(const struct mr_places *places)
 {
-	struct mr_block_writer block;
-
-	if (rows->count == 0)
-		return 0;
-	MR_TRY(mr_buffer_status(&rows->strings, err));
-	if (rows->string_count > 0) {
-		mr_block_begin(&block, &rows->block, MR_KIND_STRINGS, (uint32_t)rows->string_count);
-		mr_block_column(&block, MR_STRINGS_ID, rows->string_ids);
-		mr_block_column(&block, MR_STRINGS_LENGTH, rows->string_lens);
-		mr_block_bytes(&block, MR_STRINGS_BYTES, rows->strings.data, rows->strings.len);
-		MR_TRY(put_block(rows, MR_KIND_STRINGS, &block, err));
-	}
-	mr_block_begin(&block, &rows->block, MR_KIND_SYMBOLS, (uint32_t)rows->count);
-	for (unsigned id = MR_SYMBOLS_CODE; id <= MR_SYMBOLS_LINE; id++)
-		mr_block_column(&block, id, rows->columns[id]);
-	MR_TRY(put_block(rows, MR_KIND_SYMBOLS, &block, err));
-	rows->count = rows->string_count = 0;
-	mr_buffer_clear(&rows->strings);
-	return 0;
-}
-
-/* The id of a text in the stream. */
-static uint64_t string_id(struct rows *rows, uint32_t text)
-{
-	if (text != 0 && rows->ids[text] == 0) {
-		const uint32_t len = mr_symbolizer_texts_len(&rows->places->texts, text);
-
-		rows->ids[text] = (*rows->string_id_next)++;
-		rows->string_ids[rows->string_count] = rows->ids[text];
-		rows->string_lens[rows->string_count++] = len;
-		mr_buffer_append(&rows->strings, mr_symbolizer_texts_get(&rows->places->texts, text), len);
-	}
-	return rows->ids[text];
-}
-
-static int add_row(struct rows *rows, uint64_t code, uint32_t depth, const struct frame *frame,
-                   struct mr_error *err)
-{
-	const size_t row = rows->count++;
-
-	rows->columns[MR_SYMBOLS_CODE][row] = code;
-	rows->columns[MR_SYMBOLS_DEPTH][row] = depth;
-	rows->columns[MR_SYMBOLS_FUNCTION][row] = string_id(rows, frame->function);
-	rows->columns[MR_SYMBOLS_FILE][row] = string_id(rows, frame->file);
-	rows->columns[MR_SYMBOLS_LINE][row] = frame->line;
-	if (rows->count == ROWS_PER_BLOCK || rows->strings.len >= STRINGS_PER_BLOCK)
-		return put_rows(rows, err);
-	return 0;
-}
-
-int mr_places_write(struct mr_places *places, const struct mr_places_code *codes, size_t count,
-                    uint64_t *string_id_next, mr_places_put *put, void *context, struct mr_error *err)
-{
-	struct rows *const rows = mr_alloc(sizeof(*rows));
-	uint64_t *const ids = mr_alloc((places->texts.count + 1) * sizeof(*ids));
-	int code = rows != NULL && ids != NULL ? 0 : no_memory(err);
-
-	if (code == 0) {
-		rows->places = places;
-		rows->string_id_next = string_id_next;
-		rows->ids = ids;
-		rows->put = put;
-		rows->context = context;
-	}
-	for (size_t i = 0; i < count && code == 0; i++) {
-		const struct place *const place = &places->places[codes[i].place];
-
-		for (uint32_t depth = 0; depth < place->frame_count && code == 0; depth++)
-			code = add_row(rows, codes[i].code, depth,
-			               &places->frames[place->frame_first + depth], err);
-	}
-	if (code == 0)
-		code = put_rows(rows, err);
-	if (rows != NULL) {
-		mr_buffer_release(&rows->strings);
-		mr_buffer_release(&rows->block);
-	}
-	mr_free(rows);
-	mr_free(ids);
-	return code;
+	return &places->texts;
 }

@@ -9,6 +9,7 @@
 #define MR_SYMBOLIZER_PLACES_H
 
 #include "log_format.h"
+#include "symbolizer_texts.h"
 
 struct mr_places;
 
@@ -59,6 +60,16 @@ enum mr_places_known mr_places_module_known(const struct mr_places *places, uint
 size_t mr_places_count(const struct mr_places *places);
 enum mr_places_known mr_places_known(const struct mr_places *places, uint32_t place);
 
+struct mr_places_frame {   /* of a place that has been looked up */
+	uint32_t function; /* numbers of texts */
+	uint32_t file;
+	uint32_t line;
+};
+
+/* The COUNT frames of a place, innermost first; borrowed until more is looked up, as the texts are. */
+const struct mr_places_frame *mr_places_frames(const struct mr_places *places, uint32_t place, size_t *count);
+const struct mr_symbolizer_texts *mr_places_texts(const struct mr_places *places);
+
 /* ---- Rows of a stream --------------------------------------------------------------------- */
 
 /* Takes an encoded block (borrowed for the call) of KIND. */
@@ -73,7 +84,7 @@ struct mr_places_code { /* what a stream calls a place */
 /* Makes the rows for COUNT codes of one stream, which are sorted by code, and hands them to PUT in blocks:
  * STRINGS before the SYMBOLS that use them.  Strings get ids from *STRING_ID_NEXT on, which is moved.  A
  * place of which nothing is known gets no row. */
-int mr_places_write(struct mr_places *places, const struct mr_places_code *codes, size_t count,
+int mr_places_write(const struct mr_places *places, const struct mr_places_code *codes, size_t count,
                     uint64_t *string_id_next, mr_places_put *put, void *context, struct mr_error *err)
 	MR_MUST_CHECK;
 
