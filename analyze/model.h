@@ -537,6 +537,25 @@ static inline bool mr_run_is_census(const struct mr_run *run, uint32_t snapshot)
 	return run->streams[run->snapshots[snapshot].stream].source == MR_SOURCE_CENSUS;
 }
 
+/* Whether it is what later snapshots of a census are compared with. */
+static inline bool mr_run_is_baseline(const struct mr_run *run, uint32_t snapshot)
+{
+	return mr_run_is_census(run, snapshot) &&
+	       (run->snapshots[snapshot].flags & MR_SNAPSHOT_BASELINE) != 0;
+}
+
+/* Whether the object in ROW is one that a census found. */
+static inline bool mr_run_object_is_of_census(const struct mr_run *run, size_t row)
+{
+	for (uint32_t i = 0; i < run->stream_count; i++) {
+		const struct mr_stream *const stream = &run->streams[i];
+
+		if (row >= stream->object_first && row - stream->object_first < stream->object_count)
+			return stream->source == MR_SOURCE_CENSUS;
+	}
+	return false;
+}
+
 /* Whether RUN has a census. */
 static inline bool mr_run_has_census(const struct mr_run *run)
 {

@@ -50,7 +50,8 @@ enum {
 
 static const struct memstats_column columns[COLUMN_COUNT] = {
 	[RUN] = { "run", MEMSTATS_ID, "the run, counted from 1; none when two logs are compared" },
-	[FROM] = { "from", MEMSTATS_ID, "the first snapshot's number: the run's first unless one is named" },
+	[FROM] = { "from", MEMSTATS_ID,
+	           "the first snapshot's number: the run's first, of a census the baseline, unless one is named" },
 	[TO] = { "to", MEMSTATS_ID, "the second snapshot's number: the run's last unless one is named" },
 	[CLASS] = { "class", MEMSTATS_TEXT, "name of the class; of a site the function that allocates" },
 	[VERDICT] = { "verdict", MEMSTATS_TEXT, "new, grown, same, shrunk or gone" },
@@ -164,13 +165,19 @@ uint32_t mr_diff_find_snapshot(const struct mr_model *model, const struct mr_run
 	return MR_INDEX_NONE;
 }
 
-/* The first snapshot of the stream that LAST is of: only those speak of the same objects. */
+/* The first snapshot of the stream that LAST is of: only those speak of the same objects.  Of a census the
+ * baseline before LAST, where its program began anew. */
 static uint32_t first_snapshot(const struct mr_run *run, uint32_t last)
 {
-	uint32_t first = 0;
+	uint32_t first = last;
 
-	while (first < last && run->snapshots[first].stream != run->snapshots[last].stream)
-		first++;
+	for (uint32_t i = last; i > 0; i--) {
+		if (run->snapshots[i - 1].stream != run->snapshots[last].stream)
+			continue;
+		first = i - 1;
+		if (mr_run_is_baseline(run, first))
+			break;
+	}
 	return first;
 }
 

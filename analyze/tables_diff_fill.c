@@ -97,7 +97,7 @@ static void find_previous(struct counting *counting, const struct mr_run *run, u
 	for (uint32_t i = 0; i < to; i++) {
 		if (run->snapshots[i].stream != run->snapshots[to].stream)
 			continue;
-		if (!has_baseline)
+		if (!has_baseline || mr_run_is_baseline(run, i))
 			counting->baseline_ns = run->snapshots[i].time_ns;
 		has_baseline = true;
 		counting->previous = moment_of(run, i);

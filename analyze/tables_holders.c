@@ -296,7 +296,7 @@ static void put_way(struct mr_writing *writing, const struct holders *holders, c
 	put_amount(writing, way->count, way->size_bytes);
 	mr_buffer_append(&writing->buffer, "  ", 2);
 	mr_output_name(&writing->buffer, path[0] != '\0' ? path : "?", PATH_WIDTH, true);
-	if (root && way->root != MR_HOLDER_MODULE)
+	if (root && way->root != MR_HOLDER_MODULE && way->root != MR_HOLDER_FRAME)
 		mr_buffer_printf(&writing->buffer, "  (%s)", root);
 	if (row->since_ns != MR_NONE) {
 		mr_buffer_append(&writing->buffer, "  since ", 8);

@@ -239,13 +239,6 @@ static void cell_of_size(const uint64_t *sizes, size_t row, struct mr_cell *cell
 	mr_cell_number_or_null(cell, sizes ? sizes[row] : 0, sizes == NULL);
 }
 
-static bool is_of_census(const struct mr_run *run, size_t index)
-{
-	const uint32_t stream = run->classes[run->objects.class_index[index]].stream;
-
-	return stream < run->stream_count && run->streams[stream].source == MR_SOURCE_CENSUS;
-}
-
 static void objects_cell(const void *state, size_t row, size_t column, struct mr_cell *cell)
 {
 	const struct mr_objects_table *table = state;
@@ -294,7 +287,7 @@ static void objects_cell(const void *state, size_t row, size_t column, struct mr
 		mr_cell_number(cell, objects->level[index]);
 		break;
 	case KIND:
-		mr_cell_string(cell, is_of_census(run, index) ? "type" : "class");
+		mr_cell_string(cell, mr_run_object_is_of_census(run, index) ? "type" : "class");
 		break;
 	default:
 		cell_of_position(table, run, index, column, cell);

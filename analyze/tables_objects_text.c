@@ -179,19 +179,6 @@ static void put_referents(struct mr_writing *writing, bool python, const struct 
 	}
 }
 
-/* Whether a census tells of the object in ROW: then it is there from snapshot to snapshot, and mostly as it
- * was. */
-static bool is_of_census(const struct mr_run *run, size_t row)
-{
-	for (uint32_t i = 0; i < run->stream_count; i++) {
-		const struct mr_stream *stream = &run->streams[i];
-
-		if (row >= stream->object_first && row - stream->object_first < stream->object_count)
-			return stream->source == MR_SOURCE_CENSUS;
-	}
-	return false;
-}
-
 static void put_object(struct mr_writing *writing, const struct mr_objects_table *table, size_t row,
                        const struct memstats_object *object)
 {
@@ -199,7 +186,8 @@ static void put_object(struct mr_writing *writing, const struct mr_objects_table
 	size_t index = 0;
 	const struct mr_run *run = &model->runs[mr_run_rows_find(&table->rows, row, &index)];
 
-	const bool only_changes = is_of_census(run, index);
+	/* From census to census objects are mostly as they were. */
+	const bool only_changes = mr_run_object_is_of_census(run, index);
 
 	put_head(writing, model, run, index);
 	put_trace(writing, object);

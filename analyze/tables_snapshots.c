@@ -71,7 +71,7 @@ static const char *kind_name(const struct mr_run *run, uint32_t snapshot)
 	const uint64_t flags = run->snapshots[snapshot].flags;
 
 	if (mr_run_is_census(run, snapshot))
-		return flags & MR_SNAPSHOT_BASELINE ? "baseline" : "census";
+		return mr_run_is_baseline(run, snapshot) ? "baseline" : "census";
 	if (flags & MR_SNAPSHOT_PERIODIC)
 		return "periodic";
 	return flags & MR_SNAPSHOT_REQUESTED ? "request" : "call";

@@ -129,7 +129,7 @@ enum mr_col_frame {
 enum mr_language { MR_LANGUAGE_NATIVE = 0, MR_LANGUAGE_PYTHON = 1 };
 /* Another tool's file: totals and percentages are shown as that tool shows them. */
 enum mr_imported { MR_IMPORTED_NOTHING = 0, MR_IMPORTED_PYMPLER = 1 };
-/* CENSUS: an observer of all objects of the program's runtime.  Its first snapshot is the baseline; an
+/* CENSUS: an observer of all objects of the program's runtime.  Its first snapshot is a baseline; an
  * object without a row in BIRTHS is told only in CLASS_TOTALS: those of the baseline, and those that were
  * too many. */
 enum mr_stream_source {
@@ -272,7 +272,7 @@ enum mr_snapshot_flag {
 	MR_SNAPSHOT_KEY = 1,
 	MR_SNAPSHOT_PERIODIC = 2,
 	MR_SNAPSHOT_REQUESTED = 4,
-	MR_SNAPSHOT_BASELINE = 8 /* of a census: what later ones are compared with */
+	MR_SNAPSHOT_BASELINE = 8 /* of a census: what later ones are compared with, the first one always */
 };
 
 enum mr_col_snapshots {

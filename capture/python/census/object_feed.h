@@ -46,7 +46,8 @@ void mr_object_feed_deaths(struct mr_object_feed *feed, uint64_t time_ns, const 
                            size_t count);
 
 struct mr_fed_snapshot {
-	uint32_t number; /* 1: the baseline */
+	uint32_t number; /* 1.., the first one is a baseline */
+	bool baseline;   /* what later ones are compared with, as well as the first one */
 	uint64_t time_ns;
 	uint64_t duration_ns;
 	uint64_t count; /* objects alive, and their flat sizes */

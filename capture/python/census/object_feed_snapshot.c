@@ -23,7 +23,8 @@ void mr_object_feed_snapshot(struct mr_object_feed *feed, const struct mr_fed_sn
 	mr_block_scalar(block, MR_SNAPSHOTS_TIME, snapshot->time_ns);
 	mr_block_scalar(block, MR_SNAPSHOTS_DURATION, snapshot->duration_ns);
 	mr_block_scalar(block, MR_SNAPSHOTS_DESCRIPTION, description);
-	mr_block_scalar(block, MR_SNAPSHOTS_FLAGS, snapshot->number == 1 ? MR_SNAPSHOT_BASELINE : 0u);
+	mr_block_scalar(block, MR_SNAPSHOTS_FLAGS,
+	                snapshot->number == 1 || snapshot->baseline ? MR_SNAPSHOT_BASELINE : 0u);
 	mr_block_scalar(block, MR_SNAPSHOTS_COUNT, snapshot->count);
 	mr_block_scalar(block, MR_SNAPSHOTS_SIZE, snapshot->bytes);
 	mr_block_scalar(block, MR_SNAPSHOTS_OVERHEAD, snapshot->overhead_bytes);
