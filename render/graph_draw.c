@@ -69,9 +69,12 @@ static const char *hint_of(struct mr_page *page, const struct memreport_graph_no
 	char count[32], size[32];
 	mr_count_text(count, node->count);
 	mr_text_bytes_short(size, node->size_bytes);
-	return join(page, "%s%s%s\n%s %s%s%s%s%s%s", label, label[0] ? "\n" : "", type, count,
-	            node->count == 1 ? "object" : "objects", node->size_bytes > 0 ? ", " : "",
-	            node->size_bytes > 0 ? size : "",
+	return join(page, "%s%s%s%s%s%s%s%s%s%s%s", label, label[0] && type[0] ? "\n" : "", type,
+	            node->count > 0 || node->size_bytes > 0 ? "\n" : "", node->count > 0 ? count : "",
+	            node->count == 0   ? ""
+	            : node->count == 1 ? " object"
+	                               : " objects",
+	            node->count > 0 && node->size_bytes > 0 ? ", " : "", node->size_bytes > 0 ? size : "",
 	            node->flags & MEMREPORT_NODE_ROOT ? "\nwhere it begins" : "",
 	            node->flags & MEMREPORT_NODE_SUBJECT ? "\nwhat it is about" : "",
 	            node->flags & MEMREPORT_NODE_CYCLE ? "\nleads to itself" : "");

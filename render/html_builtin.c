@@ -10,6 +10,8 @@
 	X(run_html, "run.html")               \
 	X(memory_html, "memory.html")         \
 	X(suspects_html, "suspects.html")     \
+	X(persistent_html, "persistent.html") \
+	X(graph_html, "graph.html")           \
 	X(stack_html, "stack.html")           \
 	X(sites_html, "sites.html")           \
 	X(flame_html, "flame.html")           \

@@ -228,8 +228,16 @@ static int sort_classes(struct mr_report_run *run, const struct class_columns *c
 
 struct object_columns {
 	const struct memstats_table *table;
-	int run, class, size, birth, death;
+	int run, class, size, birth, death, kind;
 };
+
+#define NOT_TRACKED UINT32_MAX /* an object that a census found in a run whose classes are tracked ones */
+
+static bool is_left_out(const struct object_columns *columns, size_t row, const struct mr_report_run *run)
+{
+	return run->census && !run->of_census &&
+	       strcmp(mr_report_rows_text(columns->table, row, columns->kind), "type") == 0;
+}
 
 /* Keeps the MR_REPORT_OBJECTS_MAX largest, by insertion: nearly all rows end at the first comparison. */
 static void keep_largest(struct mr_report_class *class, uint64_t size, size_t row)
@@ -324,7 +332,9 @@ static int count_objects(struct mr_report_data *data, const struct object_column
 			run = mr_report_run_find(data, id);
 			memset(seen, 0, sizeof(seen));
 		}
-		if (!run)
+		if (run && is_left_out(columns, row, run))
+			met[row] = NOT_TRACKED;
+		if (!run || met[row] == NOT_TRACKED)
 			continue;
 		const size_t place = ((uintptr_t)name >> 3) % CLASSES_MET;
 		if (seen[place].name != name) {
@@ -349,7 +359,7 @@ static void read_objects(struct mr_report_data *data, const struct object_column
 		const uint64_t id = mr_report_rows_number(columns->table, row, columns->run);
 		if (!run || run->id != id)
 			run = mr_report_run_find(data, id);
-		if (run)
+		if (run && met[row] != NOT_TRACKED)
 			read_object(columns, row, run, &run->classes[run->class_places[met[row]]]);
 	}
 }
@@ -427,26 +437,38 @@ static int by_row(const void *a, const void *b)
 	return one < two ? -1 : one > two;
 }
 
+static int add_detail(struct mr_report_data *data, size_t *capacity, size_t row, struct mr_error *err)
+{
+	MR_FAIL_IF(mr_grow(&data->detail_rows, capacity, data->detail_count + 1, sizeof(size_t)) < 0, err,
+	           MR_ERR_NOMEM, "no memory for objects");
+	data->detail_rows[data->detail_count++] = row;
+	return 0;
+}
+
 int mr_report_details_read(struct mr_report_data *data, size_t run_max, size_t class_max, size_t object_max,
                            struct mr_error *err)
 {
-	size_t capacity = 0;
+	size_t capacity = 0, kept = 0;
 	for (size_t r = 0; r < data->run_count; r++) {
 		if (data->runs[r].rank >= run_max)
 			continue;
 		for (size_t i = 0; i < data->runs[r].followed && i < class_max; i++) {
 			const struct mr_report_class *class = &data->runs[r].classes[i];
-			for (size_t k = 0; k < class->largest_count && k < object_max; k++) {
-				MR_FAIL_IF(mr_grow(&data->detail_rows, &capacity, data->detail_count + 1,
-				                   sizeof(size_t)) < 0,
-				           err, MR_ERR_NOMEM, "no memory for objects");
-				data->detail_rows[data->detail_count++] = class->largest[k].row;
-			}
+			for (size_t k = 0; k < class->largest_count && k < object_max; k++)
+				MR_TRY(add_detail(data, &capacity, class->largest[k].row, err));
 		}
+		const struct mr_report_census *census = data->runs[r].census;
+		for (size_t i = 0; census && i < census->type_count && i < class_max; i++)
+			for (size_t k = 0; k < census->types[i].site_count; k++)
+				MR_TRY(add_detail(data, &capacity, census->types[i].sites[k].row, err));
 	}
 	if (data->detail_count == 0)
 		return 0;
 	qsort(data->detail_rows, data->detail_count, sizeof(size_t), by_row);
+	for (size_t i = 0; i < data->detail_count; i++)
+		if (i == 0 || data->detail_rows[i] != data->detail_rows[i - 1])
+			data->detail_rows[kept++] = data->detail_rows[i];
+	data->detail_count = kept;
 	return memstats_objects_new(data->tables[MR_REPORT_OBJECTS], data->detail_rows, data->detail_count,
 	                            &data->details, (struct memstats_error *)(void *)err);
 }
@@ -498,8 +520,10 @@ int mr_report_classes_read(struct mr_report_data *data, struct mr_error *err)
 		                                       mr_report_rows_column(objects, "class"),
 		                                       mr_report_rows_column(objects, "size"),
 		                                       mr_report_rows_column(objects, "birth"),
-		                                       mr_report_rows_column(objects, "death") };
+		                                       mr_report_rows_column(objects, "death"),
+		                                       mr_report_rows_column(objects, "kind") };
 	find_rows(data, &columns);
+	MR_TRY(mr_report_census_split(data, err));
 	for (size_t r = 0; r < data->run_count; r++)
 		MR_TRY(read_run_classes(&data->runs[r], &columns, err));
 	uint32_t *met = mr_alloc(memstats_table_row_count(objects) * sizeof(*met));

@@ -270,7 +270,7 @@ static int rank_runs(struct mr_report_data *data, struct mr_error *err)
 	for (size_t i = 0; i < data->run_count; i++) {
 		struct mr_report_run *run = order[i];
 		run->rank = i;
-		run->has_part = i == 0 || run->snapshot_count > 0 || run->objects_total > 0 ||
+		run->has_part = i == 0 || run->snapshot_count > 0 || run->census || run->objects_total > 0 ||
 		                run->samples.count > 1 || run->mark_count > 0 || run->heap;
 	}
 	mr_free(order);
@@ -295,7 +295,7 @@ static const struct {
 	[MR_REPORT_MARKS] = { "marks", NULL, NULL },
 	[MR_REPORT_OBJECTS] = { "objects",
 	                        "run,class,name,repr,state,birth,death,lifetime,size,last,flat,address,"
-	                        "function,file,line,object",
+	                        "function,file,line,object,kind",
 	                        "run" },
 	[MR_REPORT_REFERENTS] = { "referents", NULL, NULL },
 	[MR_REPORT_HISTOGRAM] = { "histogram", NULL, NULL },
@@ -349,6 +349,7 @@ int mr_report_data_init(struct mr_report_data *data, struct memstats_log *log, s
 	MR_TRY(read_samples(data, err));
 	MR_TRY(read_marks(data, err));
 	MR_TRY(mr_report_classes_read(data, err));
+	MR_TRY(mr_report_census_read(data, err));
 	MR_TRY(mr_report_heap_read(data, err));
 	MR_TRY(rank_runs(data, err));
 	return mr_report_heap_states_read(data, err);
@@ -377,6 +378,7 @@ static void release_run(struct mr_report_run *run)
 	mr_free(run->samples.pss);
 	mr_free(run->samples.uss);
 	mr_report_heap_free(run->heap);
+	mr_report_census_free(run->census);
 }
 
 void mr_report_data_release(struct mr_report_data *data)
@@ -387,6 +389,8 @@ void mr_report_data_release(struct mr_report_data *data)
 	for (size_t i = 0; i < MR_REPORT_TABLE_COUNT; i++)
 		memstats_table_free(data->tables[i]);
 	mr_heap_tables_release(&data->heap);
+	for (size_t i = 0; i < MR_CENSUS_TABLE_COUNT; i++)
+		memstats_table_free(data->census[i]);
 	memstats_objects_free(data->details);
 	mr_free(data->detail_rows);
 	memset(data, 0, sizeof(*data));

@@ -13,6 +13,7 @@
 #include "base.h"
 #include "canvas.h"
 #include "memstats.h"
+#include "report_census.h"
 #include "report_heap.h"
 
 #define MR_NO_VALUE UINT64_MAX /* an optional number that is not there */
@@ -112,9 +113,11 @@ struct mr_report_run {
 	struct mr_report_mark *marks;
 	size_t mark_count, mark_capacity;
 	struct mr_report_samples samples;
-	uint64_t objects_total;      /* that there ever were */
-	uint64_t objects_alive;      /* at the end of the log */
-	struct mr_report_heap *heap; /* NULL where the heap was not recorded */
+	uint64_t objects_total;          /* that there ever were */
+	uint64_t objects_alive;          /* at the end of the log */
+	struct mr_report_heap *heap;     /* NULL where the heap was not recorded */
+	struct mr_report_census *census; /* NULL where there is none */
+	bool of_census; /* nothing was tracked: its snapshots are the censuses, its classes all types */
 };
 
 enum mr_report_table {
@@ -135,6 +138,7 @@ struct mr_report_data {
 	struct memstats_table
 		*tables[MR_REPORT_TABLE_COUNT]; /* whole, in natural order; DIFF may be NULL: there is none */
 	struct mr_heap_tables heap;
+	struct memstats_table *census[MR_CENSUS_TABLE_COUNT]; /* NULL where no run has a census */
 	struct mr_report_run *runs;
 	size_t run_count;
 	/* Names of the classes that have a colour of their own, by size. */

@@ -19,6 +19,7 @@
 	X(headline)        \
 	X(memory)          \
 	X(suspects)        \
+	X(persistent)      \
 	X(sites)           \
 	X(flame)           \
 	X(blocks)          \

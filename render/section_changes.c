@@ -60,8 +60,10 @@ void mr_section_diff(const struct mr_view *view, struct mr_scope *scope, uint64_
 	const int run_column = mr_report_rows_column(table, "run"),
 		  kind = mr_report_rows_column(table, "kind");
 	for (size_t row = 0; row < memstats_table_row_count(table); row++) {
-		if (mr_report_rows_number(table, row, run_column) != run ||
-		    strcmp(mr_report_rows_text(table, row, kind), "site") == 0)
+		const char *of = mr_report_rows_text(table, row, kind);
+		/* The types of a run are in its section of objects that stayed. */
+		if (mr_report_rows_number(table, row, run_column) != run || strcmp(of, "site") == 0 ||
+		    (run != MR_NO_VALUE && strcmp(of, "type") == 0))
 			continue;
 		if (count++ < view->limit)
 			set_diff_row(view, mr_scope_add(scope, "diff"), table, row);
@@ -73,18 +75,22 @@ void mr_section_diff(const struct mr_view *view, struct mr_scope *scope, uint64_
 
 /* ---- Snapshot to snapshot ---------------------------------------------------------------- */
 
-static bool has_changed(const struct mr_report_class *class, size_t at)
+static bool has_changed(const struct mr_report_class *class, size_t at, bool of_census)
 {
+	if (of_census)
+		return class->counts[at] != class->counts[at - 1] || class->sizes[at] != class->sizes[at - 1];
 	return class->created[at] > 0 || class->deleted[at] > 0 || class->sizes[at] != class->sizes[at - 1];
 }
 
-static void set_pair_row(struct mr_scope *item, const struct mr_report_class *class, size_t at)
+static void set_pair_row(struct mr_scope *item, const struct mr_report_class *class, size_t at,
+                         bool of_census)
 {
 	mr_scope_text(item, "class", class->name);
 	mr_section_paint(item, "color", class->paint);
-	mr_scope_count(item, "created", class->created[at]);
-	mr_scope_count(item, "deleted", class->deleted[at]);
-	mr_scope_count(item, "persistent", class->persistent[at]);
+	/* A census does not tell of each object what became of it in between. */
+	mr_section_count(item, "created", of_census ? MR_NO_VALUE : class->created[at]);
+	mr_section_count(item, "deleted", of_census ? MR_NO_VALUE : class->deleted[at]);
+	mr_section_count(item, "persistent", of_census ? MR_NO_VALUE : class->persistent[at]);
 	mr_scope_count_change(item, "count_change", (int64_t)(class->counts[at] - class->counts[at - 1]));
 	mr_scope_bytes_change(item, "size_change", (int64_t)(class->sizes[at] - class->sizes[at - 1]));
 }
@@ -105,8 +111,8 @@ static void set_pair(const struct mr_view *view, struct mr_scope *item, size_t a
 	mr_scope_list(item, "rows");
 	mr_scope_none(item, "rest");
 	for (size_t i = 0; i < run->followed; i++)
-		if (has_changed(&run->classes[i], at) && changed++ < view->limit)
-			set_pair_row(mr_scope_add(item, "rows"), &run->classes[i], at);
+		if (has_changed(&run->classes[i], at, run->of_census) && changed++ < view->limit)
+			set_pair_row(mr_scope_add(item, "rows"), &run->classes[i], at, run->of_census);
 	if (changed > view->limit)
 		mr_scope_format(item, "rest", "%s more changed",
 		                mr_section_plural(item, changed - view->limit, "class", "classes"));

@@ -3,6 +3,7 @@
  * What happened: who ran, when, the figures that matter, and what they mean.
  */
 #include "section_heap.h"
+#include "section_persistent.h"
 
 #include <inttypes.h>
 
@@ -93,6 +94,8 @@ static void add_figures(struct mr_scope *scope, const struct mr_report_run *run)
 	mr_scope_list(scope, "figures");
 	if (run->heap)
 		mr_section_heap_figures(scope, run);
+	if (run->census)
+		mr_section_census_figures(scope, run);
 	if (peak_memory(run, &peak, &peak_time)) {
 		mr_text_duration(clock, peak_time);
 		snprintf(note, sizeof(note), "resident, at %s", clock);
@@ -103,12 +106,17 @@ static void add_figures(struct mr_scope *scope, const struct mr_report_run *run)
 		const struct mr_report_snapshot *last = &run->snapshots[run->snapshot_count - 1];
 		snprintf(note, sizeof(note), "in %s",
 		         mr_section_plural(scope, largest->objects, "object", "objects"));
-		mr_scope_bytes(add_figure(scope, "Tracked at most", note), "value", largest->size_bytes);
+		mr_scope_bytes(
+			add_figure(scope, run->of_census ? "All objects at most" : "Tracked at most", note),
+			"value", largest->size_bytes);
 		snprintf(note, sizeof(note), "in %s",
 		         mr_section_plural(scope, last->objects, "object", "objects"));
-		mr_scope_bytes(add_figure(scope, "At the last snapshot", note), "value", last->size_bytes);
+		mr_scope_bytes(add_figure(scope,
+		                          run->of_census ? "At the last census" : "At the last snapshot",
+		                          note),
+		               "value", last->size_bytes);
 	}
-	if (run->objects_total > 0) {
+	if (run->objects_total > 0 && !run->of_census) {
 		snprintf(note, sizeof(note), "of %s",
 		         mr_section_plural(scope, run->class_count, "class", "classes"));
 		mr_scope_count(add_figure(scope, "Objects tracked", note), "value", run->objects_total);
@@ -192,19 +200,20 @@ static void judge_largest(struct mr_scope *scope, const struct mr_report_run *ru
 			most = &run->classes[i];
 	if (most && most->sizes[at] > 0) {
 		percent_words(percent, most->sizes[at], (double)largest->size_bytes, 0);
-		snprintf(text, sizeof(text), "%s holds the most: %s of all that is tracked at snapshot %s.",
+		snprintf(text, sizeof(text), "%s holds the most: %s of %s at snapshot %s.",
 		         mr_section_name(scope, most->name, NAME_COLUMNS), percent,
+		         run->of_census ? "all objects" : "all that is tracked",
 		         mr_section_snapshot_name(scope, largest));
 		add_verdict(scope, "note", text);
 	}
 	if (largest->rss_bytes != MR_NO_VALUE && largest->rss_bytes > 0) {
 		percent_words(percent, (double)largest->size_bytes, (double)largest->rss_bytes, 1);
-		snprintf(text, sizeof(text),
-		         "What is tracked makes up %s of the process's resident memory there.", percent);
-		add_verdict(scope, "note",
-		            largest->size_bytes <= largest->rss_bytes
-		                    ? text
-		                    : "What is tracked is larger than the process's resident memory there.");
+		snprintf(text, sizeof(text), "%s up %s of the process's resident memory there.",
+		         run->of_census ? "All objects make" : "What is tracked makes", percent);
+		if (largest->size_bytes > largest->rss_bytes)
+			snprintf(text, sizeof(text), "%s larger than the process's resident memory there.",
+			         run->of_census ? "All objects are" : "What is tracked is");
+		add_verdict(scope, "note", text);
 	}
 }
 
@@ -239,9 +248,14 @@ static void add_verdicts(const struct mr_view *view, struct mr_scope *scope)
 	mr_scope_list(scope, "verdicts");
 	if (run->heap)
 		mr_section_heap_verdicts(view, scope);
-	judge_growth(scope, run);
+	if (run->census)
+		mr_section_census_verdicts(view, scope);
+	/* Of all types of a program many grow while it works: there what stayed says more. */
+	if (!run->of_census)
+		judge_growth(scope, run);
 	judge_largest(scope, run);
-	judge_end(scope, run);
+	if (!run->of_census)
+		judge_end(scope, run);
 	if (run->snapshot_count == 0 && run->samples.count == 0 && !run->heap)
 		add_verdict(scope, "bad",
 		            "The log holds no snapshot and no sample of this run: there is nothing to draw.");

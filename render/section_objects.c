@@ -50,7 +50,7 @@ static const char *file_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-static void set_place(struct mr_scope *scope, const char *name, const char *file, uint64_t line)
+void mr_section_place(struct mr_scope *scope, const char *name, const char *file, uint64_t line)
 {
 	if (!file[0])
 		mr_scope_none(scope, name);
@@ -70,13 +70,12 @@ static void set_frame(struct mr_scope *frame, const struct memstats_position *po
 			frame, "function", "%s+0x%" PRIx64,
 			mr_section_name(frame, position->module[0] ? file_name(position->module) : "?", 60),
 			position->offset);
-	set_place(frame, "place", position->file, position->line);
+	mr_section_place(frame, "place", position->file, position->line);
 	mr_scope_text(frame, "path", position->file[0] ? position->file : position->module);
 	mr_scope_text(frame, "source", position->source);
 }
 
-/* As a program in the same language shows one: Python has the innermost call last. */
-static void add_trace(struct mr_scope *object, const struct memstats_object *detail)
+void mr_section_trace(struct mr_scope *object, const struct memstats_object *detail)
 {
 	const size_t count = detail ? detail->trace_count : 0;
 	const size_t shown = count < TRACE_MAX ? count : TRACE_MAX;
@@ -158,9 +157,9 @@ static void set_object(const struct mr_view *view, struct mr_scope *object, cons
 	mr_scope_duration(object, "birth", birth == MR_NO_VALUE ? 0 : birth);
 	mr_scope_duration(object, "lifetime", lifetime == MR_NO_VALUE ? 0 : lifetime);
 	mr_scope_text(object, "function", mr_report_rows_text(table, row, columns->function));
-	set_place(object, "place", mr_report_rows_text(table, row, columns->file),
-	          mr_report_rows_number(table, row, columns->line));
-	add_trace(object, detail);
+	mr_section_place(object, "place", mr_report_rows_text(table, row, columns->file),
+	                 mr_report_rows_number(table, row, columns->line));
+	mr_section_trace(object, detail);
 	add_states(object, detail);
 	mr_section_object_referents(object, largest_state(detail));
 }

@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Reads what stayed from the tables diff, holders, objects and classes: one pass
+ * over each, whatever the number of objects.
+ */
+#include "report_data.h"
+
+#include <stdlib.h>
+
+#define TYPES_MET 256     /* whose names' addresses are remembered */
+#define TYPES_RELATED 256 /* of the largest, that are looked at for who belongs to whom */
+
+/* ---- Censuses among snapshots -------------------------------------------------------- */
+
+static bool is_census(const struct mr_report_snapshot *snapshot)
+{
+	return strcmp(snapshot->kind, "baseline") == 0 || strcmp(snapshot->kind, "census") == 0;
+}
+
+static int split_run(struct mr_report_run *run, struct mr_error *err)
+{
+	size_t count = 0, kept = 0;
+	for (size_t i = 0; i < run->snapshot_count; i++)
+		count += is_census(&run->snapshots[i]);
+	if (count == 0)
+		return 0;
+	run->census = mr_alloc(sizeof(*run->census));
+	MR_FAIL_IF(!run->census, err, MR_ERR_NOMEM, "no memory for %zu censuses", count);
+	struct mr_report_snapshot *snapshots = mr_alloc(count * sizeof(*snapshots));
+	MR_FAIL_IF(!snapshots, err, MR_ERR_NOMEM, "no memory for %zu censuses", count);
+	run->census->snapshots = snapshots;
+	run->of_census = count == run->snapshot_count;
+	for (size_t i = 0; i < run->snapshot_count; i++) {
+		if (strcmp(run->snapshots[i].kind, "baseline") == 0)
+			run->census->baseline = run->census->snapshot_count;
+		if (is_census(&run->snapshots[i]))
+			snapshots[run->census->snapshot_count++] = run->snapshots[i];
+		else
+			run->snapshots[kept++] = run->snapshots[i];
+	}
+	if (!run->of_census)
+		run->snapshot_count = kept;
+	return 0;
+}
+
+int mr_report_census_split(struct mr_report_data *data, struct mr_error *err)
+{
+	for (size_t i = 0; i < data->run_count; i++)
+		MR_TRY(split_run(&data->runs[i], err));
+	return 0;
+}
+
+/* ---- Types --------------------------------------------------------------------------------- */
+
+static uint64_t or_zero(uint64_t number)
+{
+	return number == MR_NO_VALUE ? 0 : number;
+}
+
+static int add_type(struct mr_report_census *census, const char *name, uint64_t count, uint64_t size_bytes,
+                    struct mr_error *err)
+{
+	MR_FAIL_IF(mr_grow(&census->types, &census->type_capacity, census->type_count + 1,
+	                   sizeof(*census->types)) < 0,
+	           err, MR_ERR_NOMEM, "no memory for types");
+	census->types[census->type_count++] = (struct mr_census_type){ .name = name,
+		                                                       .count = count,
+		                                                       .size_bytes = size_bytes,
+		                                                       .first_ns = MR_NO_VALUE,
+		                                                       .last_ns = MR_NO_VALUE,
+		                                                       .belongs_to = SIZE_MAX };
+	census->count += count;
+	census->size_bytes += size_bytes;
+	return 0;
+}
+
+/* What came, went and stayed, as the diff from the baseline to the last census has it. */
+static int read_diff(struct mr_report_data *data, struct mr_error *err)
+{
+	const struct memstats_table *table = data->tables[MR_REPORT_DIFF];
+	if (!table)
+		return 0;
+	const int runs = mr_report_rows_column(table, "run"), kind = mr_report_rows_column(table, "kind"),
+		  class = mr_report_rows_column(table, "class"),
+		  created = mr_report_rows_column(table, "created"),
+		  created_size = mr_report_rows_column(table, "created_size"),
+		  deleted = mr_report_rows_column(table, "deleted"),
+		  deleted_size = mr_report_rows_column(table, "deleted_size"),
+		  persistent = mr_report_rows_column(table, "persistent"),
+		  persistent_size = mr_report_rows_column(table, "persistent_size");
+	for (size_t row = 0; row < memstats_table_row_count(table); row++) {
+		struct mr_report_run *run = mr_report_run_find(data, mr_report_rows_number(table, row, runs));
+		if (!run || !run->census || strcmp(mr_report_rows_text(table, row, kind), "type") != 0)
+			continue;
+		struct mr_report_census *census = run->census;
+		census->compared = true;
+		census->created += or_zero(mr_report_rows_number(table, row, created));
+		census->created_bytes += or_zero(mr_report_rows_number(table, row, created_size));
+		census->deleted += or_zero(mr_report_rows_number(table, row, deleted));
+		census->deleted_bytes += or_zero(mr_report_rows_number(table, row, deleted_size));
+		const uint64_t count = or_zero(mr_report_rows_number(table, row, persistent));
+		if (count > 0)
+			MR_TRY(add_type(census, mr_report_rows_text(table, row, class), count,
+			                or_zero(mr_report_rows_number(table, row, persistent_size)), err));
+	}
+	return 0;
+}
+
+/* Where logs are compared with each other no diff says what stayed in a run: then its holders do. */
+static int read_held(struct mr_report_data *data, struct mr_error *err)
+{
+	const struct memstats_table *table = data->census[MR_CENSUS_HOLDERS];
+	const int runs = mr_report_rows_column(table, "run"), class = mr_report_rows_column(table, "class"),
+		  counts = mr_report_rows_column(table, "count"),
+		  sizes = mr_report_rows_column(table, "size");
+	for (size_t row = 0; row < memstats_table_row_count(table); row++) {
+		struct mr_report_run *run = mr_report_run_find(data, mr_report_rows_number(table, row, runs));
+		if (!run || !run->census || run->census->compared)
+			continue;
+		struct mr_report_census *census = run->census;
+		const char *name = mr_report_rows_text(table, row, class);
+		const uint64_t count = or_zero(mr_report_rows_number(table, row, counts)),
+			       size = or_zero(mr_report_rows_number(table, row, sizes));
+		size_t known = 0;
+		while (known < census->type_count && strcmp(census->types[known].name, name) != 0)
+			known++;
+		if (known == census->type_count)
+			MR_TRY(add_type(census, name, 0, 0, err));
+		census->types[known].count += count;
+		census->types[known].size_bytes += size;
+		census->count += count;
+		census->size_bytes += size;
+	}
+	return 0;
+}
+
+static int by_size(const void *a, const void *b)
+{
+	const struct mr_census_type *one = a, *two = b;
+	if ((one->belongs_to == SIZE_MAX) != (two->belongs_to == SIZE_MAX))
+		return one->belongs_to == SIZE_MAX ? -1 : 1;
+	if (one->size_bytes != two->size_bytes)
+		return one->size_bytes < two->size_bytes ? 1 : -1;
+	return strcmp(one->name, two->name);
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct mr_census_name *)a)->name, ((const struct mr_census_name *)b)->name);
+}
+
+/* Types by size, and their names in order. */
+static int sort_types(struct mr_report_census *census, struct mr_error *err)
+{
+	if (!census->by_name)
+		census->by_name = mr_alloc((census->type_count + 1) * sizeof(*census->by_name));
+	MR_FAIL_IF(!census->by_name, err, MR_ERR_NOMEM, "no memory for %zu types", census->type_count);
+	if (census->type_count > 1)
+		qsort(census->types, census->type_count, sizeof(*census->types), by_size);
+	for (size_t i = 0; i < census->type_count; i++)
+		census->by_name[i] = (struct mr_census_name){ census->types[i].name, i };
+	if (census->type_count > 1)
+		qsort(census->by_name, census->type_count, sizeof(*census->by_name), by_name);
+	return 0;
+}
+
+static struct mr_census_type *find_type(const struct mr_report_census *census, const char *name)
+{
+	const struct mr_census_name key = { name, 0 };
+	const struct mr_census_name *found =
+		census->type_count > 0
+			? bsearch(&key, census->by_name, census->type_count, sizeof(key), by_name)
+			: NULL;
+	return found ? &census->types[found->index] : NULL;
+}
+
+/* ---- Ways -------------------------------------------------------------------------------------- */
+
+/* Rows of the table have those of a class together, the way that holds most first. */
+static int read_ways(struct mr_report_data *data, struct mr_error *err)
+{
+	const struct memstats_table *table = data->census[MR_CENSUS_HOLDERS];
+	const int runs = mr_report_rows_column(table, "run"), class = mr_report_rows_column(table, "class");
+	for (size_t row = 0; row < memstats_table_row_count(table); row++) {
+		const struct mr_report_run *run =
+			mr_report_run_find(data, mr_report_rows_number(table, row, runs));
+		struct mr_census_type *type =
+			run && run->census ? find_type(run->census, mr_report_rows_text(table, row, class))
+					   : NULL;
+		if (!type)
+			continue;
+		MR_FAIL_IF(mr_grow(&type->ways, &type->way_capacity, type->way_count + 1,
+		                   sizeof(*type->ways)) < 0,
+		           err, MR_ERR_NOMEM, "no memory for holders");
+		type->ways[type->way_count++] = row;
+	}
+	return 0;
+}
+
+/* Whether what PATH names is held by way of what SHORTER names. */
+static bool leads_on(const char *path, const char *shorter)
+{
+	const size_t len = strlen(shorter);
+	return len > 0 && strncmp(path, shorter, len) == 0 && (path[len] == '.' || path[len] == '[');
+}
+
+/* A dictionary of attributes stays because its object does: that is the one to look at. */
+static void relate(const struct mr_report_data *data, struct mr_report_census *census)
+{
+	const struct memstats_table *table = data->census[MR_CENSUS_HOLDERS];
+	const int path_column = mr_report_rows_column(table, "path");
+	const char *paths[TYPES_RELATED];
+	const size_t count = census->type_count < TYPES_RELATED ? census->type_count : TYPES_RELATED;
+	for (size_t i = 0; i < count; i++)
+		paths[i] = census->types[i].way_count > 0
+		                   ? mr_report_rows_text(table, census->types[i].ways[0], path_column)
+		                   : "";
+	for (size_t i = 0; i < count; i++) {
+		size_t *owner = &census->types[i].belongs_to;
+		for (size_t k = 0; k < count; k++)
+			if (k != i && leads_on(paths[i], paths[k]) &&
+			    (*owner == SIZE_MAX || strlen(paths[k]) < strlen(paths[*owner])))
+				*owner = k;
+	}
+}
+
+/* Who belongs to whom, by name, because sorting moves types. */
+static int relate_types(const struct mr_report_data *data, struct mr_report_census *census,
+                        struct mr_error *err)
+{
+	relate(data, census);
+	const char **owners = mr_alloc((census->type_count + 1) * sizeof(const char *));
+	struct mr_census_name *names = mr_alloc((census->type_count + 1) * sizeof(*names));
+	if (owners && names) {
+		for (size_t i = 0; i < census->type_count; i++) {
+			const size_t owner = census->types[i].belongs_to;
+			owners[i] = owner == SIZE_MAX ? NULL : census->types[owner].name;
+			names[i] = (struct mr_census_name){ census->types[i].name, i };
+		}
+		qsort(names, census->type_count, sizeof(*names), by_name);
+	}
+	int status = owners && names
+	                     ? sort_types(census, err)
+	                     : mr_fail(err, MR_ERR_NOMEM, "no memory for %zu types", census->type_count);
+	for (size_t i = 0; i < census->type_count && status == 0; i++) {
+		struct mr_census_type *type = find_type(census, names[i].name);
+		const char *owner = owners[names[i].index];
+		type->belongs_to = owner ? (size_t)(find_type(census, owner) - census->types) : SIZE_MAX;
+	}
+	mr_free(owners);
+	mr_free(names);
+	return status;
+}
+
+/* ---- Objects -------------------------------------------------------------------------------------- */
+
+struct object_columns {
+	const struct memstats_table *table;
+	int run, class, kind, birth, death, last, function, file, line;
+};
+
+static void add_site(const struct object_columns *columns, size_t row, struct mr_census_type *type)
+{
+	const char *function = mr_report_rows_text(columns->table, row, columns->function),
+		   *file = mr_report_rows_text(columns->table, row, columns->file);
+	const uint64_t line = mr_report_rows_number(columns->table, row, columns->line);
+	size_t at = 0;
+	if (!function[0] && !file[0])
+		return;
+	type->placed++;
+	while (at < type->site_count &&
+	       (type->sites[at].line != line || strcmp(type->sites[at].file, file) != 0 ||
+	        strcmp(type->sites[at].function, function) != 0))
+		at++;
+	if (at == MR_CENSUS_SITES_MAX)
+		return;
+	if (at == type->site_count)
+		type->sites[type->site_count++] = (struct mr_census_site){
+			.function = function, .file = file, .line = line, .row = row
+		};
+	type->sites[at].count++;
+	type->sites[at].size_bytes += or_zero(mr_report_rows_number(columns->table, row, columns->last));
+}
+
+/* Whether the object stayed: made after the baseline, there at the census before the last, and at the last. */
+static bool has_stayed(const struct mr_report_census *census, uint64_t birth, uint64_t death)
+{
+	const size_t count = census->snapshot_count;
+	return count > census->baseline + 2 && birth != MR_NO_VALUE &&
+	       birth > census->snapshots[census->baseline].time_ns &&
+	       birth <= census->snapshots[count - 2].time_ns &&
+	       (death == MR_NO_VALUE || death > census->snapshots[count - 1].time_ns);
+}
+
+static void read_object(const struct object_columns *columns, size_t row,
+                        const struct mr_report_census *census, struct mr_census_type *type)
+{
+	const uint64_t birth = mr_report_rows_number(columns->table, row, columns->birth);
+	if (!has_stayed(census, birth, mr_report_rows_number(columns->table, row, columns->death)))
+		return;
+	if (type->first_ns == MR_NO_VALUE || birth < type->first_ns)
+		type->first_ns = birth;
+	if (type->last_ns == MR_NO_VALUE || birth > type->last_ns)
+		type->last_ns = birth;
+	add_site(columns, row, type);
+}
+
+static void read_objects(struct mr_report_data *data)
+{
+	struct memstats_table *table = data->tables[MR_REPORT_OBJECTS];
+	const struct object_columns columns = { table,
+		                                mr_report_rows_column(table, "run"),
+		                                mr_report_rows_column(table, "class"),
+		                                mr_report_rows_column(table, "kind"),
+		                                mr_report_rows_column(table, "birth"),
+		                                mr_report_rows_column(table, "death"),
+		                                mr_report_rows_column(table, "last"),
+		                                mr_report_rows_column(table, "function"),
+		                                mr_report_rows_column(table, "file"),
+		                                mr_report_rows_column(table, "line") };
+	/* The names of types are the same few texts, at the same addresses, over and over. */
+	struct {
+		const char *name;
+		struct mr_census_type *type;
+	} met[TYPES_MET] = { { NULL, NULL } };
+	struct mr_report_run *run = NULL;
+	for (size_t row = 0; row < memstats_table_row_count(table); row++) {
+		const uint64_t id = mr_report_rows_number(table, row, columns.run);
+		if (!run || run->id != id) {
+			run = mr_report_run_find(data, id);
+			memset(met, 0, sizeof(met));
+		}
+		if (!run || !run->census || run->census->type_count == 0 ||
+		    strcmp(mr_report_rows_text(table, row, columns.kind), "type") != 0)
+			continue;
+		const char *name = mr_report_rows_text(table, row, columns.class);
+		const size_t place = ((uintptr_t)name >> 3) % TYPES_MET;
+		if (met[place].name != name) {
+			met[place].name = name;
+			met[place].type = find_type(run->census, name);
+		}
+		if (met[place].type)
+			read_object(&columns, row, run->census, met[place].type);
+	}
+}
+
+static int by_count(const void *a, const void *b)
+{
+	const struct mr_census_site *one = a, *two = b;
+	if (one->count != two->count)
+		return one->count < two->count ? 1 : -1;
+	return one->row < two->row ? -1 : 1;
+}
+
+/* ---- Counts over time -------------------------------------------------------------------------------- */
+
+static int read_counts(const struct mr_report_data *data, struct mr_report_census *census,
+                       struct mr_error *err)
+{
+	const struct memstats_table *table = data->tables[MR_REPORT_CLASSES];
+	const int class = mr_report_rows_column(table, "class"),
+		  count = mr_report_rows_column(table, "count");
+	for (size_t i = 0; i < census->type_count; i++) {
+		census->types[i].counts = mr_alloc((census->snapshot_count + 1) * sizeof(double));
+		MR_FAIL_IF(!census->types[i].counts, err, MR_ERR_NOMEM, "no memory for %zu censuses",
+		           census->snapshot_count);
+	}
+	for (size_t s = 0; s < census->snapshot_count; s++) {
+		const struct mr_report_snapshot *snapshot = &census->snapshots[s];
+		for (size_t row = snapshot->row_first; row < snapshot->row_first + snapshot->row_count;
+		     row++) {
+			struct mr_census_type *type =
+				find_type(census, mr_report_rows_text(table, row, class));
+			if (type)
+				type->counts[s] = (double)or_zero(mr_report_rows_number(table, row, count));
+		}
+	}
+	return 0;
+}
+
+/* ---- All of it ------------------------------------------------------------------------------------------ */
+
+static int read_run(const struct mr_report_data *data, struct mr_report_census *census, struct mr_error *err)
+{
+	MR_TRY(relate_types(data, census, err));
+	for (size_t i = 0; i < census->type_count; i++)
+		if (census->types[i].site_count > 1)
+			qsort(census->types[i].sites, census->types[i].site_count,
+			      sizeof(*census->types[i].sites), by_count);
+	return read_counts(data, census, err);
+}
+
+int mr_report_census_read(struct mr_report_data *data, struct mr_error *err)
+{
+	static const char *const names[MR_CENSUS_TABLE_COUNT] = { "holders", "graph_nodes", "graph_edges" };
+	bool any = false;
+	for (size_t i = 0; i < data->run_count; i++)
+		any = any || data->runs[i].census;
+	if (!any)
+		return 0;
+	for (size_t i = 0; i < MR_CENSUS_TABLE_COUNT; i++)
+		MR_TRY(mr_report_rows_open(data->log, names[i], NULL, NULL, NULL, NULL, &data->census[i],
+		                           err));
+	MR_TRY(read_diff(data, err));
+	MR_TRY(read_held(data, err));
+	for (size_t i = 0; i < data->run_count; i++)
+		if (data->runs[i].census)
+			MR_TRY(sort_types(data->runs[i].census, err));
+	MR_TRY(read_ways(data, err));
+	read_objects(data);
+	for (size_t i = 0; i < data->run_count; i++)
+		if (data->runs[i].census)
+			MR_TRY(read_run(data, data->runs[i].census, err));
+	return 0;
+}
+
+void mr_report_census_free(struct mr_report_census *census)
+{
+	if (!census)
+		return;
+	for (size_t i = 0; i < census->type_count; i++) {
+		mr_free(census->types[i].ways);
+		mr_free(census->types[i].counts);
+	}
+	mr_free(census->types);
+	mr_free(census->by_name);
+	mr_free(census->snapshots);
+	mr_free(census);
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What the report knows of a run's censuses: the types of which objects stayed,
+ * where those were made, and who holds them; and the graphs of the log.  Part of
+ * report_data.h.
+ *
+ * Where nothing was tracked beside, the censuses are the run's snapshots as well.
+ */
+#ifndef MR_REPORT_CENSUS_H
+#define MR_REPORT_CENSUS_H
+
+#include "base.h"
+#include "memstats.h"
+
+#define MR_CENSUS_SITES_MAX 8 /* places of a type that are told apart */
+
+struct mr_report_data;
+struct mr_report_snapshot;
+
+struct mr_census_site {
+	const char *function, *file; /* "" where unknown */
+	uint64_t line;
+	uint64_t count, size_bytes;
+	size_t row; /* in the objects table: one that was made there */
+};
+
+struct mr_census_type {
+	const char *name;
+	uint64_t count, size_bytes; /* that stayed */
+	/* When the first and the last of them were made, or seen first; MR_NO_VALUE: not known. */
+	uint64_t first_ns, last_ns;
+	struct mr_census_site sites[MR_CENSUS_SITES_MAX]; /* those that made most first */
+	size_t site_count;
+	uint64_t placed; /* objects whose place is known */
+	size_t *ways;    /* rows of the holders table, those that hold most first */
+	size_t way_count, way_capacity;
+	size_t belongs_to; /* index of the type whose objects hold these; SIZE_MAX: none */
+	double *counts;    /* how many there were of the type, by census */
+};
+
+struct mr_census_name {
+	const char *name;
+	size_t index; /* of the type */
+};
+
+struct mr_report_census {
+	struct mr_report_snapshot *snapshots; /* by time */
+	size_t snapshot_count;
+	size_t baseline;              /* index of the last one: later censuses are compared with it */
+	struct mr_census_type *types; /* that stayed: those that belong to no other first, then by size */
+	size_t type_count, type_capacity;
+	struct mr_census_name *by_name;
+	uint64_t count, size_bytes;                              /* of all that stayed */
+	uint64_t created, created_bytes, deleted, deleted_bytes; /* since the baseline */
+	bool compared;                                           /* the log says what came and went */
+};
+
+enum mr_census_table { MR_CENSUS_HOLDERS, MR_CENSUS_NODES, MR_CENSUS_EDGES, MR_CENSUS_TABLE_COUNT };
+
+/* Takes the censuses of each run out of its snapshots, unless it has no others.  After rows were found. */
+int mr_report_census_split(struct mr_report_data *data, struct mr_error *err) MR_MUST_CHECK;
+/* Reads what stayed, when classes and objects are read. */
+int mr_report_census_read(struct mr_report_data *data, struct mr_error *err) MR_MUST_CHECK;
+void mr_report_census_free(struct mr_report_census *census); /* NULL is fine */
+
+#endif

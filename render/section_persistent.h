@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What the files of the section of objects that stayed share.  Private to
+ * section_*.c.
+ */
+#ifndef MR_SECTION_PERSISTENT_H
+#define MR_SECTION_PERSISTENT_H
+
+#include "memreport.h"
+#include "section.h"
+
+/* Adds what happened to all objects to "figures" and "verdicts" (section_headline.c makes them). */
+void mr_section_census_figures(struct mr_scope *scope, const struct mr_report_run *run);
+void mr_section_census_verdicts(const struct mr_view *view, struct mr_scope *scope);
+/* "the baseline", "census #3", or its description. */
+const char *mr_section_census_name(struct mr_scope *scope, const struct mr_report_snapshot *snapshot);
+
+/* Fills "title", "summary", "graph" (a chart), "edges", "edges_rest" of ITEM (section_graphs.c). */
+int mr_section_graph(const struct mr_view *view, struct mr_scope *item, const struct memreport_graph *graph,
+                     struct mr_error *err) MR_MUST_CHECK;
+/* Fills "graphs" and "graphs_rest" with those of the log, of the run. */
+int mr_section_graphs(const struct mr_view *view, struct mr_scope *scope, struct mr_error *err) MR_MUST_CHECK;
+/* Fills "holder_graphs" with who holds the first TYPE_COUNT types, in one graph, or nothing
+ * (section_holders.c). */
+int mr_section_holder_graph(const struct mr_view *view, struct mr_scope *scope, size_t type_count,
+                            struct mr_error *err) MR_MUST_CHECK;
+
+#endif
