@@ -31,7 +31,8 @@
 	X(mr_codepoint_add_to_module)      \
 	X(mr_holders_add_to_module)        \
 	X(mr_object_tracker_add_to_module) \
-	X(mr_object_watch_add_to_module)
+	X(mr_object_watch_add_to_module)   \
+	X(mr_browse_add_to_module)
 
 struct mr_census_state {
 #define MR_CENSUS_MEMBER(name) PyObject *name;

@@ -144,17 +144,31 @@ static int name_edges(const struct finding *finding, struct mr_step *names)
 	return status;
 }
 
-/* Orders the edges by child. */
-static int hand_out(const struct finding *finding, size_t count, struct mr_referrers *out)
+/* Names, in the order of the edges. */
+static int hand_out_names(const struct finding *finding, const size_t *places, struct mr_referrers *out)
 {
 	struct mr_step *const names = mr_alloc((finding->count + 1) * sizeof(*names));
+	int status = -1;
+
+	out->steps = mr_alloc((finding->count + 1) * sizeof(*out->steps));
+	if (names && out->steps)
+		status = name_edges(finding, names);
+	for (size_t i = 0; status == 0 && i < finding->count; i++)
+		out->steps[places[i]] = names[i];
+	mr_free(names);
+	return status;
+}
+
+/* Orders the edges by child. */
+static int hand_out(const struct finding *finding, size_t count, bool named, struct mr_referrers *out)
+{
 	size_t *const next = mr_alloc((count + 1) * sizeof(*next));
+	size_t *const places = mr_alloc((finding->count + 1) * sizeof(*places)); /* of the edges */
 	int status = -1;
 
 	out->begin = mr_alloc((count + 1) * sizeof(*out->begin));
 	out->parents = mr_alloc((finding->count + 1) * sizeof(*out->parents));
-	out->steps = mr_alloc((finding->count + 1) * sizeof(*out->steps));
-	if (!names || !next || !out->begin || !out->parents || !out->steps || name_edges(finding, names) < 0)
+	if (!next || !places || !out->begin || !out->parents)
 		goto out;
 	for (size_t i = 0; i < finding->count; i++)
 		out->begin[finding->edges[i].child + 1]++;
@@ -163,22 +177,20 @@ static int hand_out(const struct finding *finding, size_t count, struct mr_refer
 		next[i] = out->begin[i];
 	}
 	for (size_t i = 0; i < finding->count; i++) {
-		const size_t place = next[finding->edges[i].child]++;
-
-		out->parents[place] = finding->parents[finding->edges[i].parent];
-		out->steps[place] = names[i];
+		places[i] = next[finding->edges[i].child]++;
+		out->parents[places[i]] = finding->parents[finding->edges[i].parent];
 	}
 	out->count = finding->count;
 	out->cut = finding->cut;
-	status = 0;
+	status = named ? hand_out_names(finding, places, out) : 0;
 out:
 	mr_free(next);
-	mr_free(names);
+	mr_free(places);
 	return status;
 }
 
 int mr_referrers_find(const struct mr_heap *heap, PyObject *const *objects, size_t count, size_t count_max,
-                      struct mr_referrers *out)
+                      bool named, struct mr_referrers *out)
 {
 	struct finding finding = {
 		.objects = objects,
@@ -193,7 +205,7 @@ int mr_referrers_find(const struct mr_heap *heap, PyObject *const *objects, size
 			(void)mr_index_add(&finding.index, objects[i], (uint32_t)i);
 		walk(&finding, heap);
 		if (!finding.failed)
-			status = hand_out(&finding, count, out);
+			status = hand_out(&finding, count, named, out);
 	}
 	mr_index_release(&finding.index);
 	mr_free(finding.last);

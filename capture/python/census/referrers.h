@@ -31,14 +31,15 @@ void mr_heap_release(struct mr_heap *heap);
 struct mr_referrers {
 	size_t *begin;         /* of each object: where its referrers begin; and where the last ones end */
 	PyObject **parents;    /* in the collector's order, each once */
-	struct mr_step *steps; /* as many: what each calls the object */
+	struct mr_step *steps; /* as many: what each calls the object; NULL: not asked for */
 	size_t count;          /* of parents; begin[objects] */
 	bool cut;              /* there were more than the limit */
 };
 
-/* The referrers of OBJECTS (distinct) in HEAP, at most COUNT_MAX.  -1 with a Python error. */
+/* The referrers of OBJECTS (distinct) in HEAP, at most COUNT_MAX; NAMED: and the
+ * names of the references.  -1 with a Python error. */
 int mr_referrers_find(const struct mr_heap *heap, PyObject *const *objects, size_t count, size_t count_max,
-                      struct mr_referrers *out);
+                      bool named, struct mr_referrers *out);
 void mr_referrers_release(struct mr_referrers *referrers);
 
 #endif

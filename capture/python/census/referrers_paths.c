@@ -9,14 +9,6 @@
 #define LEFT_OUT_COUNTED 1000000u /* lines beyond the limit that are counted */
 #define PATH_GIVEN_MAX 1000000
 
-struct known { /* an object that a path can come by */
-	PyObject *object;
-	uint32_t level; /* in `levels`; MR_INDEX_NONE: its referrers are not asked for */
-	uint32_t at;    /* among those of the level */
-	bool on_path;
-	bool hidden;
-};
-
 struct stage { /* an object of the path that is being gone */
 	uint32_t known;
 	size_t next; /* of its referrers */
@@ -28,122 +20,49 @@ struct stage { /* an object of the path that is being gone */
 struct search {
 	const struct mr_paths_asked *asked;
 	struct mr_paths *paths;
-	struct mr_index index; /* of `known` */
-	struct known *known;
-	size_t known_count;
-	size_t known_capacity;
-	struct mr_referrers *levels;
-	size_t level_count;
-	size_t level_capacity;
-	size_t edge_count;
+	struct mr_levels levels; /* known ones are marked while the path comes by them */
 	struct stage *stack;
 	size_t depth;
 	size_t stack_capacity;
 	struct mr_step *path_steps; /* between the objects of the path that was given */
 };
 
-/* The number of OBJECT among the known, MR_INDEX_NONE: no memory. */
-static uint32_t know(struct search *search, PyObject *object)
-{
-	if (mr_index_reserve(&search->index, search->known_count + 1) < 0 ||
-	    mr_grow(&search->known, &search->known_capacity, search->known_count + 1,
-	            sizeof(*search->known)) < 0)
-		return MR_INDEX_NONE;
-
-	const uint32_t number = mr_index_add(&search->index, object, (uint32_t)search->known_count);
-
-	if (number == search->known_count)
-		search->known[search->known_count++] =
-			(struct known){ .object = object, .level = MR_INDEX_NONE };
-	return number;
-}
-
 static int know_given(struct search *search)
 {
 	const struct mr_paths_asked *const asked = search->asked;
 
-	if (know(search, asked->object) == MR_INDEX_NONE)
+	if (mr_levels_know(&search->levels, asked->object) == MR_INDEX_NONE)
 		return -1;
-	search->known[0].on_path = true;
+	search->levels.known[0].marked = true;
 	for (size_t i = 0; i < asked->path_count; i++) {
-		const uint32_t number = know(search, asked->path[i]);
+		const uint32_t number = mr_levels_know(&search->levels, asked->path[i]);
 
 		if (number == MR_INDEX_NONE)
 			return -1;
-		search->known[number].on_path = true;
+		search->levels.known[number].marked = true;
 	}
 	for (size_t i = 0; i < asked->hidden_count; i++) {
-		const uint32_t number = know(search, asked->hidden[i]);
+		const uint32_t number = mr_levels_know(&search->levels, asked->hidden[i]);
 
 		if (number == MR_INDEX_NONE)
 			return -1;
-		search->known[number].hidden = true;
-	}
-	return 0;
-}
-
-/* ---- Levels ------------------------------------------------------------------------------- */
-
-/* Gathers in FRONTIER the referrers of LEVEL that are to be asked for theirs. */
-static int gather(struct search *search, const struct mr_referrers *level, PyObject ***frontier,
-                  size_t *capacity, size_t *count)
-{
-	*count = 0;
-	for (size_t i = 0; i < level->count; i++) {
-		PyObject *const parent = level->parents[i];
-		const uint32_t number = know(search, parent);
-
-		if (number == MR_INDEX_NONE ||
-		    mr_grow(frontier, capacity, *count + 1, sizeof(PyObject *)) < 0)
-			return -1;
-
-		struct known *const known = &search->known[number];
-
-		if (known->level != MR_INDEX_NONE || known->on_path || known->hidden ||
-		    PyModule_Check(parent))
-			continue;
-		known->level = (uint32_t)search->level_count;
-		known->at = (uint32_t)*count;
-		(*frontier)[(*count)++] = parent;
+		search->levels.known[number].hidden = true;
 	}
 	return 0;
 }
 
 static int find_levels(struct search *search, const struct mr_heap *heap)
 {
-	const size_t given = search->asked->path_count > 0 ? search->asked->path_count : 1;
-	PyObject **frontier = mr_alloc(sizeof(*frontier));
-	size_t capacity = 1;
-	size_t count = 1;
-	int status = -1;
+	const int64_t given = search->asked->path_count > 0 ? (int64_t)search->asked->path_count : 1;
+	const int64_t walks = search->asked->depth - given;
+	const struct mr_levels_asked asked = {
+		.walks = walks > 1 ? (size_t)walks : 1,
+		.edges_max = EDGES_MAX,
+		.named = true,
+	};
+	const int status = mr_levels_find(&search->levels, heap, &asked);
 
-	if (!frontier)
-		goto out;
-	frontier[0] = search->asked->object;
-	search->known[0].level = 0;
-	for (size_t length = given; count > 0; length++) {
-		if (mr_grow(&search->levels, &search->level_capacity, search->level_count + 1,
-		            sizeof(*search->levels)) < 0)
-			goto out;
-
-		struct mr_referrers *const level = &search->levels[search->level_count];
-
-		if (mr_referrers_find(heap, frontier, count, EDGES_MAX - search->edge_count, level) < 0)
-			goto failed;
-		search->level_count++;
-		search->edge_count += level->count;
-		search->paths->more |= level->cut;
-		if ((int64_t)length + 1 >= search->asked->depth)
-			break;
-		if (gather(search, level, &frontier, &capacity, &count) < 0)
-			goto out;
-	}
-	status = 0;
-out:
-	if (status < 0)
-		PyErr_NoMemory();
-failed:
-	mr_free(frontier);
+	search->paths->more |= search->levels.cut;
 	return status;
 }
 
@@ -177,7 +96,8 @@ static void append_path(const struct search *search, struct mr_buffer *out, PyOb
 	bool in_dict = false;
 	size_t left = search->depth - 1 + given;
 
-	mr_object_text(out, first ? first : search->known[search->stack[search->depth - 1].known].object);
+	mr_object_text(out,
+	               first ? first : search->levels.known[search->stack[search->depth - 1].known].object);
 	if (step)
 		append_step(out, step, &in_dict, left == 0);
 	for (size_t i = search->depth - 1; i > 0; i--) {
@@ -218,18 +138,16 @@ static int add_line(struct search *search, enum line_kind kind, PyObject *first,
 
 static int push(struct search *search, uint32_t number, const struct mr_step *step)
 {
-	struct known *const known = &search->known[number];
-	const struct mr_referrers *const level = &search->levels[known->level];
+	struct mr_known *const known = &search->levels.known[number];
+	struct stage stage = { .known = number, .step = { .kind = MR_STEP_UNKNOWN } };
 
-	if (mr_grow(&search->stack, &search->stack_capacity, search->depth + 1, sizeof(*search->stack)) < 0)
+	if (step)
+		stage.step = *step;
+	(void)mr_levels_of(&search->levels, known, &stage.next, &stage.end);
+	if (mr_grow(&search->stack, &search->stack_capacity, search->depth + 1, sizeof(stage)) < 0)
 		return -1;
-	search->stack[search->depth++] = (struct stage){
-		.known = number,
-		.next = level->begin[known->at],
-		.end = level->begin[known->at + 1],
-		.step = step ? *step : (struct mr_step){ .kind = MR_STEP_UNKNOWN },
-	};
-	known->on_path = true;
+	search->stack[search->depth++] = stage;
+	known->marked = true;
 	return 0;
 }
 
@@ -239,21 +157,21 @@ static int go_on(struct search *search)
 	const struct mr_paths_asked *const asked = search->asked;
 	const size_t given = asked->path_count > 0 ? asked->path_count - 1 : 0;
 	struct stage *const top = &search->stack[search->depth - 1];
-	const struct mr_referrers *const level = &search->levels[search->known[top->known].level];
+	const struct mr_referrers *const level =
+		&search->levels.levels[search->levels.known[top->known].level];
 	PyObject *const parent = level->parents[top->next];
 	const struct mr_step *const step = &level->steps[top->next++];
-	const uint32_t number = mr_index_get(&search->index, parent);
-	const struct known *const known = number == MR_INDEX_NONE ? NULL : &search->known[number];
+	const struct mr_known *const known = mr_levels_get(&search->levels, parent);
 
 	if (known && known->hidden)
 		return 0;
 	top->told = true;
-	if (known && known->on_path)
+	if (known && known->marked)
 		return add_line(search, LINE_CYCLE, parent, step);
 	if (PyModule_Check(parent) || (int64_t)(search->depth + given) + 1 >= asked->depth || !known ||
-	    known->level == MR_INDEX_NONE || known->level >= search->level_count)
+	    known->level >= search->levels.level_count)
 		return add_line(search, LINE_PATH, parent, step);
-	return push(search, number, step);
+	return push(search, (uint32_t)(known - search->levels.known), step);
 }
 
 static int tell(struct search *search)
@@ -271,7 +189,7 @@ static int tell(struct search *search)
 		if (!top->told && add_line(search, LINE_END, NULL, NULL) < 0)
 			return -1;
 		if (search->depth > 1)
-			search->known[top->known].on_path = false;
+			search->levels.known[top->known].marked = false;
 		search->depth--;
 	}
 	search->paths->more |= search->depth > 0;
@@ -313,13 +231,9 @@ int mr_paths_find(PyObject *module, const struct mr_paths_asked *asked, struct m
 		PyErr_NoMemory();
 out:
 	mr_heap_release(&heap);
-	for (size_t i = 0; i < search.level_count; i++)
-		mr_referrers_release(&search.levels[i]);
-	mr_free(search.levels);
-	mr_free(search.known);
+	mr_levels_release(&search.levels);
 	mr_free(search.stack);
 	mr_free(search.path_steps);
-	mr_index_release(&search.index);
 	if (status < 0)
 		mr_paths_release(paths);
 	return status;

@@ -8,7 +8,7 @@
 #ifndef MR_REFERRERS_PATHS_H
 #define MR_REFERRERS_PATHS_H
 
-#include "referrers.h"
+#include "referrers_levels.h"
 
 struct mr_paths_asked {
 	PyObject *object;      /* borrowed, as all of these */
@@ -36,6 +36,5 @@ void mr_paths_release(struct mr_paths *paths);
 /* Appends the natural name of a chain of objects, each of which refers to the next.  -1: no memory, with
  * a Python error. */
 int mr_paths_chain(struct mr_buffer *out, PyObject *const *chain, size_t count);
-
 
 #endif
