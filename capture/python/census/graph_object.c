@@ -250,11 +250,18 @@ struct drawing {
 	PyObject *edge_rows;
 };
 
+/* What to write beside the name of the type: of object's own repr() the address. */
+static PyObject *show_in_drawing(PyObject *object)
+{
+	return Py_TYPE(object)->tp_repr == PyBaseObject_Type.tp_repr ? PyUnicode_FromFormat("%p", object)
+	                                                             : mr_graph_show(object, 128);
+}
+
 static int draw_node(const struct drawing *drawing, size_t at)
 {
 	const uint32_t node = drawing->nodes[at];
 	PyObject *const object = drawing->graph->nodes[node];
-	PyObject *const text = mr_graph_show(object, 128);
+	PyObject *const text = show_in_drawing(object);
 	PyObject *const type = text ? mr_graph_type_name(object) : NULL;
 	PyObject *const row = type ? Py_BuildValue("nNNKii", (Py_ssize_t)at + 1, type, text,
 	                                           (unsigned long long)drawing->graph->bytes[node], 1,

@@ -16,6 +16,7 @@ a million objects in one cycle are no trouble.  What is drawn of a large graph i
 import copy
 import os
 import subprocess
+from collections import Counter
 from collections.abc import Set
 from functools import cached_property
 
@@ -27,6 +28,15 @@ _NODES_MAX = 512    # what is drawn, and what a log takes
 _EDGES_MAX = 2048
 _FORMATS = ("png", "svg", "pdf", "ps", "eps")
 _STYLE = ("-Nfontsize=10", "-Efontsize=10", "-Nstyle=filled", "-Nfillcolor=#E5EDB8", "-Ncolor=#CCCCCC")
+
+
+def _types_of(nodes):
+    """The three types of a drawing's nodes that take up most."""
+    sizes = Counter()
+    for _, name, _, size, _, _ in nodes:
+        sizes[name] += size
+    names = [name for name, _ in sorted(sizes.items(), key=lambda item: (-item[1], item[0]))]
+    return ", ".join(names[:3] + ["..."] * (len(names) > 3))
 
 
 class _Edge:
@@ -203,13 +213,14 @@ class ReferenceGraph:
     def dump(self, path=None, title=None):
         """Adds the graph to a log, which memreport shows: memrecord's, what MEMCAPTURE_LOG names, or path.
 
-        False when there is no log.  A log takes up to 512 objects of a graph.
+        False when there is no log.  A log takes up to 512 objects of a graph.  Without a title the
+        types that take up most are named.
         """
         log = _capture.ObjectLog(path)
         active = log.active
         if active:
             nodes, edges = self._graph.drawing(_NODES_MAX, _EDGES_MAX)
-            log.graph(self._kind, title or self._title(len(nodes)), nodes, edges, self._graph.node_count,
+            log.graph(self._kind, _types_of(nodes) if title is None else title, nodes, edges, self._graph.node_count,
                       self.total_size)
         log.close()
         return active
