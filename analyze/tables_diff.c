@@ -51,7 +51,8 @@ enum {
 static const struct memstats_column columns[COLUMN_COUNT] = {
 	[RUN] = { "run", MEMSTATS_ID, "the run, counted from 1; none when two logs are compared" },
 	[FROM] = { "from", MEMSTATS_ID,
-	           "the first snapshot's number: the run's first, of a census the baseline, unless one is named" },
+	           "the first snapshot's number: the run's first, of a census the baseline, unless "
+	           "one is named" },
 	[TO] = { "to", MEMSTATS_ID, "the second snapshot's number: the run's last unless one is named" },
 	[CLASS] = { "class", MEMSTATS_TEXT, "name of the class; of a site the function that allocates" },
 	[VERDICT] = { "verdict", MEMSTATS_TEXT, "new, grown, same, shrunk or gone" },
@@ -249,11 +250,11 @@ static int choose_in_runs(struct mr_diff *diff, struct mr_error *err)
 		return fail_snapshot(log, 0, err);
 	if (!found[1])
 		return fail_snapshot(log, 1, err);
-	MR_FAIL_IF(
-		has_census && named[0] && named[1] && diff->pair_count == 0, err, MR_ERR_ARG,
-		"snapshots '%.100s' and '%.100s' of %.200s cannot be compared: one is of tracked objects, one "
-		"of all objects",
-		named[0], named[1], log->words[0]);
+	MR_FAIL_IF(has_census && named[0] && named[1] && diff->pair_count == 0, err, MR_ERR_ARG,
+	           "snapshots '%.100s' and '%.100s' of %.200s cannot be compared: one is of tracked "
+	           "objects, one "
+	           "of all objects",
+	           named[0], named[1], log->words[0]);
 	return 0;
 }
 

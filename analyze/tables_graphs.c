@@ -50,7 +50,8 @@ static const struct memstats_column node_columns[NODE_COLUMN_COUNT] = {
 	[RUN] = { "run", MEMSTATS_ID, "the run, counted from 1" },
 	[GRAPH] = { "graph", MEMSTATS_ID, "the graph, counted from 1 in the run" },
 	[KIND] = { "kind", MEMSTATS_TEXT,
-	           "references (objects that the program chose), garbage (that the collector found), referrers "
+	           "references (objects that the program chose), garbage (that the collector found), "
+	           "referrers "
 	           "(an object and what leads to it)" },
 	[TITLE] = { "title", MEMSTATS_TEXT, "what the program called the graph" },
 	[NODE] = { "node", MEMSTATS_ID, "the object's number in the graph" },
@@ -59,7 +60,8 @@ static const struct memstats_column node_columns[NODE_COLUMN_COUNT] = {
 	[SIZE] = { "size", MEMSTATS_BYTES, "of it alone" },
 	[COUNT] = { "count", MEMSTATS_COUNT, "objects that the node stands for" },
 	[FLAGS] = { "flags", MEMSTATS_TEXT,
-	            "cycle (it leads to itself), root (paths begin here), subject (what the graph is about)" },
+	            "cycle (it leads to itself), root (paths begin here), subject (what the graph is "
+	            "about)" },
 	[TIME] = { "time", MEMSTATS_TIME, "when the graph was written" },
 	[SNAPSHOT] = { "snapshot", MEMSTATS_ID, "the snapshot that it belongs to" },
 	[OBJECTS] = { "objects", MEMSTATS_COUNT,

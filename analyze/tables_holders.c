@@ -12,6 +12,8 @@
 
 #define NAME_WIDTH 60
 #define PATH_WIDTH 70
+#define PATH_BESIDE 50 /* characters of a path up to which there is room for more behind it */
+#define EXAMPLE_WIDTH 62
 
 enum { RUN, SNAPSHOT, CLASS, COUNT, SIZE, PATH, EXAMPLE, ROOT, LENGTH, SINCE, OBJECT, COLUMN_COUNT };
 
@@ -26,7 +28,8 @@ static const struct memstats_column columns[COLUMN_COUNT] = {
 	           "how a program would name them, from where they are held; * stands for what differs" },
 	[EXAMPLE] = { "example", MEMSTATS_TEXT, "the name of one of them" },
 	[ROOT] = { "root", MEMSTATS_TEXT,
-	           "what the path begins at: module, local variable, interpreter, C code, or only each other" },
+	           "what the path begins at: module, local variable, interpreter, C code, or only each "
+	           "other" },
 	[LENGTH] = { "length", MEMSTATS_COUNT, "references from there to the object" },
 	[SINCE] = { "since", MEMSTATS_TIME, "when a census first saw the one in `example`" },
 	[OBJECT] = { "object", MEMSTATS_ID, "its number in the log, as in table objects" },
@@ -284,7 +287,7 @@ static void put_title(struct mr_writing *writing, const struct holders *holders,
 	mr_buffer_printf(&writing->buffer, "%10s  %12s  class, and what holds it\n", "count", "size");
 }
 
-/* "app.views.sessions[*]", and what is not clear from it. */
+/* "app.views.sessions[*]", and what is not clear from it: on lines of their own where the path is long. */
 static void put_way(struct mr_writing *writing, const struct holders *holders, const struct row *row)
 {
 	const struct mr_model *model = holders->log->model;
@@ -294,18 +297,25 @@ static void put_way(struct mr_writing *writing, const struct holders *holders, c
 	const char *example = mr_model_string(model, way->example);
 
 	put_amount(writing, way->count, way->size_bytes);
-	mr_buffer_append(&writing->buffer, "  ", 2);
-	mr_output_name(&writing->buffer, path[0] != '\0' ? path : "?", PATH_WIDTH, true);
+	mr_buffer_clear(&writing->scratch);
+	mr_output_name(&writing->scratch, path[0] != '\0' ? path : "?", PATH_WIDTH, true);
+	/* That a path begins in a module or a function can be seen. */
 	if (root && way->root != MR_HOLDER_MODULE && way->root != MR_HOLDER_FRAME)
-		mr_buffer_printf(&writing->buffer, "  (%s)", root);
+		mr_buffer_printf(&writing->scratch, "  (%s)", root);
+	mr_buffer_append(&writing->buffer, "  ", 2);
+	mr_buffer_append(&writing->buffer, writing->scratch.data, writing->scratch.len);
 	if (row->since_ns != MR_NONE) {
-		mr_buffer_append(&writing->buffer, "  since ", 8);
+		if (mr_output_characters(writing->scratch.data, writing->scratch.len) <= PATH_BESIDE)
+			mr_buffer_append(&writing->buffer, "  ", 2);
+		else
+			mr_buffer_printf(&writing->buffer, "\n%30s", "");
+		mr_buffer_append(&writing->buffer, "since ", 6);
 		mr_output_clock(&writing->buffer, row->since_ns);
 	}
 	mr_buffer_put_u8(&writing->buffer, '\n');
 	if (example[0] != '\0' && strcmp(example, path) != 0) {
 		mr_buffer_printf(&writing->buffer, "%30sas in ", "");
-		mr_output_name(&writing->buffer, example, PATH_WIDTH, true);
+		mr_output_name(&writing->buffer, example, EXAMPLE_WIDTH, true);
 		mr_buffer_put_u8(&writing->buffer, '\n');
 	}
 }

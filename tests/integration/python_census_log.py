@@ -195,7 +195,8 @@ GRAPHS = """
 import sys
 from memcapture._capture import ObjectLog
 log = ObjectLog(sys.argv[1] if len(sys.argv) > 1 else None)
-log.graph("garbage", "two", [(1, "list", "[<Recursion on list>]", 56, 1, 1), (2, "dict", "{'\\udcff\\0': 1}", 64, 1, 5)],
+log.graph("garbage", "two",
+          [(1, "list", "[<Recursion on list>]", 56, 1, 1), (2, "dict", "{'\\udcff\\0': 1}", 64, 1, 5)],
           [(1, 2, "[0]", 1), (2, 1, "", 1)], 2, 120)
 count = 3000
 nodes = [(i, "type%d" % (i % 7), "", i, 1, 4 * (i == 1)) for i in range(1, count)]
@@ -203,8 +204,9 @@ log.graph("references", "a large one", nodes, [(i, i % 10 + 1, "next", 2) for i 
           sum(range(count)))
 for i in range(70):
     log.graph("referrers", "one more", [], [], 0, 0)
-for wrong in [("nonsense", "", [], [], 0, 0), ("garbage", "", [(1,)], [], 0, 0), ("garbage", "", [], [(1, 2, 3, 4)], 0, 0),
-              ("garbage", "", [(2**32, "", "", 0, 0, 0)], [], 0, 0), ("garbage", "", [(1, "", "", -1, 0, 0)], [], 0, 0),
+for wrong in [("nonsense", "", [], [], 0, 0), ("garbage", "", [(1,)], [], 0, 0),
+              ("garbage", "", [], [(1, 2, 3, 4)], 0, 0), ("garbage", "", [(2**32, "", "", 0, 0, 0)], [], 0, 0),
+              ("garbage", "", [(1, "", "", -1, 0, 0)], [], 0, 0),
               ("garbage", "", 5, [], 0, 0), ("garbage", None, [], [], 0, 0)]:
     try:
         log.graph(*wrong)
@@ -242,8 +244,8 @@ def graphs_in_a_log():
 
 def tables_of_graphs():
     rows = table("graph_nodes", "graphs.dat")
-    cases.equal([(row["graph"], row["kind"], row["title"], row["node"], row["type"], row["label"], row["size"], row["count"],
-                  row["flags"]) for row in rows if row["graph"] == 1],
+    columns = ("graph", "kind", "title", "node", "type", "label", "size", "count", "flags")
+    cases.equal([tuple(row[column] for column in columns) for row in rows if row["graph"] == 1],
                 [(1, "garbage", "two", 2, "dict", "{'\\xed\\xb3\\xbf", 64, 1, "cycle subject"),
                  (1, "garbage", "two", 1, "list", "[<Recursion on list>]", 56, 1, "cycle")])
     cases.equal(len(rows), 2 + 512)

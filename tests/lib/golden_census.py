@@ -42,7 +42,8 @@ def put_census(log, stream):
         block("STACKS", id=[1, 2], parent=[0, 0], code=[1, 2]),
     ]
     # Sessions 1, 3 and 6; the dictionaries 2 and 5 come with them, 4 is a string; 7 and 8 hold each other.
-    births = [(1, 200, session, 1, 0x7f001000, 48), (2, 200, 2, 0, 0x7f002000, 232), (3, 300, session, 1, 0x7f003000, 48),
+    births = [(1, 200, session, 1, 0x7f001000, 48), (2, 200, 2, 0, 0x7f002000, 232),
+              (3, 300, session, 1, 0x7f003000, 48),
               (4, 300, kept, 0, 0x7f004000, 61), (5, 300, 2, 0, 0x7f005000, 232), (6, 400, session, 1, 0x7f006000, 48),
               (7, 300, node, 2, 0x7f007000, 64), (8, 300, node, 2, 0x7f008000, 64)]
     columns = list(zip(*births))
