@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #define CLASSES_MET 64
+#define STAYED_COLORS 4 /* of all colours, at most */
 
 /* ---- Classes by name ---------------------------------------------------------- */
 
@@ -484,9 +485,17 @@ const struct memstats_object *mr_report_detail(const struct mr_report_data *data
 
 /* ---- Colours --------------------------------------------------------------------- */
 
-/* The largest classes of all runs get a colour each, wherever they are shown. */
-static void choose_colors(struct mr_report_data *data)
+/* The largest classes of all runs get a colour each, wherever they are shown; where objects stayed, some of
+ * their types before others. */
+void mr_report_colors_choose(struct mr_report_data *data)
 {
+	for (size_t r = 0; r < data->run_count; r++) {
+		const struct mr_report_census *census = data->runs[r].census;
+		for (size_t i = 0; census && i < census->type_count && data->colored_count < STAYED_COLORS;
+		     i++)
+			if (mr_report_paint(data, census->types[i].name) == MR_PAINT_OTHER)
+				data->colored[data->colored_count++] = census->types[i].name;
+	}
 	while (data->colored_count < MR_PAINT_SERIES_COUNT) {
 		const struct mr_report_class *best = NULL;
 		for (size_t r = 0; r < data->run_count; r++)
@@ -536,6 +545,5 @@ int mr_report_classes_read(struct mr_report_data *data, struct mr_error *err)
 		sum_changes(&data->runs[r]);
 	find_referents(data);
 	find_histograms(data);
-	choose_colors(data);
 	return 0;
 }

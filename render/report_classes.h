@@ -9,5 +9,7 @@
 
 /* Reads the classes and objects tables into the runs, which are there. */
 int mr_report_classes_read(struct mr_report_data *data, struct mr_error *err) MR_MUST_CHECK;
+/* Which classes have a colour, when it is known what stayed. */
+void mr_report_colors_choose(struct mr_report_data *data);
 
 #endif

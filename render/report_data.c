@@ -350,6 +350,7 @@ int mr_report_data_init(struct mr_report_data *data, struct memstats_log *log, s
 	MR_TRY(read_marks(data, err));
 	MR_TRY(mr_report_classes_read(data, err));
 	MR_TRY(mr_report_census_read(data, err));
+	mr_report_colors_choose(data);
 	MR_TRY(mr_report_heap_read(data, err));
 	MR_TRY(rank_runs(data, err));
 	return mr_report_heap_states_read(data, err);

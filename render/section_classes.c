@@ -26,6 +26,15 @@ static void add_instances(const struct mr_view *view, struct mr_scope *item,
 		times[i] = (double)view->run->duration_ns * (double)i / (MR_REPORT_INSTANCES - 1);
 	*points = (struct mr_points){ "instances", class->paint,     MR_REPORT_INSTANCES,
 		                      times,       class->instances, false };
+	if (view->run->of_census) { /* of what was there before only the number is known */
+		points->count = view->run->snapshot_count;
+		points->y = class->counts;
+		points->x = times = mr_section_numbers(item, points->count);
+		for (size_t i = 0; times && i < points->count; i++)
+			times[i] = (double)view->run->snapshots[i].time_ns;
+		if (!times)
+			return;
+	}
 	chart->title = "Instances over time";
 	chart->description = mr_section_plural(item, class->total, "instance in all", "instances in all");
 	chart->of.curve = (struct mr_curve){ (double)view->run->duration_ns, MR_UNIT_COUNT, true, 1, points };

@@ -270,6 +270,7 @@ int mr_section_headline(const struct mr_view *view, struct mr_scope *scope, stru
 {
 	const struct mr_report_run *run = view->run;
 	mr_scope_text(scope, "name", mr_report_run_name(run));
+	mr_scope_flag(scope, "of_census", run->of_census);
 	mr_scope_text(scope, "command", run->command);
 	mr_section_date(scope, "start_text", run->start);
 	mr_scope_text(scope, "file", run->file);

@@ -126,7 +126,7 @@ static void add_type(const struct mr_view *view, struct steps *steps, const stru
 		                     : mr_section_name(steps->scope, "several types", TEXT_COLUMNS);
 		step->count += objects == MR_NO_VALUE ? 0 : objects;
 		step->size_bytes += bytes == MR_NO_VALUE ? 0 : bytes;
-		if (type->belongs_to == SIZE_MAX)
+		if (type->belongs_to == SIZE_MAX && i == 0)
 			step->flags |= MEMREPORT_NODE_SUBJECT;
 		if (strcmp(root, "only each other") == 0)
 			step->flags |= MEMREPORT_NODE_CYCLE;

@@ -164,7 +164,7 @@ static void set_object(const struct mr_view *view, struct mr_scope *object, cons
 	mr_section_object_referents(object, largest_state(detail));
 }
 
-static const char *life_text(struct mr_scope *scope, const struct columns *columns, size_t row)
+static const char *life_text(struct mr_scope *scope, const struct columns *columns, size_t row, bool is_found)
 {
 	char size[32] = "unknown size", birth[32], lifetime[32], text[256];
 	const uint64_t bytes = mr_report_rows_number(columns->table, row, columns->size);
@@ -173,7 +173,7 @@ static const char *life_text(struct mr_scope *scope, const struct columns *colum
 		mr_text_bytes_short(size, bytes);
 	mr_text_duration(birth, mr_report_rows_number(columns->table, row, columns->birth));
 	mr_text_duration(lifetime, lived == MR_NO_VALUE ? 0 : lived);
-	snprintf(text, sizeof(text), "%s, tracked at %s, %s after %s", size, birth,
+	snprintf(text, sizeof(text), "%s, %s at %s, %s after %s", size, is_found ? "found" : "tracked", birth,
 	         mr_report_rows_text(columns->table, row, columns->state), lifetime);
 	return mr_section_name(scope, text, 0);
 }
@@ -213,10 +213,10 @@ static void add_lives(const struct mr_view *view, struct mr_scope *scope, const 
 			                                          : (double)death,
 			                     death == MR_NO_VALUE,
 			                     class->paint,
-			                     life_text(scope, columns, row) };
+			                     life_text(scope, columns, row, view->run->of_census) };
 	}
 	chart->title = "Lives of its largest objects";
-	chart->description = "From the moment at which each was tracked to the one at which it was freed.";
+	chart->description = "From the moment at which each was noticed to the one at which it was freed.";
 	chart->of.lives = (struct mr_lives){ (double)view->run->duration_ns, count, lives };
 	mr_scope_chart(scope, "lives", chart);
 }

@@ -14,13 +14,18 @@
 #define WAYS_MAX 12
 #define CURVES_LIMIT 5 /* rows of tables below which types have no curve */
 #define VERDICT_TYPES 3
+#define VARIES 0.05 /* of its largest count, from which on a curve is more than a line */
 #define CURVE_MIN 3 /* censuses that a curve says something of */
 
 const char *mr_section_census_name(struct mr_scope *scope, const struct mr_report_snapshot *snapshot)
 {
 	char text[48];
-	if (snapshot->description[0])
-		return mr_section_name(scope, snapshot->description, 60);
+	if (snapshot->description[0]) {
+		char quoted[300];
+		snprintf(quoted, sizeof(quoted), "\u201c%.280s\u201d",
+		         mr_section_name(scope, snapshot->description, 60));
+		return mr_section_name(scope, quoted, 0);
+	}
 	if (strcmp(snapshot->kind, "baseline") == 0)
 		return "the baseline";
 	snprintf(text, sizeof(text), "census #%" PRIu64, snapshot->number);
@@ -42,7 +47,7 @@ static size_t census_at(const struct mr_report_census *census, uint64_t time_ns)
 	return at;
 }
 
-/* ", made between the baseline and census #3", or "". */
+/* " made between the baseline and census #3,", or "". */
 static const char *since_words(struct mr_scope *scope, const struct mr_report_census *census,
                                const struct mr_census_type *type)
 {
@@ -50,7 +55,7 @@ static const char *since_words(struct mr_scope *scope, const struct mr_report_ce
 	if (type->first_ns == MR_NO_VALUE || census->snapshot_count < 2)
 		return "";
 	const size_t first = census_at(census, type->first_ns), last = census_at(census, type->last_ns);
-	snprintf(text, sizeof(text), ", made between %s and %s,",
+	snprintf(text, sizeof(text), " made between %s and %s,",
 	         mr_section_census_name(scope, &census->snapshots[first > 0 ? first - 1 : 0]),
 	         mr_section_census_name(scope, &census->snapshots[last > 0 ? last : 1]));
 	return mr_section_name(scope, text, 0);
@@ -163,10 +168,12 @@ static void add_sites(const struct mr_view *view, struct mr_scope *item, const s
 
 static bool varies(const struct mr_report_census *census, const struct mr_census_type *type)
 {
-	for (size_t i = 1; i < census->snapshot_count; i++)
-		if (type->counts[i] != type->counts[0])
-			return true;
-	return false;
+	double least = type->counts[0], most = type->counts[0];
+	for (size_t i = 1; i < census->snapshot_count; i++) {
+		least = type->counts[i] < least ? type->counts[i] : least;
+		most = type->counts[i] > most ? type->counts[i] : most;
+	}
+	return most - least > VARIES * most;
 }
 
 static void add_curve(const struct mr_view *view, struct mr_scope *item, const struct mr_census_type *type)
@@ -216,7 +223,7 @@ static void add_type(const struct mr_view *view, struct mr_scope *scope, size_t 
 	mr_scope_text(item, "tone", leads ? "bad" : "note");
 	mr_scope_text(item, "name", type->name);
 	mr_section_paint(item, "color", mr_report_paint(view->data, type->name));
-	mr_scope_format(item, "text", "%s, %s%s %s still there.",
+	mr_scope_format(item, "text", "%s, %s,%s %s still there.",
 	                mr_section_plural(item, type->count, "object", "objects"), size,
 	                since_words(item, census, type), type->count == 1 ? "is" : "are");
 	set_holding(view, item, type);
@@ -294,7 +301,9 @@ static void add_censuses(const struct mr_view *view, struct mr_scope *scope)
 	for (size_t i = 0; i < count && !view->run->of_census; i++) {
 		const struct mr_report_snapshot *snapshot = &census->snapshots[indexes[i]];
 		struct mr_scope *item = mr_scope_add(scope, "censuses");
-		mr_scope_text(item, "name", mr_section_census_name(item, snapshot));
+		mr_scope_text(item, "name",
+		              snapshot->description[0] ? snapshot->description
+		                                       : mr_section_census_name(item, snapshot));
 		mr_scope_duration(item, "time", snapshot->time_ns);
 		mr_scope_count(item, "objects", snapshot->objects);
 		mr_scope_bytes(item, "size", snapshot->size_bytes);

@@ -12,7 +12,7 @@
 /* Adds what happened to all objects to "figures" and "verdicts" (section_headline.c makes them). */
 void mr_section_census_figures(struct mr_scope *scope, const struct mr_report_run *run);
 void mr_section_census_verdicts(const struct mr_view *view, struct mr_scope *scope);
-/* "the baseline", "census #3", or its description. */
+/* "the baseline", "census #3", or its description in quotes, as a sentence has it. */
 const char *mr_section_census_name(struct mr_scope *scope, const struct mr_report_snapshot *snapshot);
 
 /* Fills "title", "summary", "graph" (a chart), "edges", "edges_rest" of ITEM (section_graphs.c). */

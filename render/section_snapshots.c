@@ -83,7 +83,8 @@ static void add_donut(const struct mr_view *view, struct mr_scope *scope, const 
 	if (rest > 0)
 		shares[share_count++] = (struct mr_share){ "other", rest, MR_PAINT_OTHER };
 	mr_text_bytes_short(size, snapshot->size_bytes);
-	snprintf(text, sizeof(text), "%s tracked at %s", size, mr_section_snapshot_name(scope, snapshot));
+	snprintf(text, sizeof(text), "%s %s at %s", size, view->run->of_census ? "in all objects" : "tracked",
+	         mr_section_snapshot_name(scope, snapshot));
 	chart->title = "Classes by size";
 	chart->description = mr_section_name(scope, text, 0);
 	chart->of.donut =
