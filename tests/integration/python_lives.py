@@ -15,6 +15,7 @@ import cases
 from memcapture.reftracker import ObjTracker
 
 TRIES = 20_000
+MANY = 3_000
 
 
 class Plain:
@@ -103,6 +104,16 @@ def free_and_make(held, make):
     return False
 
 
+def replace_all(held, make):
+    """Puts other objects into HELD, of which some at least lie where some of those before lay."""
+    before = frozenset(map(id, held))
+    for at in range(len(held)):
+        held[at] = None
+    for at in range(len(held)):
+        held[at] = make()
+    assert any(id(one) in before for one in held)
+
+
 def count(rows, name):
     return sum(row[1] for row in rows if row[0] == name)
 
@@ -143,7 +154,7 @@ def case_of(what, make):
 def objects_in_memory_of_other_kinds_are_new():
     """Where many objects were, as many of another kind are made, in the same memory."""
     kinds = ("list", "tuple", "instance", "instance with slots", "object", "complex", "float", "empty dict", "bytes")
-    number_of_objects, same = 3000, 0
+    number_of_objects, same = MANY, 0
     for first in kinds:
         for second in kinds:
             held = [None] * number_of_objects
@@ -209,15 +220,15 @@ def an_object_that_gets_another_class_is_the_same():
 
 
 def two_trackers_know_the_same_object_each_on_its_own():
-    held = [Plain()]
+    held = [Plain() for _ in range(MANY)]
     first = ObjTracker()
-    assert free_and_make(held, Plain)
+    replace_all(held, Plain)
     second = ObjTracker()
-    cases.equal(second.compare().created, [])
+    cases.equal(count(second.compare().created, "__main__.Plain"), 0)
     changes = first.compare()
-    cases.equal((count(changes.created, "__main__.Plain"), count(changes.deleted, "__main__.Plain")), (1, 1))
+    cases.equal((count(changes.created, "__main__.Plain"), count(changes.deleted, "__main__.Plain")), (MANY, MANY))
     second.close()
-    cases.equal(count(first.compare().persistent, "__main__.Plain"), 1)
+    cases.equal(count(first.compare().persistent, "__main__.Plain"), MANY)
 
 
 def a_lost_allocator_is_noticed_and_mended():
@@ -225,27 +236,27 @@ def a_lost_allocator_is_noticed_and_mended():
     tracker = ObjTracker()
     cases.equal(tracker.compare().exact, True)
     tracemalloc.stop()  # puts back the allocator that was there before it started
-    held = [Plain()]
+    held = [Plain() for _ in range(MANY)]
     changes = tracker.compare()
     cases.equal(changes.exact, False)
     cases.contains(str(changes), "deaths were not noticed")
     tracker.start()
-    assert free_and_make(held, Plain)
+    replace_all(held, Plain)
     changes = tracker.compare()
     cases.equal((changes.exact, count(changes.created, "__main__.Plain"), count(changes.deleted, "__main__.Plain")),
-                (True, 1, 1))
+                (True, MANY, MANY))
 
 
 def an_allocator_put_on_top_later_does_no_harm():
     tracker = ObjTracker()
     tracemalloc.start()
-    held = [Plain()]
-    cases.equal(count(tracker.compare().created, "__main__.Plain"), 1)
+    held = [Plain() for _ in range(MANY)]
+    cases.equal(count(tracker.compare().created, "__main__.Plain"), MANY)
     tracker.close()  # its hook stays, and passes on
     another = ObjTracker()
-    assert free_and_make(held, Plain)
+    replace_all(held, Plain)
     changes = another.compare()
-    cases.equal((changes.exact, count(changes.created, "__main__.Plain")), (True, 1))
+    cases.equal((changes.exact, count(changes.created, "__main__.Plain")), (True, MANY))
     tracemalloc.stop()
     cases.equal(another.compare().exact, True)
 
@@ -262,7 +273,8 @@ def deep_containers_are_freed_without_deep_recursion():
         mixed = ([mixed], {"a": mixed}, (mixed,), ListChild([mixed]), TupleChild((mixed,)), DictChild(a=mixed))[i % 6]
     del mixed
     kinds = "list", "tuple", "dict", "__main__.ListChild", "__main__.TupleChild", "__main__.DictChild"
-    cases.equal([row for row in tracker.compare().created if row[0] in kinds], [])
+    created = tracker.compare().created
+    cases.equal([row for row in created if row[0] in kinds], [])
 
 
 def deallocators_are_given_back():

@@ -46,7 +46,7 @@ static PyObject *tracker_take(PyObject *object, PyObject *args)
 	const uint64_t duration_ns = mr_clock_monotonic_ns() - begin_ns;
 
 	self->is_busy = true;
-	const int status = mr_object_tracker_tell(self, duration_ns, description);
+	const int status = mr_object_tracker_tell(self, is_baseline != 0, duration_ns, description);
 
 	self->is_busy = false;
 	if (is_baseline)
@@ -213,15 +213,23 @@ static int end_log(struct mr_object_tracker *self)
 /* _open_log(path): PATH is bytes or None. */
 static PyObject *tracker_open_log(PyObject *object, PyObject *path)
 {
+	struct mr_object_tracker *const self = mr_as_object_tracker(object);
+	PyObject *tracemalloc;
+
 	if (path != Py_None && !PyBytes_Check(path)) {
 		PyErr_SetString(PyExc_TypeError, "a path is bytes here");
 		return NULL;
 	}
-	struct mr_object_tracker *const self = mr_as_object_tracker(object);
-
 	if (end_log(self) < 0 || mr_object_feed_open(&self->feed, self->module,
 	                                             path == Py_None ? NULL : PyBytes_AS_STRING(path)) < 0)
 		return NULL;
+	if (!self->feed)
+		Py_RETURN_NONE;
+	/* Imported now, what will be asked later is no news to the first census. */
+	tracemalloc = PyImport_ImportModule("_tracemalloc");
+	if (!tracemalloc)
+		return NULL;
+	Py_DECREF(tracemalloc);
 	Py_RETURN_NONE;
 }
 
@@ -299,6 +307,7 @@ static PyMethodDef tracker_methods[] = {
 	{ "_ids", tracker_ids, METH_VARARGS, NULL },
 	{ "_select", mr_object_tracker_select, METH_VARARGS, NULL },
 	{ "_lookup", mr_object_tracker_lookup, METH_O, NULL },
+	{ "_holders", mr_object_tracker_holders, METH_NOARGS, NULL },
 	{ "_open_log", tracker_open_log, METH_O, NULL },
 	{ "_close_log", tracker_close_log, METH_NOARGS, NULL },
 	{ "_forget", tracker_forget, METH_NOARGS, NULL },

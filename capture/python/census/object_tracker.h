@@ -14,6 +14,7 @@
 #include <Python.h>
 
 #include "base.h"
+#include "holders.h"
 #include "lives.h"
 #include "object_feed.h"
 
@@ -149,8 +150,18 @@ PyObject *mr_object_tracker_select(PyObject *self, PyObject *args);
 PyObject *mr_object_tracker_lookup(PyObject *self, PyObject *address);
 int mr_object_find_add_to_module(PyObject *module);
 
+/* object_tracker_holders.c: who holds what is persistent, at most MR_HELD_MAX objects.  Right after a
+ * census; the groups are numbers of types, and *HELD, to be freed, is what was asked about.  -1 with a
+ * Python error. */
+#define MR_HELD_MAX 100000u
+#define MR_WAYS_MAX 8u
+int mr_object_tracker_find_holders(struct mr_object_tracker *tracker, struct mr_holders *holders,
+                                   struct mr_held **held);
+PyObject *mr_object_tracker_holders(PyObject *self, PyObject *unused); /* _holders() */
+
 /* object_tracker_log.c: what the census that was just taken found, into the log, if there is one;
  * DURATION_NS is how long it took.  -1 with a Python error.  May run Python code, at its end. */
-int mr_object_tracker_tell(struct mr_object_tracker *tracker, uint64_t duration_ns, const char *description);
+int mr_object_tracker_tell(struct mr_object_tracker *tracker, bool baseline, uint64_t duration_ns,
+                           const char *description);
 
 #endif

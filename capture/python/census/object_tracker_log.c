@@ -28,10 +28,40 @@ static int is_tracing(PyObject *tracemalloc)
 	return result;
 }
 
+/* tracemalloc's own function for it does not look at the right address in 3.11, of instances with a dict. */
+#if PY_VERSION_HEX < 0x030D0000
+static PyObject *trace_of(PyObject *Py_UNUSED(tracemalloc), PyObject *object)
+{
+	const PyTypeObject *const type = Py_TYPE(object);
+	uintptr_t block = (uintptr_t)object;
+
+	if (PyObject_IS_GC(object))
+		block -= 2 * sizeof(uintptr_t);
+#if PY_VERSION_HEX >= 0x030C0000
+	if (type->tp_flags & (Py_TPFLAGS_MANAGED_DICT | Py_TPFLAGS_MANAGED_WEAKREF))
+		block -= 2 * sizeof(PyObject *);
+#elif PY_VERSION_HEX >= 0x030B0000
+	if (type->tp_flags & Py_TPFLAGS_MANAGED_DICT)
+		block -= 2 * sizeof(PyObject *);
+#endif
+	(void)type;
+	return _PyTraceMalloc_GetTraceback(0, block);
+}
+#else
+static PyObject *trace_of(PyObject *tracemalloc, PyObject *object)
+{
+	PyObject *const name = PyUnicode_InternFromString("_get_object_traceback");
+	PyObject *const trace = name ? PyObject_CallMethodOneArg(tracemalloc, name, object) : NULL;
+
+	Py_XDECREF(name);
+	return trace;
+}
+#endif
+
 /* The stack of OBJECT's creation, 0: not known; -1 with a Python error. */
 static int64_t stack_of(struct mr_object_feed *feed, PyObject *tracemalloc, PyObject *object)
 {
-	PyObject *const trace = PyObject_CallMethod(tracemalloc, "_get_object_traceback", "O", object);
+	PyObject *const trace = trace_of(tracemalloc, object);
 	PyObject *list = NULL;
 	int64_t stack = 0;
 
@@ -186,17 +216,50 @@ static int tell_totals(struct mr_object_tracker *tracker)
 	return 0;
 }
 
-int mr_object_tracker_tell(struct mr_object_tracker *tracker, uint64_t duration_ns, const char *description)
+static void tell_holders(struct mr_object_tracker *tracker, const struct mr_holders *holders,
+                         const struct mr_held *held)
+{
+	const struct mr_object_table *const table = &tracker->table;
+	struct mr_fed_holder *const rows = mr_alloc((holders->count + 1) * sizeof(*rows));
+
+	for (size_t i = 0; rows && i < holders->count; i++) {
+		const struct mr_holder *const holder = &holders->rows[i];
+		const size_t place =
+			mr_object_table_place(table, (uint64_t)(uintptr_t)held[holder->example].object);
+
+		rows[i] = (struct mr_fed_holder){ .class_id = class_of(holder->group),
+			                          .object = place == SIZE_MAX ? 0 : table->records[place].id,
+			                          .root = holder->root,
+			                          .length = holder->length,
+			                          .count = holder->count,
+			                          .bytes = holder->bytes,
+			                          .path = holder->path,
+			                          .example_path = holder->example_path };
+	}
+	if (rows)
+		mr_object_feed_holders(tracker->feed, tracker->snapshot, rows, holders->count);
+	mr_free(rows);
+}
+
+int mr_object_tracker_tell(struct mr_object_tracker *tracker, bool baseline, uint64_t duration_ns,
+                           const char *description)
 {
 	struct mr_object_table *const table = &tracker->table;
 	const uint64_t now_ns = mr_object_feed_now(tracker->feed);
 	struct births births = { 0 };
+	struct mr_holders holders = { 0 };
+	struct mr_held *held = NULL;
 
 	if (!tracker->feed)
 		return 0;
 
-	int status = collect_births(tracker, &births);
+	/* Before anything runs that could free an object. */
+	int status = mr_object_tracker_find_holders(tracker, &holders, &held);
+
+	if (status == 0)
+		status = collect_births(tracker, &births);
 	const struct mr_fed_snapshot snapshot = { .number = ++tracker->snapshot,
+		                                  .baseline = baseline,
 		                                  .time_ns = now_ns,
 		                                  .duration_ns = duration_ns,
 		                                  .count = table->alive,
@@ -214,6 +277,9 @@ int mr_object_tracker_tell(struct mr_object_tracker *tracker, uint64_t duration_
 	mr_object_feed_snapshot(tracker->feed, &snapshot);
 	if (tell_totals(tracker) < 0)
 		status = -1;
+	tell_holders(tracker, &holders, held);
+	mr_holders_release(&holders);
+	mr_free(held);
 	release_births(&births);
 	return status;
 }

@@ -23,12 +23,18 @@ only if it was never gone: an address that is used again is another object.  Non
 The work is done in C, by `memcapture._capture`; here is what holds it together.
 """
 
+import collections
 import gc
 import os
 import re
 import sys
 import types
 import weakref
+
+try:
+    from re import _compiler
+except ImportError:  # before 3.11
+    import sre_compile as _compiler
 
 from . import _capture
 from .asizeof import named_refs
@@ -108,6 +114,26 @@ class Changes:
         return "<Changes %d: %d created, %d deleted, %d persistent>" % (self.number, *counts)
 
 
+def _print(text):
+    """A file that is not flushed keeps the text, which the next census would see."""
+    print(text, flush=True)
+
+
+def _compiled(regex):
+    """Not by re.compile(), which keeps what it makes, so that it would be seen."""
+    return regex if isinstance(regex, re.Pattern) else _compiler.compile(regex)
+
+
+class Holder(collections.namedtuple("Holder", "type root length count bytes path example")):
+    """A way in which objects of a type are held: `root` is "module", "frame" (of a running function),
+    "interpreter", "outside" (C code), "cycle" (garbage) or "unknown"; `length` counts references."""
+
+    __slots__ = ()
+
+    def __str__(self):
+        return "  %d\t%d\t%s\t%s" % (self.count, self.bytes, _class_text(self.type), self.path)
+
+
 def _by_size(row):
     return row[2], row[0]
 
@@ -156,10 +182,10 @@ class ObjTracker(_capture.ObjectTracker):
 
     def diff(self, showIDs=False, description=None):
         """Prints what has changed since the last time; with `showIDs`, the ids of all the objects."""
-        print("Collecting list of all objects...")
+        _print("Collecting list of all objects...")
         self._take(False, None if description is None else str(description))
         summary = self._summary()
-        print("All objects: %d   Tracked objects: %d" % (summary[1], summary[1]))
+        _print("All objects: %d   Tracked objects: %d" % (summary[1], summary[1]))
         ids = None
         if showIDs:
             ids = {
@@ -167,7 +193,7 @@ class ObjTracker(_capture.ObjectTracker):
                 "Created since last diff": self._grouped("created"),
                 "Created since start (persistent)": self._grouped("persistent"),
             }
-        print(Changes(summary, self._totals(), ids))
+        _print(Changes(summary, self._totals(), ids))
 
     def findNew(self, regex, weak=True):
         """The objects made after the baseline whose type's text matches `regex`, the largest first.
@@ -185,6 +211,14 @@ class ObjTracker(_capture.ObjectTracker):
     def findTypes(self, refs, regex, weak=True):
         """The same of the objects whose ids are the keys of `refs`: newRefs, persistentRefs, startRefs."""
         return self._found("all", list(refs), regex, weak)
+
+    def holders(self):
+        """Who holds what was persistent in the last diff(): a list of Holder, by type, what holds most first.
+
+        Objects of a type that are held in the same way are one of them: `path` is the shortest way from
+        a root to them, with a star for what differs, and `example` that of one of them.
+        """
+        return [Holder(*row) for row in self._holders()]
 
     # ---- What the last census found, as dicts that are made when they are asked for --------
 
@@ -275,7 +309,7 @@ class ObjTracker(_capture.ObjectTracker):
         return groups
 
     def _found(self, which, ids, regex, weak):
-        matches = re.compile(regex).search
+        matches = _compiled(regex).search
         names = frozenset(row[0] for row in self._totals() if matches(_class_text(row[0])))
         found = self._select(which, ids, names)
         if not weak:
@@ -374,7 +408,7 @@ def objectSize(obj, ignore=None, verbose=False, depth=0, recursive=False):
     ignore[id(obj)] = obj  # which keeps the id from being used again
     size = _capture.flat_bytes(obj)
     numpy = sys.modules.get("numpy")
-    if numpy is not None and isinstance(obj, numpy.ndarray):
+    if numpy is not None and issubclass(type(obj), numpy.ndarray):
         size = max(size, obj.nbytes)
     if recursive:
         indent = "  " * depth
@@ -388,11 +422,13 @@ def objectSize(obj, ignore=None, verbose=False, depth=0, recursive=False):
 
 def _parts(obj):
     """What an object contains, and its attributes, with their names; none of its own code runs."""
-    if isinstance(obj, dict):
+    if issubclass(type(obj), dict):
         return [(objString(key), value) for key, value in dict.items(obj)]
-    if isinstance(obj, (list, tuple)):
-        return list(enumerate(obj))
+    if issubclass(type(obj), list):
+        return list(enumerate(list.__iter__(obj)))
+    if issubclass(type(obj), tuple):
+        return list(enumerate(tuple.__iter__(obj)))
     parts = []
     for name, part in named_refs(obj):
-        parts += dict.items(part) if name == "__dict__" and isinstance(part, dict) else [(name, part)]
-    return [(name, part) for name, part in parts if not isinstance(part, _NOT_PARTS)]
+        parts += dict.items(part) if name == "__dict__" and type(part) is dict else [(name, part)]
+    return [(name, part) for name, part in parts if not issubclass(type(part), _NOT_PARTS)]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 from collections.abc import Hashable, Iterable, Mapping, MutableMapping, Sequence
 from os import PathLike
-from typing import Any, Literal, overload
+from typing import Any, Literal, NamedTuple, overload
 
 __all__ = ["ObjTracker"]
 
@@ -44,6 +44,17 @@ class Changes:
     ) -> None: ...
     def __bool__(self) -> bool: ...
 
+class Holder(NamedTuple):
+    """A way in which objects of a type are held."""
+
+    type: str
+    root: str
+    length: int
+    count: int
+    bytes: int
+    path: str
+    example: str
+
 class ObjTracker:
     """Tracks all objects of a program."""
 
@@ -74,6 +85,7 @@ class ObjTracker:
     def findTypes(self, refs: Iterable[int], regex: str, weak: Literal[True] = True) -> GarbageWatcher: ...
     @overload
     def findTypes(self, refs: Iterable[int], regex: str, weak: Literal[False]) -> list[tuple[int, Any]]: ...
+    def holders(self) -> list[Holder]: ...
     @classmethod
     def isObjVar(cls, o: object) -> bool: ...
     def collect(self) -> tuple[dict[int, None], dict[type, int], dict[int, Any]]: ...
