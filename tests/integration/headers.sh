@@ -13,7 +13,8 @@ public=" capture/memcapture.h analyze/memstats.h render/memreport.h "
 strict=(-Wall -Wextra -Werror)
 
 as_c() {
-	$cc -std=gnu11 -D_GNU_SOURCE "${strict[@]}" -Icapture -Icapture/preload -Ianalyze -Irender -Itests/lib "${packages[@]}" -isystem "$python" \
+	$cc -std=gnu11 -D_GNU_SOURCE "${strict[@]}" -Icapture -Icapture/preload -Icapture/python -Icapture/python/census \
+		-Ianalyze -Irender -Itests/lib "${packages[@]}" -isystem "$python" \
 		-fsyntax-only -x c -include "$1" /dev/null
 }
 
@@ -29,7 +30,7 @@ as_public() {
 		$cxx -std=c++20 -pedantic "${strict[@]}" -fsyntax-only -x c++ -include "$1" /dev/null
 }
 
-for header in */*.h */*/*.h; do
+for header in */*.h */*/*.h */*/*/*.h; do
 	[ -e "$header" ] || continue
 	if [[ $header == capture/python/* && ! -e $python/Python.h ]]; then
 		echo "skip $header: no headers of Python (python3-dev)"
