@@ -171,5 +171,5 @@ def programs(folder, bench_threads):
         # What `git repack -f` starts: heaptrack does not follow a program to what it starts.
         Program("git pack-objects", "git pack-objects: all deltas anew",
                 git + ["pack-objects", "--all", "--no-reuse-delta", "--threads=1", "-q", "--stdout"], GIT_ENVIRONMENT),
-        Program("threads", "4 threads that only allocate and free", [bench_threads, "4", "2500000"], factor=4),
+        Program("threads", "4 threads that only allocate and free", [bench_threads, "4", "7500000"], factor=4),
     ]
