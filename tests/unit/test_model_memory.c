@@ -146,15 +146,27 @@ Test(model_memory, joined_logs__fail_cleanly_at_each_allocation)
 	mr_buffer_release(&joined);
 }
 
-Test(model_memory, dump__fails_cleanly_at_each_allocation)
+/* The file at PATH. */
+static void fail_each_of_file(const char *path)
 {
 	static uint8_t bytes[1 << 16];
-	FILE *const file = fopen("tests/fixtures/pympler/shop-0.4-py2.7.dat", "rb");
+	FILE *const file = fopen(path, "rb");
 
 	cr_assert(ne(ptr, file, NULL));
 	const size_t len = fread(bytes, 1, sizeof(bytes), file);
 	fclose(file);
 	fail_each(bytes, len);
+}
+
+Test(model_memory, dump__fails_cleanly_at_each_allocation)
+{
+	fail_each_of_file("tests/fixtures/pympler/shop-0.4-py2.7.dat");
+}
+
+/* With what holds objects, and graphs. */
+Test(model_memory, census__fails_cleanly_at_each_allocation)
+{
+	fail_each_of_file("tests/fuzz/corpus/fuzz_log_reader/census.dat");
 }
 
 Test(model_memory, claims__take_no_memory)
