@@ -89,13 +89,14 @@ def edges_have_the_names_of_keys_attributes_and_slots():
     graph = ReferenceGraph([held, kept, dictionary, instance, slotted, listed, cell, made, own])
     found = labels(graph)
     for source, target, label in (
-        (dictionary, held, "name"), (dictionary, kept, 7), (slotted, held, "one"),
-        (slotted, kept, "two"), (listed, held, ""), (cell, held, "cell_contents"), (made, own, "__dict__"),
-        (own, held, "attribute"),
+        (dictionary, held, "name"), (dictionary, kept, 7), (slotted, held, "one"), (slotted, kept, "two"),
+        (listed, held, ""), (cell, held, "cell_contents"),
     ):
-        cases.equal(found.get((id(source), id(target)), "none"), label, f"{type(source)} {label!r}")
-    if any(one is held for one in gc.get_referents(instance)):  # where it has no dict of its own
-        cases.equal(found[id(instance), id(held)], "attribute")
+        cases.equal(found.get((id(source), id(target)), "none"), label, type(source))
+    # How an instance refers to its attributes differs from version to version.
+    for source, target, label in (instance, held, "attribute"), (made, own, "__dict__"), (own, held, "attribute"):
+        there = any(one is target for one in gc.get_referents(source))
+        cases.equal(found.get((id(source), id(target)), "none"), label if there else "none", type(source))
     assert _Edge(id(dictionary), id(held), "name") in graph.edges
     assert _Edge(id(dictionary), id(held), "other") not in graph.edges
     assert _Edge(id(held), id(dictionary), "name") not in graph.edges
@@ -287,7 +288,7 @@ def graphviz_text_has_the_form():
         "// Process this file with graphviz", "digraph G {", "    node [shape=box];",
         f'    "X{hex(id(inner))[1:]}" [ label = "[1]\\nlist"  ];',
         f'    "X{hex(id(outer))[1:]}" [ label = "{{\'name\': [1]}}\\ndict"  ];',
-        f'    "X{hex(id(holder))[1:]}" [ label = "{repr(holder)[:45]}{"..." if len(repr(holder)) > 48 else repr(holder)[45:]}\\nPlain"  ];',
+        f'    "X{hex(id(holder))[1:]}" [ label = "{repr(holder)}\\nPlain"  ];',
         f'    "X{hex(id(own))[1:]}" [ label = "{{\'x\': 1}}\\ndict"  ];',
         f'    "X{hex(id(frame))[1:]}" [ label = "{repr(frame)[:45]}...\\nframe" , color=orange ];',
     ] + [line for line in written([inner, outer, holder, own, frame]).splitlines() if " -> " in line] + ["}"])
@@ -307,7 +308,8 @@ def strings_of(text):
 
 def hostile_names_stay_within_their_quotes():
     target = ["here"]
-    names = ['"];X [label="evil', "back\\", "line\nbreak", "\x00\x1b[31m\x7f\x9f", "\ud800", "<b>html</b>", "é€😀", "\u2028"]
+    names = ['"];X [label="evil', "back\\", "line\nbreak", "\x00\x1b[31m\x7f\x9f", "\ud800", "<b>html</b>", "é€😀",
+             "\u2028"]
 
     class Shown:
         def __init__(self, text):

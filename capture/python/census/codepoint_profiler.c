@@ -6,6 +6,7 @@
  */
 #include "codepoint_table.h"
 
+#include <frameobject.h>
 #include <structmember.h>
 
 #include "census.h"

@@ -7,6 +7,8 @@
  */
 #include "graph.h"
 
+#include <frameobject.h>
+
 #include "referents.h"
 
 #define CHUNK_BYTES (1u << 20)
