@@ -27,11 +27,14 @@
 	X(mr_class_hook_add_to_module)     \
 	X(mr_object_log_add_to_module)     \
 	X(mr_graph_add_to_module)          \
-	X(mr_describe_add_to_module)       \
 	X(mr_codepoint_add_to_module)      \
-	X(mr_holders_add_to_module)        \
+	X(mr_muppy_objects_add_to_module)  \
+	X(mr_muppy_sizes_add_to_module)    \
+	X(mr_summary_add_to_module)        \
+	X(mr_describe_add_to_module)       \
 	X(mr_object_tracker_add_to_module) \
 	X(mr_object_watch_add_to_module)   \
+	X(mr_holders_add_to_module)        \
 	X(mr_browse_add_to_module)
 
 struct mr_census_state {

@@ -140,6 +140,28 @@ static int count_reference(PyObject *object, void *context)
 	return finding->own->failed;
 }
 
+/* Code is not known to the collector, but the tuples in it are, until it finds that nothing in them is. */
+static void count_code(PyObject *object, struct finding *finding)
+{
+	const PyCodeObject *const code = (const PyCodeObject *)object;
+	PyObject *const held[] = {
+		code->co_consts,
+		code->co_names,
+#if PY_VERSION_HEX >= 0x030B0000
+		code->co_localsplusnames,
+#else
+		code->co_varnames,
+		code->co_freevars,
+		code->co_cellvars,
+#endif
+	};
+
+	for (size_t i = 0; i < MR_ARRAY_LEN(held); i++) {
+		if (held[i])
+			count_reference(held[i], finding);
+	}
+}
+
 int mr_own_finish(struct mr_own *own, struct mr_census_types *types, PyObject *module)
 {
 	struct finding finding = { own, types, module };
@@ -154,6 +176,8 @@ int mr_own_finish(struct mr_own *own, struct mr_census_types *types, PyObject *m
 		}
 		if (PyFunction_Check(object)) /* a call that is under way refers to it too */
 			mr_own_add(own, PyFunction_GET_CODE(object));
+		if (PyCode_Check(object))
+			count_code(object, &finding);
 		if (mr_census_has_header(known, object) && Py_TYPE(object)->tp_traverse)
 			Py_TYPE(object)->tp_traverse(object, count_reference, &finding);
 	}

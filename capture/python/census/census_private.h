@@ -27,7 +27,7 @@ enum mr_plain {                    /* how a flat size is had */
 };
 
 struct mr_census_type {
-	PyTypeObject *type; /* borrowed; NULL: the place is free */
+	PyTypeObject *type; /* NULL: the place is free */
 	bool is_own;        /* its objects are this package's */
 	bool is_gc;         /* its objects have the collector's header, is_gc_each() permitting */
 	bool is_frame;
@@ -37,18 +37,28 @@ struct mr_census_type {
 	uint32_t header_bytes;
 	uint64_t base_bytes; /* with the header */
 	PyCFunction size_method;
+
+	/* For who counts objects by type: zeros to begin with. */
+	bool is_met;
+	uint32_t place;           /* in the order of meeting */
+	PyObject *representation; /* the owner's, or NULL */
+	uint64_t objects;
+	uint64_t bytes;
 };
 
 struct mr_census_types {
 	struct mr_census_type *table; /* by address */
 	size_t capacity;              /* a power of 2 */
 	size_t count;
+	bool keeps; /* refers to its types, for when Python code runs meanwhile */
 };
 
 /* What is known of TYPE; the place moves when another type comes.  NULL: no memory. */
 struct mr_census_type *mr_census_type_add(struct mr_census_types *types, PyObject *module,
                                           PyTypeObject *type);
 void mr_census_types_release(struct mr_census_types *types);
+/* Whether its __sizeof__ is written in Python, and how sizes are had otherwise, if that is not known yet. */
+void mr_census_type_plan(struct mr_census_type *known);
 /* The flat size of OBJECT, which is of the type KNOWN. */
 uint64_t mr_census_plain_bytes(struct mr_census_type *known, PyObject *object);
 

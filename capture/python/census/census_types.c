@@ -121,13 +121,19 @@ struct mr_census_type *mr_census_type_add(struct mr_census_types *types, PyObjec
 		.is_int = type == &PyLong_Type,
 	};
 	types->count++;
+	if (types->keeps)
+		Py_INCREF(type);
 	return place;
 }
 
 void mr_census_types_release(struct mr_census_types *types)
 {
-	mr_free(types->table);
-	*types = (struct mr_census_types){ 0 };
+	struct mr_census_types old = *types;
+
+	*types = (struct mr_census_types){ .keeps = old.keeps }; /* dropping a type can run Python code */
+	for (size_t i = 0; old.keeps && i < old.capacity; i++)
+		Py_XDECREF(old.table[i].type);
+	mr_free(old.table);
 }
 
 /* ---- Sizes ------------------------------------------------------------------------ */
@@ -170,11 +176,13 @@ static PyCFunction find_method(struct mr_census_type *known, bool *is_plain)
 	return NULL;
 }
 
-static void plan(struct mr_census_type *known)
+void mr_census_type_plan(struct mr_census_type *known)
 {
 	const PyTypeObject *const type = known->type;
 	bool is_plain;
 
+	if (known->plain != MR_PLAIN_UNKNOWN)
+		return;
 	known->header_bytes = header_bytes_of(type);
 	known->base_bytes = (uint64_t)type->tp_basicsize + known->header_bytes;
 	known->size_method = find_method(known, &is_plain);
@@ -233,7 +241,7 @@ uint64_t mr_census_plain_bytes(struct mr_census_type *known, PyObject *object)
 {
 	switch (known->plain) {
 	case MR_PLAIN_UNKNOWN:
-		plan(known);
+		mr_census_type_plan(known);
 		return mr_census_plain_bytes(known, object);
 	case MR_PLAIN_CONSTANT:
 		return known->base_bytes;
