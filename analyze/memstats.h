@@ -53,8 +53,8 @@ struct memstats_error {
 struct memstats_log;
 
 /* Opens one or more logs as one; "-" is standard input; "FILE@N" and
- * "FILE@description" name a snapshot, for `diff` and tables of call stacks, where FILE itself does not
- * exist.
+ * "FILE@description" name a snapshot, for `diff`, `holders` and tables of call stacks, where FILE
+ * itself does not exist.
  * A damaged log opens with what is whole in it; see memstats_log_warning(). */
 int memstats_log_open(const char *const *paths, size_t path_count, struct memstats_log **log,
                       struct memstats_error *error);
