@@ -7,9 +7,8 @@
 
 #include "census.h"
 
-#define STEPS_COMPARED 64 /* the last ones of a path */
-#define STEPS_SHOWN 48    /* of an example; where there are more, the first half and the last */
-#define RUN_MIN 4         /* equal steps in an example that are told as one */
+#define STEPS_SHOWN 48 /* of an example; where there are more, the first half and the last */
+#define RUN_MIN 4      /* equal steps in an example that are told as one */
 
 struct way { /* a row in the making */
 	uint32_t group;
@@ -35,31 +34,6 @@ struct grouping {
 };
 
 /* ---- Ways ---------------------------------------------------------------------------------------- */
-
-static bool is_same_step(const struct mr_step *a, const struct mr_step *b)
-{
-	if (a->kind != b->kind)
-		return false;
-	if (a->kind == MR_STEP_INDEX)
-		return a->index == b->index;
-	return (a->kind != MR_STEP_KEY && a->kind != MR_STEP_IS_KEY) || a->object == b->object;
-}
-
-/* Notes which of the last steps to NAMED are others than those to the way's example. */
-static void compare(const struct grouping *grouping, struct way *way, uint32_t named)
-{
-	const struct mr_named *const nodes = grouping->names->nodes;
-	uint32_t other = way->named;
-
-	for (int i = 0; i < STEPS_COMPARED && named != other; i++) {
-		if (nodes[named].parent == MR_REACH_NONE || nodes[other].parent == MR_REACH_NONE)
-			return;
-		if (!is_same_step(&nodes[named].step, &nodes[other].step))
-			way->differing |= UINT64_C(1) << i;
-		named = nodes[named].parent;
-		other = nodes[other].parent;
-	}
-}
 
 static size_t hash_way(const struct grouping *grouping, uint32_t group, uint32_t pattern)
 {
@@ -98,7 +72,7 @@ static int add_held(struct grouping *grouping, const struct mr_held *held, uint3
 			             .next = *head };
 		*head = (uint32_t)grouping->count;
 	} else {
-		compare(grouping, way, named);
+		way->differing |= mr_names_compare(grouping->names, way->named, named);
 	}
 	way->count++;
 	way->bytes += held[i].bytes;
@@ -236,32 +210,49 @@ static int append_example(const struct grouping *grouping, uint32_t named, struc
 	return out->failed ? -1 : 0;
 }
 
-/* The path of a way: what differs is a star. */
-static int append_path(const struct grouping *grouping, const struct way *way, struct mr_buffer *out)
+/* The path to NAMED, of at most STEPS_SHOWN steps, with stars for those steps, from its end, that differ. */
+static void append_starred(const struct grouping *grouping, uint32_t named, uint64_t differing,
+                           struct mr_buffer *out)
 {
 	const struct mr_named *const nodes = grouping->names->nodes;
-	const size_t length = nodes[way->named].length;
-	uint32_t path[STEPS_COMPARED + 1];
+	const size_t length = nodes[named].length;
+	uint32_t path[STEPS_SHOWN + 1];
 	size_t left = length + 1;
 
-	if (way->count == 1)
-		return append_example(grouping, way->named, out);
-	if (mr_pattern_is_folded(grouping->patterns, way->pattern) || length > STEPS_SHOWN) {
-		mr_pattern_text(grouping->patterns, way->pattern, out);
-		return out->failed ? -1 : 0;
-	}
-	for (uint32_t at = way->named; at != MR_REACH_NONE && left > 0; at = nodes[at].parent)
+	for (uint32_t at = named; at != MR_REACH_NONE && left > 0; at = nodes[at].parent)
 		path[--left] = at;
 	mr_root_text(grouping->reach, mr_root_of(grouping->reach, nodes[path[0]].node), out);
 	for (size_t i = 1; i <= length; i++) {
 		const struct mr_step *const step = &nodes[path[i]].step;
 
-		if (!((way->differing >> (length - i)) & 1))
+		if (!((differing >> (length - i)) & 1))
 			mr_step_text(out, step, MR_STEP_PYTHON);
 		else
 			mr_buffer_append(out, step->kind == MR_STEP_IS_KEY ? "<key>" : "[*]",
 			                 step->kind == MR_STEP_IS_KEY ? 5 : 3);
 	}
+}
+
+/* The path of a way: what differs is a star. */
+static int append_path(const struct grouping *grouping, const struct way *way, struct mr_buffer *out)
+{
+	const struct mr_named *const nodes = grouping->names->nodes;
+	const uint32_t plain = mr_pattern_plain(grouping->patterns, way->pattern);
+	uint32_t at = way->named;
+
+	if (way->count == 1)
+		return append_example(grouping, way->named, out);
+	/* The part before what is folded, as it is in all paths that begin so. */
+	while (nodes[at].pattern != plain)
+		at = nodes[at].parent;
+	if (nodes[at].length > STEPS_SHOWN)
+		mr_pattern_text(grouping->patterns, way->pattern, MR_REACH_NONE, out);
+	else if (plain == way->pattern)
+		append_starred(grouping, at, way->differing, out);
+	else
+		append_starred(grouping, at, mr_pattern_differing(grouping->patterns, plain), out);
+	if (plain != way->pattern && nodes[at].length <= STEPS_SHOWN)
+		mr_pattern_text(grouping->patterns, way->pattern, plain, out);
 	return out->failed ? -1 : 0;
 }
 

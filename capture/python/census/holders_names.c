@@ -150,12 +150,14 @@ static int name_family(const struct mr_reach *reach, const struct mr_names *name
 	return mr_steps_name_frame(&frame, family->children, count, family->steps);
 }
 
+/* From an object of a class to another of it. */
 static bool is_recursive(const struct mr_reach *reach, const struct mr_named *parent,
                          const struct mr_named *child)
 {
 	const PyObject *const from = reach->objects[parent->node];
 
-	return from && Py_TYPE(from) == Py_TYPE(reach->objects[child->node]);
+	return from && Py_TYPE(from) == Py_TYPE(reach->objects[child->node]) &&
+	       (Py_TYPE(from)->tp_flags & Py_TPFLAGS_HEAPTYPE) && child->step.kind == MR_STEP_ATTRIBUTE;
 }
 
 static int name_nodes(const struct mr_reach *reach, struct mr_patterns *patterns, struct mr_names *names)
@@ -175,6 +177,8 @@ static int name_nodes(const struct mr_reach *reach, struct mr_patterns *patterns
 				text.failed ? MR_REACH_NONE
 					    : mr_patterns_root(patterns, (const char *)text.data, text.len);
 			status = first->pattern == MR_REACH_NONE ? -1 : 0;
+			if (status == 0)
+				mr_pattern_note(patterns, first->pattern, names, (uint32_t)at);
 			continue;
 		}
 
@@ -191,6 +195,8 @@ static int name_nodes(const struct mr_reach *reach, struct mr_patterns *patterns
 			named->pattern = mr_patterns_extend(patterns, parent->pattern, &named->step,
 			                                    is_recursive(reach, parent, named));
 			status = named->pattern == MR_REACH_NONE ? -1 : 0;
+			if (status == 0)
+				mr_pattern_note(patterns, named->pattern, names, (uint32_t)i);
 		}
 	}
 	mr_buffer_release(&text);
@@ -227,6 +233,31 @@ void mr_names_release(struct mr_names *names)
 {
 	mr_free(names->nodes);
 	*names = (struct mr_names){ 0 };
+}
+
+static bool is_same_step(const struct mr_step *a, const struct mr_step *b)
+{
+	if (a->kind != b->kind)
+		return false;
+	if (a->kind == MR_STEP_INDEX)
+		return a->index == b->index;
+	return (a->kind != MR_STEP_KEY && a->kind != MR_STEP_IS_KEY) || a->object == b->object;
+}
+
+uint64_t mr_names_compare(const struct mr_names *names, uint32_t a, uint32_t b)
+{
+	const struct mr_named *const nodes = names->nodes;
+	uint64_t differing = 0;
+
+	for (int i = 0; i < 64 && a != b; i++) {
+		if (nodes[a].parent == MR_REACH_NONE || nodes[b].parent == MR_REACH_NONE)
+			break;
+		if (!is_same_step(&nodes[a].step, &nodes[b].step))
+			differing |= UINT64_C(1) << i;
+		a = nodes[a].parent;
+		b = nodes[b].parent;
+	}
+	return differing;
 }
 
 uint32_t mr_names_find(const struct mr_names *names, uint32_t node)

@@ -21,6 +21,8 @@ struct pattern {
 	bool recursive; /* a plain one's step is */
 	bool folded;    /* this one, or one before it, is not plain */
 	uint32_t parts[CHOICES_MAX];
+	uint32_t named; /* the first path of a plain one; MR_REACH_NONE: none yet */
+	uint64_t differing;
 };
 
 struct text {
@@ -153,8 +155,10 @@ static uint32_t intern_step(struct mr_patterns *patterns, const struct mr_step *
 	const size_t few = ((uintptr_t)step->word >> 3) % FEW_NAMES;
 	struct mr_buffer *const text = &patterns->scratch;
 
-	if (step->kind == MR_STEP_INDEX || step->kind == MR_STEP_KEY)
+	if (step->kind == MR_STEP_INDEX)
 		return intern(patterns, "[*]", 3);
+	if (step->kind == MR_STEP_KEY) /* looks the same, but is another: with the 0 at its end */
+		return intern(patterns, "[*]", 4);
 	if (step->kind == MR_STEP_IS_KEY)
 		return intern(patterns, "<key>", 5);
 	if (by_name && patterns->few[few].name == step->word)
@@ -180,6 +184,7 @@ static uint32_t add(struct mr_patterns *patterns, struct pattern pattern)
 		return MR_REACH_NONE;
 	pattern.folded = pattern.kind != PATTERN_PLAIN ||
 	                 (pattern.parent != MR_REACH_NONE && patterns->list[pattern.parent].folded);
+	pattern.named = MR_REACH_NONE;
 	patterns->list[patterns->count++] = pattern;
 	return (uint32_t)patterns->count - 1;
 }
@@ -268,6 +273,15 @@ static uint32_t fold_choice(struct mr_patterns *patterns, uint32_t from, uint32_
 	return fold(patterns, folded);
 }
 
+static bool is_all_stars(const struct mr_patterns *patterns, const uint32_t *parts, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		if (patterns->bytes.data[patterns->texts[parts[i]].begin] != '[')
+			return false;
+	}
+	return true;
+}
+
 /* STEP after FROM where the last PERIOD steps, it the last, are those before them once more. */
 static uint32_t fold_sequence(struct mr_patterns *patterns, uint32_t from, uint32_t step, unsigned period)
 {
@@ -281,7 +295,8 @@ static uint32_t fold_sequence(struct mr_patterns *patterns, uint32_t from, uint3
 			return MR_REACH_NONE;
 		parts[i] = patterns->list[at].step;
 	}
-	if (at == MR_REACH_NONE)
+	/* Containers in containers are told as they are. */
+	if (at == MR_REACH_NONE || is_all_stars(patterns, parts, period))
 		return MR_REACH_NONE;
 
 	const struct pattern *const before = &patterns->list[at];
@@ -337,14 +352,37 @@ uint32_t mr_patterns_extend(struct mr_patterns *patterns, uint32_t parent, const
 
 /* ---- Showing ------------------------------------------------------------------------------------- */
 
-bool mr_pattern_is_folded(const struct mr_patterns *patterns, uint32_t pattern)
+uint32_t mr_pattern_plain(const struct mr_patterns *patterns, uint32_t pattern)
 {
-	return patterns->list[pattern].folded;
+	while (patterns->list[pattern].folded)
+		pattern = patterns->list[pattern].parent;
+	return pattern;
+}
+
+uint64_t mr_pattern_differing(const struct mr_patterns *patterns, uint32_t pattern)
+{
+	return patterns->list[pattern].differing;
+}
+
+void mr_pattern_note(struct mr_patterns *patterns, uint32_t pattern, const struct mr_names *names,
+                     uint32_t named)
+{
+	struct pattern *const noted = &patterns->list[pattern];
+
+	if (noted->folded)
+		return;
+	if (noted->named == MR_REACH_NONE)
+		noted->named = named;
+	else
+		noted->differing |= mr_names_compare(names, noted->named, named);
 }
 
 static void append_text(const struct mr_patterns *patterns, uint32_t text, struct mr_buffer *out)
 {
-	mr_buffer_append(out, patterns->bytes.data + patterns->texts[text].begin, patterns->texts[text].len);
+	const uint8_t *const bytes = patterns->bytes.data + patterns->texts[text].begin;
+	const size_t len = patterns->texts[text].len;
+
+	mr_buffer_append(out, bytes, len > 0 && bytes[len - 1] == 0 ? len - 1 : len);
 }
 
 static void append_pattern(const struct mr_patterns *patterns, const struct pattern *pattern,
@@ -363,19 +401,20 @@ static void append_pattern(const struct mr_patterns *patterns, const struct patt
 	mr_buffer_append(out, ")*", 2);
 }
 
-void mr_pattern_text(const struct mr_patterns *patterns, uint32_t pattern, struct mr_buffer *out)
+void mr_pattern_text(const struct mr_patterns *patterns, uint32_t pattern, uint32_t after,
+                     struct mr_buffer *out)
 {
 	/* The first and the last ones where there are too many. */
 	enum { SHOWN = 48, HEAD = 24 };
 	uint32_t last[SHOWN];
 	size_t count = 0;
 
-	for (uint32_t at = pattern; at != MR_REACH_NONE; at = patterns->list[at].parent)
+	for (uint32_t at = pattern; at != after; at = patterns->list[at].parent)
 		count++;
 	if (count <= SHOWN) {
 		size_t left = count;
 
-		for (uint32_t at = pattern; at != MR_REACH_NONE; at = patterns->list[at].parent)
+		for (uint32_t at = pattern; at != after; at = patterns->list[at].parent)
 			last[--left] = at;
 		for (size_t i = 0; i < count; i++)
 			append_pattern(patterns, &patterns->list[last[i]], out);
@@ -384,7 +423,7 @@ void mr_pattern_text(const struct mr_patterns *patterns, uint32_t pattern, struc
 
 	size_t from_end = 0;
 
-	for (uint32_t at = pattern; at != MR_REACH_NONE; at = patterns->list[at].parent, from_end++) {
+	for (uint32_t at = pattern; at != after; at = patterns->list[at].parent, from_end++) {
 		if (from_end < SHOWN - HEAD)
 			last[SHOWN - 1 - from_end] = at;
 		else if (count - 1 - from_end < HEAD)

@@ -105,6 +105,9 @@ int mr_names_make(const struct mr_reach *reach, const uint32_t *wanted, size_t c
 void mr_names_release(struct mr_names *names);
 /* The place of NODE in `nodes`. */
 uint32_t mr_names_find(const struct mr_names *names, uint32_t node);
+/* Bit I: the step that is the I-th from the end, of at most 64, is another on the path to A than on that to
+ * B, whose patterns are the same. */
+uint64_t mr_names_compare(const struct mr_names *names, uint32_t a, uint32_t b);
 /* Appends what a root is called. */
 void mr_root_text(const struct mr_reach *reach, const struct mr_reach_root *root, struct mr_buffer *out);
 const struct mr_reach_root *mr_root_of(const struct mr_reach *reach, uint32_t node);
@@ -118,8 +121,15 @@ void mr_patterns_free(struct mr_patterns *patterns);
 uint32_t mr_patterns_root(struct mr_patterns *patterns, const char *text, size_t len);
 uint32_t mr_patterns_extend(struct mr_patterns *patterns, uint32_t parent, const struct mr_step *step,
                             bool recursive);
-/* Is there a part in the pattern that stands for any number of steps? */
-bool mr_pattern_is_folded(const struct mr_patterns *patterns, uint32_t pattern);
-void mr_pattern_text(const struct mr_patterns *patterns, uint32_t pattern, struct mr_buffer *out);
+/* The part of PATTERN before what stands for any number of steps; all of it where there is no such. */
+uint32_t mr_pattern_plain(const struct mr_patterns *patterns, uint32_t pattern);
+/* Steps, from its end, that differ between the paths of a plain pattern. */
+uint64_t mr_pattern_differing(const struct mr_patterns *patterns, uint32_t pattern);
+/* Another path of a plain pattern, to NAMED in NAMES. */
+void mr_pattern_note(struct mr_patterns *patterns, uint32_t pattern, const struct mr_names *names,
+                     uint32_t named);
+/* Appends PATTERN from behind AFTER (MR_REACH_NONE: all of it). */
+void mr_pattern_text(const struct mr_patterns *patterns, uint32_t pattern, uint32_t after,
+                     struct mr_buffer *out);
 
 #endif

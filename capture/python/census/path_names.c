@@ -170,6 +170,15 @@ static void offer_type(struct naming *naming, PyTypeObject *type)
 	offer_word(naming, type->tp_mro, "__mro__");
 }
 
+/* What is not among the members, since it can be set. */
+static void offer_function(struct naming *naming, PyObject *object)
+{
+	offer_word(naming, PyFunction_GET_DEFAULTS(object), "__defaults__");
+	offer_word(naming, PyFunction_GET_KW_DEFAULTS(object), "__kwdefaults__");
+	offer_word(naming, PyFunction_GET_CODE(object), "__code__");
+	offer_word(naming, PyFunction_GET_ANNOTATIONS(object), "__annotations__");
+}
+
 static void offer_exception(struct naming *naming, PyObject *object)
 {
 	const PyBaseExceptionObject *const exception = (const PyBaseExceptionObject *)object;
@@ -270,6 +279,8 @@ static void offer_contents(struct naming *naming, PyObject *parent)
 		offer_entries(naming, parent, MR_STEP_KEY);
 	} else if (PyType_Check(parent)) {
 		offer_type(naming, (PyTypeObject *)parent);
+	} else if (PyFunction_Check(parent)) {
+		offer_function(naming, parent);
 	} else if (PyCell_Check(parent)) {
 		offer_word(naming, PyCell_GET(parent), "cell_contents");
 	} else if (PyExceptionInstance_Check(parent)) {

@@ -13,6 +13,8 @@
 
 #include <Python.h>
 
+#include <frameobject.h> /* PyFrame_Check() in 3.10 */
+
 #include "base.h"
 
 struct mr_frame {
