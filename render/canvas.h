@@ -62,7 +62,8 @@ struct mr_canvas;
 /* NULL when there is no memory. */
 struct mr_canvas *mr_canvas_new(enum mr_canvas_target target, double width, double height);
 void mr_canvas_free(struct mr_canvas *canvas); /* NULL is fine */
-/* Ends the drawing and appends its bytes to OUT (an SVG document without its text; a PNG; a PDF; PostScript). */
+/* Ends the drawing and appends its bytes to OUT (an SVG document without its text; a PNG; a PDF;
+ * PostScript). */
 int mr_canvas_finish(struct mr_canvas *canvas, struct mr_buffer *out, struct mr_error *err) MR_MUST_CHECK;
 
 /* PDF: shows the page and starts the next. */

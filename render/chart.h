@@ -251,7 +251,8 @@ double mr_plot_margin(double high, enum mr_unit unit);
 
 /* The last of COUNT rising times at or before TIME; SIZE_MAX when all are later. */
 size_t mr_plot_last_before(const double *times, size_t count, double time);
-/* Marks the highest VALUE with TEXT, which stands to the left where that is beyond the part TURN of the width. */
+/* Marks the highest VALUE with TEXT, which stands to the left where that is beyond the part TURN of the
+ * width. */
 void mr_plot_peak(const struct mr_plot *plot, struct mr_canvas *canvas, double time, double value,
                   const char *text, double turn);
 

@@ -413,7 +413,7 @@ static void name_line(struct drawing *drawing, size_t line)
 				continue;
 			drawing->labels[drawing->label_count++] = spot;
 			mr_canvas_rectangle(drawing->canvas, spot.x, spot.y, spot.width, spot.height);
-			mr_canvas_fill(drawing->canvas, MR_PAINT_SURFACE, 0.85);
+			mr_canvas_fill(drawing->canvas, MR_PAINT_SURFACE, 1);
 			mr_canvas_text(drawing->canvas, at.x, at.y + 4, style, text);
 			return;
 		}

@@ -338,8 +338,7 @@ void mr_timeline_draw(const struct mr_chart *chart, struct mr_canvas *canvas)
 	if (frame.split) {
 		const struct mr_text_style style = { 11, true, MR_ANCHOR_START, MR_PAINT_MUTED };
 		mr_plot_y_axis(&frame.areas, canvas, MR_UNIT_BYTES);
-		mr_canvas_text(canvas, frame.areas.left, frame.areas.top - 8, style,
-		               "objects, enlarged");
+		mr_canvas_text(canvas, frame.areas.left, frame.areas.top - 8, style, "objects, enlarged");
 		mr_plot_time_axis(&frame.lines, canvas, false);
 	}
 	draw_areas(&frame, frame.width < NARROW ? MOMENTS_MAX / 2 : MOMENTS_MAX);

@@ -282,7 +282,8 @@ static void add_site(const struct object_columns *columns, size_t row, struct mr
 	type->sites[at].size_bytes += or_zero(mr_report_rows_number(columns->table, row, columns->last));
 }
 
-/* Whether the object stayed: made after the baseline, there at the census before the last, and at the last. */
+/* Whether the object stayed: made after the baseline, there at the census before the last and at
+ * the last. */
 static bool has_stayed(const struct mr_report_census *census, uint64_t birth, uint64_t death)
 {
 	const size_t count = census->snapshot_count;
@@ -378,7 +379,7 @@ static int read_counts(const struct mr_report_data *data, struct mr_report_censu
 	return 0;
 }
 
-/* ---- All of it ------------------------------------------------------------------------------------------ */
+/* ---- All of it --------------------------------------------------------------------------------- */
 
 static int read_run(const struct mr_report_data *data, struct mr_report_census *census, struct mr_error *err)
 {

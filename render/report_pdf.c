@@ -151,6 +151,25 @@ static void chart_of(struct paper *paper, const struct mr_scope *scope, const ch
 	paper->y += height + 8;
 }
 
+/* As wide as it is, or smaller, so that a page has room for it. */
+static void graph_of(struct paper *paper, const struct mr_scope *scope)
+{
+	const struct mr_value value = value_of(scope, "graph");
+	if (value.kind != MR_VALUE_CHART)
+		return;
+	const double room = BOTTOM - MARGIN - 40;
+	double width = WIDTH, height = chart_height(value.chart, width);
+	if (height > room) {
+		const double natural = value.chart->width * CHART_SCALE;
+		width = (natural < width ? natural : width) * room / height;
+		height = chart_height(value.chart, width);
+	}
+	heading(paper, text_of(scope, "title"), 10, height + 8);
+	need(paper, height + 8);
+	draw_chart(paper, value.chart, MARGIN, width);
+	paper->y += height + 8;
+}
+
 /* Two charts side by side, each below its title. */
 static void chart_pair(struct paper *paper, const struct mr_scope *scope, const char *const names[2])
 {
@@ -313,6 +332,34 @@ static void heap(struct paper *paper, const struct mr_scope *run)
 	TABLE(paper, run, "threads", threads);
 }
 
+static void persistent(struct paper *paper, const struct mr_scope *run)
+{
+	static const struct column moves[] = {
+		{ "Type", "class", 0.34, false },          { "Created", "created", 0.11, true },
+		{ "Size", "created_size", 0.11, true },    { "Deleted", "deleted", 0.11, true },
+		{ "Size", "deleted_size", 0.11, true },    { "Persistent", "persistent", 0.11, true },
+		{ "Size", "persistent_size", 0.11, true },
+	};
+	if (!value_of(run, "has_census").flag)
+		return;
+	heading(paper, "Objects that stayed", 13, 40);
+	if (text_of(run, "persistent_none")[0])
+		paragraph(paper, text_of(run, "persistent_none"), 10, MR_PAINT_INK);
+	for (const struct mr_scope *type = value_of(run, "persistent").scope; type;
+	     type = mr_scope_next(type))
+		paragraph(paper, text_of(type, "sentence"), 10, MR_PAINT_INK);
+	if (text_of(run, "persistent_rest")[0])
+		paragraph(paper, text_of(run, "persistent_rest"), 10, MR_PAINT_INK);
+	for (const struct mr_scope *item = value_of(run, "holder_graphs").scope; item;
+	     item = mr_scope_next(item))
+		graph_of(paper, item);
+	if (value_of(run, "moves").count > 0)
+		heading(paper, "What came, went and stayed", 10, 60);
+	TABLE(paper, run, "moves", moves);
+	for (const struct mr_scope *item = value_of(run, "graphs").scope; item; item = mr_scope_next(item))
+		graph_of(paper, item);
+}
+
 static void snapshots(struct paper *paper, const struct mr_scope *run)
 {
 	static const struct column all[] = {
@@ -435,6 +482,7 @@ static void lay_out(struct paper *paper, const struct mr_scope *root)
 		headline(paper, run);
 		paper->y += 8;
 		heap(paper, run);
+		persistent(paper, run);
 		chart_of(paper, run, "timeline_wide");
 		snapshots(paper, run);
 		classes(paper, run);

@@ -6,7 +6,8 @@
  */
 #include "section_persistent.h"
 
-#define WAYS_PER_TYPE 4
+#define WAYS_PER_TYPE 3
+#define TYPES_MAX 12  /* that a picture has room for */
 #define STEPS_MAX 600 /* of all paths together */
 #define TEXT_COLUMNS 120
 #define NONE SIZE_MAX
@@ -159,7 +160,9 @@ static void add_box(struct memreport_graph *graph, struct memreport_graph_node *
 	const char *label = step->label;
 	nodes[graph->node_count] = (struct memreport_graph_node){
 		.id = graph->node_count,
-		.type = typed ? step->type : step->root,
+		.type = typed            ? step->type
+		        : before == NONE ? step->root
+		                         : "",
 		.label = typed                         ? ""
 		         : label[0] == '.' && label[1] ? label + 1
 		                                       : label,
@@ -201,7 +204,7 @@ int mr_section_holder_graph(const struct mr_view *view, struct mr_scope *scope, 
 	struct memreport_graph_node *nodes = mr_page_alloc(page, STEPS_MAX * sizeof(*nodes));
 	struct memreport_graph_edge *edges = mr_page_alloc(page, STEPS_MAX * sizeof(*edges));
 	MR_FAIL_IF(!steps.items || !nodes || !edges, err, MR_ERR_NOMEM, "no memory for a graph");
-	for (size_t i = 0; i < type_count; i++)
+	for (size_t i = 0; i < type_count && i < TYPES_MAX; i++)
 		add_type(view, &steps, &view->run->census->types[i]);
 	struct memreport_graph graph = { .title = "Who holds what stayed", .nodes = nodes, .edges = edges };
 	make_boxes(&steps, &graph, nodes, edges);

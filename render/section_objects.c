@@ -63,14 +63,18 @@ void mr_section_place(struct mr_scope *scope, const char *name, const char *file
 
 static void set_frame(struct mr_scope *frame, const struct memstats_position *position)
 {
-	if (position->function[0])
+	mr_section_place(frame, "place", position->file, position->line);
+	if (position->function[0]) {
 		mr_scope_text(frame, "function", position->function);
-	else
+	} else if (position->file[0]) { /* the place is all that is known */
+		mr_section_place(frame, "function", position->file, position->line);
+		mr_scope_none(frame, "place");
+	} else {
 		mr_scope_format(
 			frame, "function", "%s+0x%" PRIx64,
 			mr_section_name(frame, position->module[0] ? file_name(position->module) : "?", 60),
 			position->offset);
-	mr_section_place(frame, "place", position->file, position->line);
+	}
 	mr_scope_text(frame, "path", position->file[0] ? position->file : position->module);
 	mr_scope_text(frame, "source", position->source);
 }

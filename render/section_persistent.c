@@ -22,7 +22,7 @@ const char *mr_section_census_name(struct mr_scope *scope, const struct mr_repor
 	char text[48];
 	if (snapshot->description[0]) {
 		char quoted[300];
-		snprintf(quoted, sizeof(quoted), "\u201c%.280s\u201d",
+		snprintf(quoted, sizeof(quoted), "\"%.280s\"",
 		         mr_section_name(scope, snapshot->description, 60));
 		return mr_section_name(scope, quoted, 0);
 	}
@@ -313,7 +313,7 @@ static void add_censuses(const struct mr_view *view, struct mr_scope *scope)
 		                census->snapshot_count - count);
 }
 
-/* ---- All of it ------------------------------------------------------------------------------------------- */
+/* ---- All of it ------------------------------------------------------------------------------- */
 
 /* What there is to say where nothing stayed; NULL where something did. */
 static const char *nothing_words(const struct mr_report_census *census)
@@ -324,8 +324,8 @@ static const char *nothing_words(const struct mr_report_census *census)
 		return "There is one census only: nothing to compare it with.";
 	if (taken(census) == 2)
 		return "There are two censuses only: what stays shows from the third on.";
-	return "No object stayed: what was made after the baseline is gone again, or was made since the census "
-	       "before the last one.";
+	return "No object stayed: what was made after the baseline is gone again, or was made since the "
+	       "census before the last one.";
 }
 
 static void set_lede(const struct mr_view *view, struct mr_scope *scope)
@@ -398,7 +398,7 @@ int mr_section_persistent(const struct mr_view *view, struct mr_scope *scope, st
 	return mr_section_graphs(view, scope, err);
 }
 
-/* ---- In the headline ---------------------------------------------------------------------------------------- */
+/* ---- In the headline ------------------------------------------------------------------------- */
 
 void mr_section_census_figures(struct mr_scope *scope, const struct mr_report_run *run)
 {

@@ -5,6 +5,7 @@ phone and desktop, its links lead somewhere, it can be read with scripts off,
 what programs call their things stays text, and it prints."""
 
 import base64
+import itertools
 import json
 import os
 import random
@@ -14,6 +15,7 @@ import sys
 sys.path.insert(0, os.path.join(os.environ["MR_ROOT"], "tests/lib"))
 sys.path.insert(0, os.path.join(os.environ["MR_ROOT"], "tests/browser"))
 import cases
+import census_logs
 import devtools
 import golden_logs
 import heap_logs
@@ -96,7 +98,9 @@ def pages():
         heap_logs.heap([f"ns::Type{i}<int>::method_with_a_long_name(std::string const&)" for i in range(60)],
                        pid=71).write("heap.dat")
         heap_logs.heap([text for text in EVIL if text != "\x00nul"], pid=72).write("evil_heap.dat")
-        for name in ("factory", "shop", "nothing", "both", "cut", "hostile", "wide", "heap", "evil_heap"):
+        census_logs.write_all([text for text in EVIL if text != "\x00nul"])
+        for name in ("factory", "shop", "nothing", "both", "cut", "hostile", "wide", "heap", "evil_heap", "census",
+                     "mixed", "evil_census", "large_census", "quiet1"):
             PAGES[name] = report(name + ".dat", "--quiet")
         result = cases.run("memreport", "shop.dat", "later.dat", "-o", "two.html")
         cases.equal(result.returncode, 0, result.stderr)
@@ -135,7 +139,7 @@ def tables_fit_a_desktop_and_paper():
     cut = """[...document.querySelectorAll('table')].filter(t => t.getBoundingClientRect().right >
         (t.closest('.scroll') || t.parentNode).getBoundingClientRect().right + 1).map(t => t.tHead.textContent)"""
     browser = devtools.shared()
-    for name in ("factory", "shop", "wide", "both", "heap"):
+    for name in ("factory", "shop", "wide", "both", "heap", "census", "mixed"):
         for width, media in ((1440, "screen"), (700, "print")):
             page = browser.open(dict(pages())[name], width=width)
             page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
@@ -277,7 +281,7 @@ def colours_can_be_read():
         }).filter(c => c[0] < 4.5).slice(0, 5);
     })()"""
     browser = devtools.shared()
-    for name in ("shop", "heap"):
+    for name in ("shop", "heap", "census"):
         for dark in (False, True):
             page = browser.open(dict(pages())[name], dark=dark)
             cases.equal(page.evaluate(contrast), [], f"{name}, {'dark' if dark else 'light'}")
@@ -297,8 +301,8 @@ def prints_whole():
 
 def stays_within_its_size():
     pages()
-    for size in (100000, 200000, 1000000):
-        result = cases.run("memreport", "wide.dat", "-o", "small.html", "--max-size", size, "--limit", 1000)
+    for log, size in itertools.product(("wide.dat", "large_census.dat"), (100000, 200000, 1000000)):
+        result = cases.run("memreport", log, "-o", "small.html", "--max-size", size, "--limit", 1000)
         cases.equal(result.returncode, 0, result.stderr)
         cases.equal(os.path.getsize("small.html") <= size, True, f"{os.path.getsize('small.html')} of {size}")
         cases.contains(result.stderr, "at most")
