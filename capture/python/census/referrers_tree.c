@@ -231,10 +231,9 @@ static PyObject *referrer_tree(PyObject *module, PyObject *const *args, Py_ssize
 
 static PyMethodDef functions[] = {
 	{ "referrer_tree", FAST_FUNCTION(referrer_tree),
-	  PyDoc_STR(
-		  "referrer_tree($module, browser, root, depth, ignore, repeat, str_func, node_type,\n"
-		  "              included, /)\n--\n\n"
-		  "What refers to root, and to that, to a depth, as a tree of node_type(object, str_func).") },
+	  PyDoc_STR("referrer_tree($module, browser, root, depth, ignore, repeat, str_func, node_type,\n"
+	            "              included, /)\n--\n\n"
+	            "What refers to root, and to that, to a depth: nodes by node_type(object, str_func).") },
 	{ "referrer_graph", FAST_FUNCTION(mr_browse_graph),
 	  PyDoc_STR("referrer_graph($module, browser, root, depth, ignore, /)\n--\n\n"
 	            "What refers to root, and to that, to a depth: (nodes, edges, whether all of it).") },
