@@ -3,12 +3,11 @@
  * See lives.h.  One map says what is known in any set, for the hooks, which have to
  * be quick; only when it has a hit are the sets looked through.  It stays mapped
  * from the first set on, because an interpreter with a lock of its own may be
- * reading it; its pages go when there is no set any more.
+ * reading it; it is emptied when there is no set any more.
  */
 #include "lives.h"
 
 #include <pthread.h>
-#include <sys/mman.h>
 
 #include "lives_hooks.h"
 
@@ -20,15 +19,15 @@ static uint64_t gaps; /* how often the allocator had lost us */
 
 /* ---- What the hooks say --------------------------------------------------------------- */
 
-static void forget_everywhere(uint64_t address)
+static void forget_everywhere(uint64_t block)
 {
-	struct mr_any_leaf *const any = mr_lives_map_find(&mr_lives_any, address);
-	const unsigned granule = mr_lives_granule(address);
+	struct mr_any_leaf *const any = mr_lives_map_find(&mr_lives_any, block);
+	const unsigned granule = mr_lives_granule(block);
 
 	if (!any || !((any->known[granule / 8] >> (granule % 8)) & 1))
 		return;
 	for (struct mr_lives *set = sets; set; set = set->next) {
-		struct mr_lives_leaf *const leaf = mr_lives_leaf_of(set, address);
+		struct mr_lives_leaf *const leaf = mr_lives_leaf_of(set, block);
 
 		if (leaf)
 			leaf->known[granule / 64] &= ~(UINT64_C(1) << (granule % 64));
@@ -36,31 +35,36 @@ static void forget_everywhere(uint64_t address)
 	__atomic_fetch_and(&any->known[granule / 8], (uint8_t) ~(1u << (granule % 8)), __ATOMIC_RELAXED);
 }
 
-void mr_lives_died(uint64_t address)
+void mr_lives_died(uint64_t block)
 {
 	pthread_mutex_lock(&lock);
-	forget_everywhere(address);
+	forget_everywhere(block);
 	pthread_mutex_unlock(&lock);
 }
 
-void mr_lives_handed_out(uint64_t address, size_t size_bytes)
+int mr_lives_pretend(uint64_t block)
 {
-	const size_t span = size_bytes ? size_bytes : 1;
+	struct mr_any_leaf *const any = mr_lives_map_add(&mr_lives_any, block);
+	const unsigned granule = mr_lives_granule(block);
 
-	pthread_mutex_lock(&lock);
-	for (size_t at = 0; at < span && at <= 32; at += 16)
-		forget_everywhere(address + at);
-	pthread_mutex_unlock(&lock);
+	if (!any)
+		return -1;
+	__atomic_fetch_or(&any->known[granule / 8], (uint8_t)(1u << (granule % 8)), __ATOMIC_RELAXED);
+	return 0;
 }
 
 /* ---- Sets ------------------------------------------------------------------------------ */
 
 int mr_lives_open(struct mr_lives *lives)
 {
-	if (mr_lives_hook() < 0)
-		return -1;
 	if (!mr_lives_any.leaf_bytes)
 		mr_lives_map_init(&mr_lives_any, sizeof(struct mr_any_leaf));
+	if (mr_lives_map_prepare(&mr_lives_any) < 0) {
+		PyErr_NoMemory();
+		return -1;
+	}
+	if (mr_lives_hook() < 0)
+		return -1;
 	mr_lives_map_init(&lives->map, sizeof(struct mr_lives_leaf));
 	lives->gaps = gaps;
 	lives->is_open = true;
@@ -107,24 +111,21 @@ void mr_lives_clear(struct mr_lives *lives)
 	}
 }
 
-int mr_lives_mark(struct mr_lives *lives, const PyObject *object)
+int mr_lives_mark(struct mr_lives *lives, uint64_t block)
 {
-	const uint64_t address = (uint64_t)(uintptr_t)object;
-	const unsigned granule = mr_lives_granule(address);
-	struct mr_lives_leaf *const leaf = mr_lives_map_add(&lives->map, address);
-	struct mr_any_leaf *const any = leaf ? mr_lives_map_add(&mr_lives_any, address) : NULL;
+	struct mr_lives_leaf *const leaf = mr_lives_map_add(&lives->map, block);
+	const unsigned granule = mr_lives_granule(block);
 
-	if (!any)
+	if (!leaf || mr_lives_pretend(block) < 0)
 		return MR_ERR_NOMEM;
-	__atomic_fetch_or(&any->known[granule / 8], (uint8_t)(1u << (granule % 8)), __ATOMIC_RELAXED);
 	leaf->known[granule / 64] |= UINT64_C(1) << (granule % 64);
 	return 0;
 }
 
-void mr_lives_unmark(struct mr_lives *lives, uint64_t address)
+void mr_lives_unmark(struct mr_lives *lives, uint64_t block)
 {
-	struct mr_lives_leaf *const leaf = mr_lives_leaf_of(lives, address);
-	const unsigned granule = mr_lives_granule(address);
+	struct mr_lives_leaf *const leaf = mr_lives_leaf_of(lives, block);
+	const unsigned granule = mr_lives_granule(block);
 
 	if (leaf)
 		leaf->known[granule / 64] &= ~(UINT64_C(1) << (granule % 64));

@@ -12,20 +12,35 @@
 #include "lives_map.h"
 
 struct mr_any_leaf { /* of all sets */
-	uint8_t known[MR_MAP_GRANULES / 8 + 8];
+	uint8_t known[MR_MAP_GRANULES / 8];
 };
 
 /* What is known in any set; readers take no lock. */
 extern struct mr_lives_map mr_lives_any;
 
-/* In lives.c: what begins at ADDRESS is dead. */
-void mr_lives_died(uint64_t address);
-/* A block was handed out: what begins in its first bytes is dead. */
-void mr_lives_handed_out(uint64_t address, size_t size_bytes);
+/* For a hook, so after mr_lives_map_prepare().  An address that there cannot be may be taken for another
+ * one: lives.c looks again. */
+static inline bool mr_lives_any_knows(uint64_t block)
+{
+	void **const middle = mr_lives_any.top[(block >> MR_MAP_TOP_SHIFT) & (MR_MAP_TOP_COUNT - 1)];
+	const struct mr_any_leaf *leaf;
+	const unsigned granule = mr_lives_granule(block);
+
+	if (MR_UNLIKELY(!middle))
+		return false;
+	leaf = middle[(block >> MR_MAP_LEAF_SHIFT) & (MR_MAP_MIDDLE_COUNT - 1)];
+	return leaf && ((leaf->known[granule / 8] >> (granule % 8)) & 1);
+}
+
+/* In lives.c: the object of BLOCK, which is known in some set, is dead. */
+void mr_lives_died(uint64_t block);
+/* In lives.c: BLOCK is known, but in no set; for trying the hook. -1: no memory. */
+int mr_lives_pretend(uint64_t block);
 
 int mr_lives_hook(void);    /* -1 with a Python error; again is fine */
 void mr_lives_unhook(void); /* as far as others who came after us allow; what is left passes calls on */
-/* Does the allocator call us?  Where not, it does now, and false is returned. */
+/* Does the allocator call us?  Where not, it does now, and false is returned; where there is no memory to
+ * find that out, true. */
 bool mr_lives_hooked(void);
 
 /* The deallocators that are stood in for: lives_dealloc.c. */

@@ -56,13 +56,17 @@ static void *take_leaf(struct mr_lives_map *map)
 	return (char *)map->slabs + sizeof(struct slab) + map->slab_left * map->leaf_bytes;
 }
 
+int mr_lives_map_prepare(struct mr_lives_map *map)
+{
+	if (!map->top)
+		map->top = mr_pages_map(TOP_BYTES);
+	return map->top ? 0 : MR_ERR_NOMEM;
+}
+
 static void **add_middle(struct mr_lives_map *map, uint32_t at)
 {
-	if (!map->top) {
-		map->top = mr_pages_map(TOP_BYTES);
-		if (!map->top)
-			return NULL;
-	}
+	if (mr_lives_map_prepare(map) < 0)
+		return NULL;
 	if (!map->top[at]) {
 		void **const middle = mr_pages_map(MIDDLE_BYTES);
 

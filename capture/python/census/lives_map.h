@@ -32,6 +32,7 @@ struct mr_lives_map {
 };
 
 void mr_lives_map_init(struct mr_lives_map *map, size_t leaf_bytes);
+int mr_lives_map_prepare(struct mr_lives_map *map) MR_MUST_CHECK; /* `top` is there; MR_ERR_NOMEM */
 void mr_lives_map_release(struct mr_lives_map *map);
 /* The leaf of ADDRESS, zeroed when it is new; NULL: no memory, or no such address. */
 void *mr_lives_map_add(struct mr_lives_map *map, uint64_t address);

@@ -64,7 +64,8 @@ void mr_type_names_release(struct mr_type_names *names);
 
 struct mr_known {
 	uint64_t address;
-	uint64_t bytes : 63; /* flat */
+	uint64_t bytes : 57; /* flat */
+	uint64_t header : 6; /* bytes of its block before it: mr_lives_header() */
 	uint64_t seen : 1;   /* in the census that is being taken */
 	uint32_t type;       /* its name's number */
 	uint32_t since;      /* the census in which it was found first; 0: the baseline */
@@ -107,8 +108,8 @@ void mr_object_table_release(struct mr_object_table *table);
 /* The record of OBJECT, which a census has just found; NULL: it is not the object that was known there,
  * or none was. */
 struct mr_known *mr_object_table_find(const struct mr_object_table *table, PyObject *object);
-/* Where the record of ADDRESS is, whatever became of the object; SIZE_MAX: there is none. */
-size_t mr_object_table_place(const struct mr_object_table *table, uint64_t address);
+/* Where the record of the object in BLOCK is, whatever became of it; SIZE_MAX: there is none. */
+size_t mr_object_table_place(const struct mr_object_table *table, uint64_t block);
 /* What tells a float from the next one in its place (lives.h): by its value; 0 for all others. */
 uint32_t mr_object_print(PyObject *object);
 uint64_t mr_object_table_memory(const struct mr_object_table *table);
@@ -123,6 +124,11 @@ struct mr_object_tracker {
 	uint32_t snapshot;           /* in the log: of the last one */
 	bool is_busy;                /* Python code may run, and the table must not change */
 };
+
+static inline uint64_t mr_known_block(const struct mr_known *known)
+{
+	return known->address - known->header;
+}
 
 static inline struct mr_object_tracker *mr_as_object_tracker(PyObject *self)
 {

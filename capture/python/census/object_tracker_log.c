@@ -32,20 +32,7 @@ static int is_tracing(PyObject *tracemalloc)
 #if PY_VERSION_HEX < 0x030D0000
 static PyObject *trace_of(PyObject *Py_UNUSED(tracemalloc), PyObject *object)
 {
-	const PyTypeObject *const type = Py_TYPE(object);
-	uintptr_t block = (uintptr_t)object;
-
-	if (PyObject_IS_GC(object))
-		block -= 2 * sizeof(uintptr_t);
-#if PY_VERSION_HEX >= 0x030C0000
-	if (type->tp_flags & (Py_TPFLAGS_MANAGED_DICT | Py_TPFLAGS_MANAGED_WEAKREF))
-		block -= 2 * sizeof(PyObject *);
-#elif PY_VERSION_HEX >= 0x030B0000
-	if (type->tp_flags & Py_TPFLAGS_MANAGED_DICT)
-		block -= 2 * sizeof(PyObject *);
-#endif
-	(void)type;
-	return _PyTraceMalloc_GetTraceback(0, block);
+	return _PyTraceMalloc_GetTraceback(0, (uintptr_t)mr_lives_block(object));
 }
 #else
 static PyObject *trace_of(PyObject *tracemalloc, PyObject *object)
@@ -225,7 +212,7 @@ static void tell_holders(struct mr_object_tracker *tracker, const struct mr_hold
 	for (size_t i = 0; rows && i < holders->count; i++) {
 		const struct mr_holder *const holder = &holders->rows[i];
 		const size_t place =
-			mr_object_table_place(table, (uint64_t)(uintptr_t)held[holder->example].object);
+			mr_object_table_place(table, mr_lives_block(held[holder->example].object));
 
 		rows[i] = (struct mr_fed_holder){ .class_id = class_of(holder->group),
 			                          .object = place == SIZE_MAX ? 0 : table->records[place].id,

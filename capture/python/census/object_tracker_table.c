@@ -11,6 +11,8 @@
 #include "census.h"
 #include "memory_mapped.h"
 
+#define BYTES_MAX (UINT64_MAX >> 7) /* as many bits as a record has */
+
 struct taking {
 	struct mr_object_table *table;
 	PyObject *module;
@@ -30,10 +32,10 @@ uint32_t mr_object_print(PyObject *object)
 	return (uint32_t)(bits >> 32);
 }
 
-size_t mr_object_table_place(const struct mr_object_table *table, uint64_t address)
+size_t mr_object_table_place(const struct mr_object_table *table, uint64_t block)
 {
-	const struct mr_lives_leaf *const leaf = mr_lives_leaf_of(&table->lives, address);
-	const unsigned granule = mr_lives_granule(address);
+	const struct mr_lives_leaf *const leaf = mr_lives_leaf_of(&table->lives, block);
+	const unsigned granule = mr_lives_granule(block);
 
 	if (!leaf || !((leaf->placed[granule / 64] >> (granule % 64)) & 1))
 		return SIZE_MAX;
@@ -41,19 +43,23 @@ size_t mr_object_table_place(const struct mr_object_table *table, uint64_t addre
 	const uint64_t below = leaf->placed[granule / 64] & ((UINT64_C(1) << (granule % 64)) - 1);
 	const size_t place = leaf->base + leaf->before[granule / 64] + (size_t)__builtin_popcountll(below);
 
-	return place < table->count && table->records[place].address == address ? place : SIZE_MAX;
+	return place < table->count ? place : SIZE_MAX;
 }
 
 struct mr_known *mr_object_table_find(const struct mr_object_table *table, PyObject *object)
 {
-	if (!mr_lives_knows(&table->lives, object))
+	const uint64_t block = mr_lives_block(object);
+
+	if (!mr_lives_knows(&table->lives, block))
 		return NULL;
 
-	const size_t place = mr_object_table_place(table, (uint64_t)(uintptr_t)object);
+	const size_t place = mr_object_table_place(table, block);
+	struct mr_known *const known = place == SIZE_MAX ? NULL : &table->records[place];
 
-	if (place == SIZE_MAX || table->records[place].print != mr_object_print(object))
+	if (!known || known->address != (uint64_t)(uintptr_t)object ||
+	    known->print != mr_object_print(object))
 		return NULL;
-	return &table->records[place];
+	return known;
 }
 
 /* ---- A census ---------------------------------------------------------------------------- */
@@ -62,9 +68,9 @@ static int note_size(struct taking *taking, struct mr_known *known, uint64_t byt
 {
 	struct mr_object_table *const table = taking->table;
 
-	if (known->bytes == bytes)
+	if (known->bytes == (bytes & BYTES_MAX))
 		return 0;
-	known->bytes = bytes;
+	known->bytes = bytes & BYTES_MAX;
 	if (known->id == 0)
 		return 0;
 	if (mr_grow(&table->resized, &table->resized_capacity, table->resized_count + 1,
@@ -97,7 +103,8 @@ static int visit(PyObject *object, void *context)
 	                   sizeof(*table->fresh)) == 0) {
 		table->fresh[table->fresh_count++] =
 			(struct mr_known){ .address = (uint64_t)(uintptr_t)object,
-			                   .bytes = bytes & (UINT64_MAX >> 1),
+			                   .bytes = bytes & BYTES_MAX,
+			                   .header = mr_lives_header(object) & 63,
 			                   .seen = 1,
 			                   .type = type,
 			                   .print = mr_object_print(object) };
@@ -173,10 +180,10 @@ static void count_fresh(struct mr_object_table *table, struct mr_known *known)
 
 /* ---- Places -------------------------------------------------------------------------------- */
 
-static void set_placed(struct mr_object_table *table, uint64_t address)
+static void set_placed(struct mr_object_table *table, const struct mr_known *known)
 {
-	struct mr_lives_leaf *const leaf = mr_lives_leaf_of(&table->lives, address);
-	const unsigned granule = mr_lives_granule(address);
+	struct mr_lives_leaf *const leaf = mr_lives_leaf_of(&table->lives, mr_known_block(known));
+	const unsigned granule = mr_lives_granule(mr_known_block(known));
 
 	leaf->placed[granule / 64] |= UINT64_C(1) << (granule % 64);
 }
@@ -214,8 +221,8 @@ static void clear_places(struct mr_object_table *table)
 
 static void put_record(struct mr_object_table *table, struct mr_known *records, const struct mr_known *known)
 {
-	const struct mr_lives_leaf *const leaf = mr_lives_leaf_of(&table->lives, known->address);
-	const unsigned granule = mr_lives_granule(known->address);
+	const struct mr_lives_leaf *const leaf = mr_lives_leaf_of(&table->lives, mr_known_block(known));
+	const unsigned granule = mr_lives_granule(mr_known_block(known));
 	const uint64_t below = leaf->placed[granule / 64] & ((UINT64_C(1) << (granule % 64)) - 1);
 	struct mr_known *const place =
 		&records[leaf->base + leaf->before[granule / 64] + (size_t)__builtin_popcountll(below)];
@@ -254,14 +261,14 @@ static int place_all(struct mr_object_table *table)
 		if (table->records[i].seen)
 			count++;
 		else
-			mr_lives_unmark(&table->lives, table->records[i].address);
+			mr_lives_unmark(&table->lives, mr_known_block(&table->records[i]));
 	}
 	struct mr_known *const records = count ? mr_pages_map(table_bytes(count)) : NULL;
 
 	if (count && !records)
 		return -1;
 	for (size_t i = 0; i < table->fresh_count; i++) {
-		if (mr_lives_mark(&table->lives, (PyObject *)(uintptr_t)table->fresh[i].address) < 0) {
+		if (mr_lives_mark(&table->lives, mr_known_block(&table->fresh[i])) < 0) {
 			mr_pages_unmap(records, table_bytes(count));
 			return -1;
 		}
@@ -269,10 +276,10 @@ static int place_all(struct mr_object_table *table)
 	clear_places(table);
 	for (size_t i = 0; i < table->count; i++) {
 		if (table->records[i].seen)
-			set_placed(table, table->records[i].address);
+			set_placed(table, &table->records[i]);
 	}
 	for (size_t i = 0; i < table->fresh_count; i++)
-		set_placed(table, table->fresh[i].address);
+		set_placed(table, &table->fresh[i]);
 	count_places(table);
 	for (size_t i = 0; i < table->count; i++) {
 		if (table->records[i].seen)

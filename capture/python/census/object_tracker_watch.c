@@ -11,6 +11,7 @@
 
 struct watched {
 	uint64_t address;
+	uint64_t block;
 	uint64_t type;  /* its address; only compared */
 	uint32_t print; /* mr_object_print() */
 	bool is_dead;
@@ -31,27 +32,26 @@ static inline struct object_watch *as_watch(PyObject *self)
 	return (struct object_watch *)self;
 }
 
-static bool is_placed(const struct object_watch *self, uint64_t address)
+static bool is_placed(const struct object_watch *self, uint64_t block)
 {
-	const struct mr_lives_leaf *const leaf = mr_lives_leaf_of(&self->lives, address);
-	const unsigned granule = mr_lives_granule(address);
+	const struct mr_lives_leaf *const leaf = mr_lives_leaf_of(&self->lives, block);
+	const unsigned granule = mr_lives_granule(block);
 
 	return leaf && ((leaf->placed[granule / 64] >> (granule % 64)) & 1);
 }
 
-static int make_known(struct object_watch *self, const PyObject *object)
+static int make_known(struct object_watch *self, uint64_t block)
 {
-	const uint64_t address = (uint64_t)(uintptr_t)object;
-	const unsigned granule = mr_lives_granule(address);
+	const unsigned granule = mr_lives_granule(block);
 
 	/* Whoever was there before is dead. */
-	for (size_t i = 0; is_placed(self, address) && i < self->count; i++) {
-		if (self->items[i].address == address)
+	for (size_t i = 0; is_placed(self, block) && i < self->count; i++) {
+		if (self->items[i].block == block)
 			self->items[i].is_dead = true;
 	}
-	if (mr_lives_mark(&self->lives, object) < 0)
+	if (mr_lives_mark(&self->lives, block) < 0)
 		return -1;
-	mr_lives_leaf_of(&self->lives, address)->placed[granule / 64] |= UINT64_C(1) << (granule % 64);
+	mr_lives_leaf_of(&self->lives, block)->placed[granule / 64] |= UINT64_C(1) << (granule % 64);
 	return 0;
 }
 
@@ -62,10 +62,13 @@ static PyObject *watch_add(PyObject *self_object, PyObject *object)
 
 	if (!self->lives.is_open && mr_lives_open(&self->lives) < 0)
 		return NULL;
-	if ((!mr_lives_knows(&self->lives, object) && make_known(self, object) < 0) ||
+	const uint64_t block = mr_lives_block(object);
+
+	if ((!mr_lives_knows(&self->lives, block) && make_known(self, block) < 0) ||
 	    mr_grow(&self->items, &self->capacity, self->count + 1, sizeof(*self->items)) < 0)
 		return PyErr_NoMemory();
 	self->items[self->count] = (struct watched){ .address = (uint64_t)(uintptr_t)object,
+		                                     .block = block,
 		                                     .type = (uint64_t)(uintptr_t)Py_TYPE(object),
 		                                     .print = mr_object_print(object) };
 	return PyLong_FromSize_t(self->count++);
@@ -86,7 +89,7 @@ static int meet(PyObject *object, void *context)
 	size_t low = 0;
 	size_t high = self->count;
 
-	if (!mr_lives_knows(&self->lives, object))
+	if (!mr_lives_knows(&self->lives, mr_lives_block(object)))
 		return 0;
 	while (low < high) {
 		const size_t middle = (low + high) / 2;
