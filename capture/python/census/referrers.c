@@ -5,6 +5,7 @@
 #include "referrers.h"
 
 #include "census_private.h"
+#include "instance_dict.h"
 
 #define AHEAD 8 /* objects that are fetched before they are walked */
 
@@ -55,7 +56,11 @@ struct edge {
 	uint32_t parent; /* in `parents` */
 };
 
+#define FILTER_BITS \
+	65536 /* most references lead to none of the objects: known by a bit that is in the cache */
+
 struct finding {
+	uint64_t filter[FILTER_BITS / 64];
 	struct mr_index index; /* of the objects that are asked for */
 	PyObject *const *objects;
 	uint32_t *last; /* of each object: the last parent, + 1, that was seen to refer to it */
@@ -100,12 +105,33 @@ failed:
 	return 1;
 }
 
+static size_t filter_bit(const PyObject *object)
+{
+	return (size_t)(((uint64_t)(uintptr_t)object >> 4) * UINT64_C(0x9e3779b97f4a7c15) >> 48);
+}
+
 static int visit(PyObject *object, void *context)
 {
 	struct finding *const finding = context;
+	const size_t bit = filter_bit(object);
+
+	if (MR_LIKELY(!((finding->filter[bit / 64] >> (bit % 64)) & 1)))
+		return 0;
+
 	const uint32_t child = mr_index_get(&finding->index, object);
 
-	return MR_LIKELY(child == MR_INDEX_NONE) ? 0 : add_edge(finding, child);
+	return child == MR_INDEX_NONE ? 0 : add_edge(finding, child);
+}
+
+/* Brings what going through OBJECT, which is here, needs next. */
+static void fetch_contents(PyObject *object)
+{
+	if (PyList_Check(object))
+		__builtin_prefetch(((PyListObject *)object)->ob_item);
+	else if (PyDict_Check(object))
+		__builtin_prefetch(((PyDictObject *)object)->ma_keys);
+	else
+		__builtin_prefetch(mr_instance_dict_place(object));
 }
 
 static void walk(struct finding *finding, const struct mr_heap *heap)
@@ -115,6 +141,8 @@ static void walk(struct finding *finding, const struct mr_heap *heap)
 
 		if (i + 2 * AHEAD < heap->count)
 			__builtin_prefetch(heap->objects[i + 2 * AHEAD]);
+		if (i + AHEAD < heap->count)
+			fetch_contents(heap->objects[i + AHEAD]);
 		finding->parent = object;
 		(void)Py_TYPE(object)->tp_traverse(object, visit, finding);
 	}
@@ -201,8 +229,12 @@ int mr_referrers_find(const struct mr_heap *heap, PyObject *const *objects, size
 
 	*out = (struct mr_referrers){ 0 };
 	if (finding.last && mr_index_reserve(&finding.index, count) == 0) {
-		for (size_t i = 0; i < count; i++)
+		for (size_t i = 0; i < count; i++) {
+			const size_t bit = filter_bit(objects[i]);
+
 			(void)mr_index_add(&finding.index, objects[i], (uint32_t)i);
+			finding.filter[bit / 64] |= UINT64_C(1) << (bit % 64);
+		}
 		walk(&finding, heap);
 		if (!finding.failed)
 			status = hand_out(&finding, count, named, out);
