@@ -296,6 +296,8 @@ static void offer_contents(struct naming *naming, PyObject *parent)
 		offer_shown(naming, parent);
 	} else if (mr_frame_of(parent, &frame)) {
 		offer_frame(naming, &frame);
+		if (!PyFrame_Check(parent)) /* a generator: its variables are in its frame */
+			offer_kind(naming, frame.object, MR_STEP_NOTHING);
 	}
 }
 
