@@ -197,6 +197,7 @@ knobs
   FUZZ_SECONDS=30   for each target of `make fuzz`
   PART=heap|python  one part of `make bench`
   PYMPLER=DIR       where pympler is, for its figures in `make bench`; FULL=1: of a million objects
+  REFTRACKER=DIR    the same of Reftracker
   PREFIX=/usr/local BINDIR LIBDIR INCLUDEDIR DATADIR MANDIR PYTHON_DIR DESTDIR
 endef
 help:

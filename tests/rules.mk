@@ -210,4 +210,4 @@ $(filter-out $(B)/bench/bench_stack,$(BENCH_PROGRAMS)): $(B)/bench/%: $(B)/obj/t
 
 .PHONY: bench
 bench: commands python $(BENCH_PROGRAMS) fixtures
-	$(Q)PYTHON='$(PYTHON)' PYMPLER='$(PYMPLER)' FULL='$(FULL)' tests/bench/run --build '$(B)' $(PART:%=--part '%')
+	$(Q)PYTHON='$(PYTHON)' PYMPLER='$(PYMPLER)' REFTRACKER='$(REFTRACKER)' FULL='$(FULL)' tests/bench/run --build '$(B)' $(PART:%=--part '%')

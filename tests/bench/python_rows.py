@@ -18,6 +18,7 @@ TRACE_COUNT = 100_000
 PYMPLER_COUNT = 50_000
 PYMPLER_CREATE_COUNT = 50_000
 PYMPLER_TRACE_COUNT = 3_000
+REFTRACKER_COUNT = 50_000
 
 
 def middle(values):
@@ -27,12 +28,14 @@ def middle(values):
 class Side:
     """One package in one interpreter, and how to run it."""
 
-    def __init__(self, bench, package, folder):
+    def __init__(self, bench, package, folder, module=None, load="python_load.py"):
         self.bench = bench
         self.package = package
+        self.load = load
         self.interpreter = os.environ.get("PYTHON") or "/usr/bin/python3"
         self.environment = dict(bench.environment, PYTHONPATH=folder or "")
-        result = subprocess.run([self.interpreter, "-c", f"import {package}.classtracker"], env=self.environment,
+        code = f"import {module or package + '.classtracker'}"
+        result = subprocess.run([self.interpreter, "-c", code], env=self.environment,
                                 stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         self.present = result.returncode == 0
         self.reason = (result.stderr.strip().splitlines() or [""])[-1]
@@ -41,7 +44,7 @@ class Side:
         """Each figure that the mode prints, as its median."""
         found = {}
         for _ in range(repeat or self.bench.repeat):
-            figures = self.bench.once(self.interpreter, os.path.join(HERE, "python_load.py"), self.package, mode,
+            figures = self.bench.once(self.interpreter, os.path.join(HERE, self.load), self.package, mode,
                                       str(count), path, environment=self.environment) or {}
             for name, value in figures.items():
                 found.setdefault(name, []).append(value)
@@ -57,9 +60,9 @@ class Rows:
 
     # ---- lines -------------------------------------------------------------------
 
-    def heading(self, text):
+    def heading(self, text, peer="pympler"):
         print(f"\n{text}")
-        print(f"  {'':56} {'target':>9} {'ours':>11} {'pympler':>11} {'ratio':>8}", flush=True)
+        print(f"  {'':56} {'target':>9} {'ours':>11} {peer:>11} {'ratio':>8}", flush=True)
 
     def ratio(self, what, ours, theirs, target=None, unit="s", digits=3):
         """TARGET: how many times better than pympler's."""
@@ -140,6 +143,29 @@ class Rows:
             self.at_most(what, microseconds(ours), microseconds(theirs), target, "us")
             self.at_most(f"{what}: its memory", beyond(ours, "bytes"), beyond(theirs, "bytes"), 200, "B", 0)
 
+    def all_objects(self):
+        """Reftracker's own objects and those of the interpreter are in its figures too, so that with few
+        objects it seems slower than it is."""
+        module = "memcapture.reftracker"
+        ours = Side(self.bench, "memcapture", self.ours.environment["PYTHONPATH"], module, "reftracker_load.py")
+        theirs = Side(self.bench, "reftracker", os.environ.get("REFTRACKER"), "reftracker", "reftracker_load.py")
+        count = COUNT if self.full else REFTRACKER_COUNT
+        part = "" if self.full or not theirs.present else f"; Reftracker has {count:,}, scaled up"
+        self.heading(f"Python: ObjTracker.diff() over {COUNT:,} objects{part}", "Reftracker")
+        if not theirs.present:
+            print("  Reftracker is not present (REFTRACKER=DIR says where it is), so there are no ratios")
+        found = ours.figures("diff", COUNT)
+        other = theirs.figures("diff", count, repeat=1) if theirs.present else {}
+        other = {name: value * COUNT / count for name, value in other.items()}
+        self.ratio("the first diff, in which they are new", found.get("first"), other.get("first"), 20)
+        self.ratio("the next one, in which they are persistent", found.get("second"), other.get("second"), 20)
+        sizes = [figures["peak_bytes"] / 1e6 if figures else None for figures in (found, other)]
+        self.ratio("memory that they add, at its peak", *sizes, 10, "MB", 0)
+        path = os.path.join(self.bench.scratch, "census.dat")
+        logged = ours.figures("diff", COUNT, path)
+        self.ratio("the first diff, into a log", logged.get("first"), other.get("first"))
+        self.at_most("the log", os.path.getsize(path) / 1e6 if logged else None, None, 20, "MB")
+
     def page_of(self, what, path, theirs, target):
         page = os.path.join(self.bench.scratch, "page.html")
         command = self.bench.several(self.bench.program("bench_run"), "memreport", path, "-o", page)
@@ -174,7 +200,7 @@ class Rows:
             print("\nPython: pympler is not present (PYMPLER=DIR says where it is), so there are no ratios")
         elif not self.full:
             print(f"\nPython: pympler has {PYMPLER_COUNT:,} objects, scaled up to {COUNT:,}; FULL=1: all of them")
-        for part in (self.snapshots, self.sizes, self.creation, self.pages):
+        for part in (self.snapshots, self.sizes, self.creation, self.pages, self.all_objects):
             part()
 
 

@@ -304,7 +304,8 @@ def the_mappings_tell_what_there_is():
     cases.equal(tracker.startCount["<class '__main__.Thing'>"], 1)
     assert tracker.lookup(id(held[1])) is held[1]
     cases.equal(tracker.lookup(12345), None)
-    cases.contains(printed(tracker.report, tracker.persistentRefs, showIDs=True), f"<class '__main__.Thing'>\t{id(held[1])}\n")
+    cases.contains(printed(tracker.report, tracker.persistentRefs, showIDs=True),
+                   f"<class '__main__.Thing'>\t{id(held[1])}\n")
     cases.equal((ObjTracker.isObjVar(tracker), ObjTracker.isObjVar(held)), (True, False))
 
 
@@ -445,6 +446,13 @@ def a_log_tells_it_all():
     cases.equal(cases.run("memstats", "verify", "census.dat").returncode, 0)
 
 
+def the_sample_finds_its_leak():
+    result = cases.run(os.environ["MR_PYTHON"], os.path.join(cases.ROOT, "samples/leaking.py"))
+    cases.equal((result.returncode, result.stderr), (0, ""))
+    cases.contains(result.stdout, "<class '__main__.Session'>\tmain().shop.listeners[*].__self__\n")
+    cases.equal(os.path.exists("leaking.dat"), True)
+
+
 def the_environment_asks_for_a_log():
     code = "from memcapture.reftracker import ObjTracker as T; t = T(); a = [1]; t.compare('named'); t.compare()"
     result = subprocess.run([os.environ["MR_PYTHON"], "-c", code], env=dict(os.environ, MEMCAPTURE_LOG="asked.dat"),
@@ -475,4 +483,5 @@ cases.main(the_original_example_finds_its_leak,
            sizes_of_objects,
            all_objects_are_found_by_their_ids,
            a_log_tells_it_all,
+           the_sample_finds_its_leak,
            the_environment_asks_for_a_log)

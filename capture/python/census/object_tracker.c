@@ -31,7 +31,7 @@ static PyObject *tracker_take(PyObject *object, PyObject *args)
 	if (!PyArg_ParseTuple(args, "pz:_take", &is_baseline, &description))
 		return NULL;
 	/* What a baseline has, the next census shall have: a collection lets go of tuples that it need not
-	 * track, of tuples of tuples one level at a time, and some can be found only while they are tracked. */
+	 * track, of tuples of tuples one level at a time, and some are found only while they are tracked. */
 	for (int i = is_baseline ? COLLECTIONS_FIRST : 1; i > 0; i--) {
 		if (refuse_if_busy(self) < 0 || mr_census_collect(self->module) < 0)
 			return NULL;
