@@ -129,8 +129,8 @@ struct memreport_graph {
 #define MEMREPORT_GRAPH_NODES_MAX 4096
 #define MEMREPORT_GRAPH_EDGES_MAX 16384
 
-/* Writes the graph, in any format but HTML, to OUT, which is flushed but not closed.  The same graph gives the
- * same bytes.  MEMREPORT_ERR_ARG: two nodes have one id, or an edge names no node; MEMREPORT_ERR_LIMIT: there
+/* Writes the graph, in any format but HTML, to OUT, which is flushed but not closed.  The same graph gives
+ * the same bytes.  MEMREPORT_ERR_ARG: two nodes have one id, or an edge names no node; _LIMIT: there
  * are more nodes or edges than can be drawn; MEMREPORT_ERR_FORMAT: there is no node.  Any thread may draw. */
 int memreport_draw_graph(const struct memreport_graph *graph, enum memreport_format format, FILE *out,
                          struct memreport_error *error);

@@ -78,6 +78,13 @@ static int add_type(struct mr_report_census *census, const char *name, uint64_t 
 static int read_diff(struct mr_report_data *data, struct mr_error *err)
 {
 	const struct memstats_table *table = data->tables[MR_REPORT_DIFF];
+	/* Of several logs a diff compares the logs with each other. */
+	bool several = false;
+	for (size_t i = 1; i < data->run_count; i++)
+		several = several || strcmp(data->runs[i].file, data->runs[0].file) != 0;
+	for (size_t i = 0; i < data->run_count; i++)
+		if (data->runs[i].census)
+			data->runs[i].census->compared = !several;
 	if (!table)
 		return 0;
 	const int runs = mr_report_rows_column(table, "run"), kind = mr_report_rows_column(table, "kind"),
@@ -93,7 +100,6 @@ static int read_diff(struct mr_report_data *data, struct mr_error *err)
 		if (!run || !run->census || strcmp(mr_report_rows_text(table, row, kind), "type") != 0)
 			continue;
 		struct mr_report_census *census = run->census;
-		census->compared = true;
 		census->created += or_zero(mr_report_rows_number(table, row, created));
 		census->created_bytes += or_zero(mr_report_rows_number(table, row, created_size));
 		census->deleted += or_zero(mr_report_rows_number(table, row, deleted));

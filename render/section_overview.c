@@ -40,7 +40,9 @@ static void add_run(const struct mr_view *view, struct mr_scope *scope, const st
 	mr_scope_none(item, "size");
 	if (run->snapshot_count > 0)
 		mr_scope_bytes(item, "size", size);
-	mr_scope_count(item, "objects", run->objects_total);
+	const struct mr_report_census *census = run->of_census ? run->census : NULL;
+	mr_scope_count(item, "objects",
+	               census ? census->snapshots[census->snapshot_count - 1].objects : run->objects_total);
 	mr_scope_none(item, "heap_peak");
 	mr_scope_none(item, "leaked");
 	if (run->heap) {

@@ -324,6 +324,9 @@ static const char *nothing_words(const struct mr_report_census *census)
 		return "There is one census only: nothing to compare it with.";
 	if (taken(census) == 2)
 		return "There are two censuses only: what stays shows from the third on.";
+	if (!census->compared)
+		return "What stayed is not known where logs are compared and none says who holds it: a "
+		       "page of this log alone has it.";
 	return "No object stayed: what was made after the baseline is gone again, or was made since the "
 	       "census before the last one.";
 }
@@ -422,7 +425,10 @@ void mr_section_census_verdicts(const struct mr_view *view, struct mr_scope *sco
 	struct mr_buffer text = { 0 };
 	char size[32];
 	const char *nothing = nothing_words(census);
-	mr_scope_text(verdict, "tone", !nothing ? "bad" : taken(census) < CURVE_MIN ? "note" : "good");
+	mr_scope_text(verdict, "tone",
+	              !nothing                                         ? "bad"
+	              : taken(census) < CURVE_MIN || !census->compared ? "note"
+	                                                               : "good");
 	if (nothing) {
 		mr_scope_text(verdict, "text", nothing);
 		return;

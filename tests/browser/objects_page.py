@@ -17,7 +17,7 @@ import devtools
 def page(name, **options):
     if not os.path.exists(name + ".html"):
         if not os.path.exists("census.dat"):
-            census_logs.write_all(["<b>bold</b>", "'quoted'", "\u65e5\u672c"])
+            census_logs.write_all(["<b>bold</b>", "'quoted'", "{name}"])
         result = cases.run("memreport", name + ".dat", "-o", name + ".html")
         cases.equal((result.returncode, result.stderr), (0, ""))
     return devtools.shared().open(name + ".html", **options)
@@ -126,6 +126,18 @@ def hundreds_of_types_stay_readable():
     cases.equal(os.path.getsize("large_census.html") < 1000000, True)
 
 
+def logs_that_are_compared_have_what_holders_say():
+    page("census")
+    page("quiet3")
+    result = cases.run("memreport", "census.dat", "quiet3.dat", "-o", "two.html")
+    cases.equal((result.returncode, result.stderr), (0, ""))
+    shown = devtools.shared().open("two.html")
+    cases.equal([text.split(" ")[0] for text in sentences(shown)],
+                ["tuple", "app.models.Node", "app.models.Session", "dict"])
+    cases.contains(shown.evaluate("document.querySelector('#run-2-persistent').textContent"),
+                   "What stayed is not known where logs are compared")
+
+
 def goes_on_paper():
     page("census")
     page("evil_census")
@@ -141,4 +153,4 @@ def goes_on_paper():
 cases.main(says_what_stayed_and_who_holds_it, tables_agree_with_memstats, holders_and_graphs_are_drawn_and_listed,
            nothing_is_said_of_what_is_not_known, tracked_objects_are_told_from_all_objects,
            censuses_are_the_snapshots_where_nothing_was_tracked, hundreds_of_types_stay_readable,
-           goes_on_paper)
+           logs_that_are_compared_have_what_holders_say, goes_on_paper)
