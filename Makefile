@@ -196,7 +196,7 @@ knobs
   JOBS=n            how many tests run at a time
   FUZZ_SECONDS=30   for each target of `make fuzz`
   PART=heap|python  one part of `make bench`
-  PYMPLER=DIR       where pympler is, for its figures in `make bench`; FULL=1: of a million objects
+  PYMPLER=DIR       where pympler is, for its figures in `make bench` (FULL=1: of a million objects) and its tests
   REFTRACKER=DIR    the same of Reftracker
   PREFIX=/usr/local BINDIR LIBDIR INCLUDEDIR DATADIR MANDIR PYTHON_DIR DESTDIR
 endef
