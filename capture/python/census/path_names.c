@@ -168,6 +168,13 @@ static void offer_type(struct naming *naming, PyTypeObject *type)
 	offer_word(naming, (PyObject *)type->tp_base, "__base__");
 	offer_word(naming, type->tp_bases, "__bases__");
 	offer_word(naming, type->tp_mro, "__mro__");
+	if (PyType_HasFeature(type, Py_TPFLAGS_HEAPTYPE)) {
+		const PyHeapTypeObject *const heap_type = (const PyHeapTypeObject *)type;
+
+		offer_word(naming, heap_type->ht_name, "__name__");
+		offer_word(naming, heap_type->ht_qualname, "__qualname__");
+		offer_word(naming, heap_type->ht_slots, "__slots__");
+	}
 }
 
 /* What is not among the members, since it can be set. */
@@ -177,6 +184,8 @@ static void offer_function(struct naming *naming, PyObject *object)
 	offer_word(naming, PyFunction_GET_KW_DEFAULTS(object), "__kwdefaults__");
 	offer_word(naming, PyFunction_GET_CODE(object), "__code__");
 	offer_word(naming, PyFunction_GET_ANNOTATIONS(object), "__annotations__");
+	offer_word(naming, ((const PyFunctionObject *)object)->func_name, "__name__");
+	offer_word(naming, ((const PyFunctionObject *)object)->func_qualname, "__qualname__");
 }
 
 static void offer_exception(struct naming *naming, PyObject *object)
