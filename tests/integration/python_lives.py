@@ -16,6 +16,7 @@ from memcapture.reftracker import ObjTracker
 
 TRIES = 20_000
 MANY = 3_000
+SANITIZED = "MR_SANITIZED" in os.environ  # freed memory is not used again for a while
 
 
 class Plain:
@@ -111,7 +112,7 @@ def replace_all(held, make):
         held[at] = None
     for at in range(len(held)):
         held[at] = make()
-    assert any(id(one) in before for one in held)
+    assert SANITIZED or any(id(one) in before for one in held)
 
 
 def count(rows, name):
@@ -172,7 +173,7 @@ def objects_in_memory_of_other_kinds_are_new():
                         (number_of_objects, number_of_objects), f"{first}, {second}")
             tracker.close()
             before = None
-    assert same > number_of_objects, same
+    assert SANITIZED or same > number_of_objects, same
 
 
 def floats_used_up_by_arithmetic_are_told_apart():

@@ -15,7 +15,7 @@
 
 static int refuse_if_busy(const struct mr_object_tracker *self)
 {
-	if (!self->is_busy)
+	if (!self->busy)
 		return 0;
 	PyErr_SetString(PyExc_RuntimeError, "the tracker is writing down what its last census found");
 	return -1;
@@ -45,10 +45,10 @@ static PyObject *tracker_take(PyObject *object, PyObject *args)
 		return NULL;
 	const uint64_t duration_ns = mr_clock_monotonic_ns() - begin_ns;
 
-	self->is_busy = true;
+	self->busy++;
 	const int status = mr_object_tracker_tell(self, is_baseline != 0, duration_ns, description);
 
-	self->is_busy = false;
+	self->busy--;
 	if (is_baseline)
 		mr_object_table_rebase(&self->table);
 	if (status < 0)
@@ -173,25 +173,22 @@ static PyObject *tracker_ids(PyObject *object, PyObject *args)
 {
 	struct mr_object_tracker *const self = mr_as_object_tracker(object);
 	const struct mr_object_table *const table = &self->table;
-	const size_t type_count = table->types.count;
 	struct id_dict ids = { .table = table };
 	const char *which;
 	int named;
 
 	if (!PyArg_ParseTuple(args, "sp:_ids", &which, &named))
 		return NULL;
+	self->busy++; /* a collection that sets in may run Python code */
+	const size_t type_count = table->types.count;
+
 	ids.dict = PyDict_New();
 	ids.names = named ? mr_alloc((type_count + 1) * sizeof(PyObject *)) : NULL;
 	if (named && !ids.names)
 		PyErr_NoMemory();
-
-	/* A collection that sets in may run Python code. */
-	const bool was_busy = self->is_busy;
-
-	self->is_busy = true;
 	if (ids.dict && !PyErr_Occurred() && add_ids(&ids, table, which) < 0)
 		Py_CLEAR(ids.dict);
-	self->is_busy = was_busy;
+	self->busy--;
 	for (size_t i = 0; ids.names && i < type_count; i++)
 		Py_XDECREF(ids.names[i]);
 	mr_free(ids.names);
@@ -220,8 +217,9 @@ static PyObject *tracker_open_log(PyObject *object, PyObject *path)
 		PyErr_SetString(PyExc_TypeError, "a path is bytes here");
 		return NULL;
 	}
-	if (end_log(self) < 0 || mr_object_feed_open(&self->feed, self->module,
-	                                             path == Py_None ? NULL : PyBytes_AS_STRING(path)) < 0)
+	if (refuse_if_busy(self) < 0 || end_log(self) < 0 ||
+	    mr_object_feed_open(&self->feed, self->module, path == Py_None ? NULL : PyBytes_AS_STRING(path)) <
+	            0)
 		return NULL;
 	if (!self->feed)
 		Py_RETURN_NONE;

@@ -122,7 +122,7 @@ struct mr_object_tracker {
 	struct mr_object_feed *feed; /* NULL: no log */
 	uint32_t last_id;            /* in the log */
 	uint32_t snapshot;           /* in the log: of the last one */
-	bool is_busy;                /* Python code may run, and the table must not change */
+	unsigned busy;               /* calls in which Python code may run, and the table must not change */
 };
 
 static inline uint64_t mr_known_block(const struct mr_known *known)

@@ -200,18 +200,17 @@ PyObject *mr_object_tracker_select(PyObject *self, PyObject *args)
 		return NULL;
 	if (ids != Py_None && !(wanted = addresses_of(ids, &finding.wanted_count)))
 		return NULL;
-	const bool was_busy = tracker->is_busy;
-
-	tracker->is_busy = true; /* numbers of types stay what they are */
+	tracker->busy++; /* numbers of types stay what they are */
 	types = types_in(&tracker->table.types, names);
 	finding.wanted = wanted;
 	finding.types = types;
 	if (types && find(&finding) == 0) {
-		qsort(finding.found, finding.count, sizeof(*finding.found), by_bytes);
+		if (finding.count)
+			qsort(finding.found, finding.count, sizeof(*finding.found), by_bytes);
 		result = pairs_of(&finding);
 		release(&finding);
 	}
-	tracker->is_busy = was_busy;
+	tracker->busy--;
 	mr_free(wanted);
 	mr_free(types);
 	return result;

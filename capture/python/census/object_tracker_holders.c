@@ -128,9 +128,7 @@ PyObject *mr_object_tracker_holders(PyObject *self, PyObject *Py_UNUSED(unused))
 		status = find_of(tracker, true, &holders, &held);
 	for (size_t i = 0; i < table->count; i++)
 		table->records[i].seen = 0;
-	const bool was_busy = tracker->is_busy;
-
-	tracker->is_busy = true;
+	tracker->busy++;
 	if (status == 0)
 		list = PyList_New(0);
 	for (size_t i = 0; list && i < holders.count; i++) {
@@ -140,7 +138,7 @@ PyObject *mr_object_tracker_holders(PyObject *self, PyObject *Py_UNUSED(unused))
 			Py_CLEAR(list);
 		Py_XDECREF(row);
 	}
-	tracker->is_busy = was_busy;
+	tracker->busy--;
 	mr_holders_release(&holders);
 	mr_free(held);
 	return list;
