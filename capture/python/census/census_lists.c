@@ -90,3 +90,17 @@ int mr_gc_each(mr_census_visit visit, void *context)
 		PyGC_Enable();
 	return status;
 }
+
+bool mr_gc_lets_go_of(PyObject *object)
+{
+	if (!PyTuple_CheckExact(object) || !mr_gc_is_tracked(object))
+		return false;
+	for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(object); i++) {
+		PyObject *const item = PyTuple_GET_ITEM(object, i);
+
+		/* As _PyTuple_MaybeUntrack() decides. */
+		if (!item || (PyObject_IS_GC(item) && (!PyTuple_CheckExact(item) || mr_gc_is_tracked(item))))
+			return false;
+	}
+	return true;
+}

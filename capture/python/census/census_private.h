@@ -113,6 +113,11 @@ bool mr_is_name_in(PyObject *string, const char *text);
  * or referred to.  -1: VISIT's, or with a Python error. */
 int mr_gc_each(mr_census_visit visit, void *context);
 
+/* Is OBJECT a tuple that the collector tracks, but will not after its next look, since nothing in it
+ * is tracked?  It looks at what a tuple holds after the tuple, so nested ones take it several times;
+ * and what only such tuples refer to is in a census that is not deep until then. */
+bool mr_gc_lets_go_of(PyObject *object);
+
 /* ---- This package's own: census_own.c -------------------------------------------- */
 
 struct mr_own_count {
@@ -132,6 +137,8 @@ struct mr_own {
 	bool failed;      /* no memory */
 };
 
+/* sys.modules, borrowed; NULL where there is none (any more). */
+PyObject *mr_census_modules(void);
 /* Modules of this package, by sys.modules; then OBJECT, which is of an own type. */
 int mr_own_add_modules(struct mr_own *own, PyObject *module);
 int mr_own_add(struct mr_own *own, PyObject *object);
@@ -145,6 +152,7 @@ void mr_own_release(struct mr_own *own);
 struct mr_census_session {
 	PyObject *module; /* borrowed */
 	unsigned depth;   /* of begin and end */
+	bool gc_was_enabled;
 	struct mr_census_types types;
 	struct mr_own own;
 };

@@ -12,6 +12,10 @@
 
 #define CAPACITY_FIRST 512u
 
+#if PY_VERSION_HEX >= 0x030D0000
+size_t _PySys_GetSizeOf(PyObject *object); /* there, but not declared */
+#endif
+
 /* A str that has been asked for its wchar_t form keeps it. */
 #if PY_VERSION_HEX < 0x030C0000
 #define HAS_WIDE_COPY(object) (((PyASCIIObject *)(object))->wstr != NULL)
@@ -220,7 +224,7 @@ static uint64_t int_bytes(const struct mr_census_type *known, PyObject *object)
 #else
 	const Py_ssize_t size = Py_SIZE(object);
 	const uint64_t digits = (uint64_t)(size < 0 ? -size : size);
-	const uint64_t digits_min = 0;
+	const uint64_t digits_min = PY_VERSION_HEX >= 0x030B0000;
 #endif
 	return known->base_bytes + (digits > digits_min ? digits : digits_min) * sizeof(digit);
 }
@@ -234,6 +238,16 @@ static uint64_t method_bytes(const struct mr_census_type *known, PyObject *objec
 	if (bytes != (unsigned long long)-1)
 		return bytes + known->header_bytes;
 	PyErr_Clear(); /* a closed or broken object: what its type says then */
+	return items_bytes(known, object);
+}
+
+static uint64_t sizeof_by_interpreter(const struct mr_census_type *known, PyObject *object)
+{
+	const size_t bytes = _PySys_GetSizeOf(object);
+
+	if (bytes != (size_t)-1)
+		return bytes;
+	PyErr_Clear();
 	return items_bytes(known, object);
 }
 
@@ -263,11 +277,10 @@ uint64_t mr_census_plain_bytes(struct mr_census_type *known, PyObject *object)
 		return known->base_bytes +
 		       (set->table == set->smalltable ? 0 : ((uint64_t)set->mask + 1) * sizeof(setentry));
 	}
-	default: {
-		const uint64_t bytes = method_bytes(known, object);
-		const bool has_header = !known->type->tp_is_gc || known->type->tp_is_gc(object);
-
-		return has_header ? bytes : bytes - known->header_bytes;
-	}
+	default:
+		/* Of types some have the header and others do not, and how that counts differs. */
+		if (known->type->tp_is_gc && !known->in_python)
+			return sizeof_by_interpreter(known, object);
+		return method_bytes(known, object);
 	}
 }

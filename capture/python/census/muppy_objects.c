@@ -69,6 +69,7 @@ struct all {
 	struct taken untracked;
 	struct taken tracked;
 	bool only_tracked;
+	bool unsettled; /* the collector has not let go of all that it will */
 	bool failed;
 };
 
@@ -76,8 +77,10 @@ static int visit_any(PyObject *object, void *context)
 {
 	struct all *const all = context;
 
-	if (PyObject_GC_IsTracked(object))
+	if (PyObject_GC_IsTracked(object)) {
+		all->unsettled = all->unsettled || mr_gc_lets_go_of(object);
 		return take(&all->tracked, object);
+	}
 	return all->only_tracked ? 0 : take(&all->untracked, object);
 }
 
@@ -119,15 +122,35 @@ static int take_all_references(PyObject *module, struct all *all)
 	return status;
 }
 
-static PyObject *muppy_objects(PyObject *module, PyObject *args)
+/* All objects, in ALL.  -1: what there is of them, with or without a Python error. */
+static int take_all(PyObject *module, bool once, struct all *all)
+{
+	if (mr_census_collect(module) < 0)
+		return -1;
+	return once ? mr_census(module, MR_CENSUS_INTS, visit_any, all) : take_all_references(module, all);
+}
+
+static PyObject *muppy_objects(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
 	struct all all = { 0 };
-	int once;
 
-	if (!PyArg_ParseTuple(args, "p", &once) || mr_census_collect(module) < 0)
+	if (count != 2) {
+		PyErr_SetString(PyExc_TypeError, "muppy_objects() takes 2 arguments");
 		return NULL;
-	if ((once ? mr_census(module, MR_CENSUS_INTS, visit_any, &all) : take_all_references(module, &all)) ==
-	    0)
+	}
+
+	const int once = PyObject_IsTrue(args[0]);
+	const int settled = PyObject_IsTrue(args[1]);
+	int status = once < 0 || settled < 0 ? -1 : take_all(module, once, &all);
+
+	for (unsigned round = 1; status == 0 && settled && all.unsettled && round < MR_SETTLE_ROUNDS;
+	     round++) {
+		give_back(&all.untracked);
+		give_back(&all.tracked);
+		all = (struct all){ 0 };
+		status = take_all(module, once, &all);
+	}
+	if (status == 0)
 		return list_of(&all.untracked, &all.tracked);
 	give_back(&all.untracked);
 	give_back(&all.tracked);
@@ -273,8 +296,10 @@ static PyObject *muppy_referents(PyObject *module, PyObject *args)
 /* ---- The module ------------------------------------------------------------------- */
 
 static PyMethodDef functions[] = {
-	{ "muppy_objects", muppy_objects, METH_VARARGS,
-	  "All objects but frames and this package's own; true: each once, false: for each reference." },
+	/* No tuple of arguments, which would be one of the objects. */
+	{ "muppy_objects", (PyCFunction)(void (*)(void))muppy_objects, METH_FASTCALL,
+	  "All objects but frames and this package's own, after gc.collect(): each once, or for each "
+	  "reference; and, if so wished, after as many more as it takes to let go of tuples." },
 	{ "muppy_unique", muppy_unique, METH_O, "A list of the objects, each once." },
 	{ "muppy_diff", muppy_diff, METH_VARARGS,
 	  "Which objects are in the second list only ('+'), and which in the first ('-')." },

@@ -29,6 +29,7 @@ struct summary {
 	PyObject **waiting; /* owned: objects that need Python code */
 	size_t waiting_count;
 	size_t waiting_capacity;
+	bool unsettled; /* the collector has not let go of all that it will */
 };
 
 static int no_memory(void)
@@ -57,8 +58,9 @@ static void release(struct summary *summary)
 		Py_DECREF(summary->waiting[i]);
 	mr_free(summary->rows);
 	mr_free(summary->waiting);
-	Py_CLEAR(summary->indexes);
-	Py_CLEAR(summary->representations);
+	Py_XDECREF(summary->indexes);
+	Py_XDECREF(summary->representations);
+	*summary = (struct summary){ .module = summary->module };
 }
 
 /* ---- Rows ------------------------------------------------------------------------ */
@@ -168,6 +170,8 @@ static int visit(PyObject *object, void *context)
 		known->is_met = true;
 		known->place = summary->met++;
 	}
+	if (MR_UNLIKELY(known->type == &PyTuple_Type) && !summary->unsettled)
+		summary->unsettled = mr_gc_lets_go_of(object);
 	mr_census_type_plan(known);
 	if (MR_LIKELY(!known->representation && !known->in_python)) {
 		known->objects++;
@@ -276,24 +280,33 @@ static int meet_represented(struct summary *summary)
 	return status;
 }
 
-static PyObject *summary_of_all(PyObject *module, PyObject *args)
+/* A census, counted. */
+static int count_all(struct summary *summary, PyObject *representations, bool with_own)
 {
-	struct summary summary;
-	PyObject *representations;
+	PyObject *const module = summary->module;
+
+	release(summary);
+	if (init(summary, module, representations) < 0 || meet_represented(summary) < 0 ||
+	    mr_census_collect(module) < 0)
+		return -1;
+	return mr_census(module, MR_CENSUS_INTS | (with_own ? MR_CENSUS_OWN : 0), visit, summary);
+}
+
+static PyObject *summary_of_all(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+	struct summary summary = { .module = module };
 	PyObject *list = NULL;
-	int with_own;
 
-	if (!PyArg_ParseTuple(args, "O!p", &PyDict_Type, &representations, &with_own))
+	if (count != 2 || !PyDict_Check(args[0])) {
+		PyErr_SetString(PyExc_TypeError, "summary_of_all() takes a dict and a truth");
 		return NULL;
+	}
 
-	int status = init(&summary, module, representations);
+	const int with_own = PyObject_IsTrue(args[1]);
+	int status = with_own < 0 ? -1 : count_all(&summary, args[0], with_own);
 
-	if (status == 0)
-		status = meet_represented(&summary);
-	if (status == 0)
-		status = mr_census_collect(module);
-	if (status == 0)
-		status = mr_census(module, MR_CENSUS_INTS | (with_own ? MR_CENSUS_OWN : 0), visit, &summary);
+	for (unsigned round = 1; status == 0 && summary.unsettled && round < MR_SETTLE_ROUNDS; round++)
+		status = count_all(&summary, args[0], with_own);
 	for (size_t i = 0; status == 0 && i < summary.waiting_count; i++)
 		status = count_object(&summary, summary.waiting[i]);
 	if (status == 0 && add_types(&summary) == 0)
@@ -305,7 +318,8 @@ static PyObject *summary_of_all(PyObject *module, PyObject *args)
 static PyMethodDef functions[] = {
 	{ "summary_rows", summary_rows, METH_VARARGS,
 	  "[[text, how many, bytes], ...] of objects, by representations." },
-	{ "summary_of_all", summary_of_all, METH_VARARGS,
+	/* No tuple of arguments, which would be one of the objects. */
+	{ "summary_of_all", (PyCFunction)(void (*)(void))summary_of_all, METH_FASTCALL,
 	  "summary_rows() of all objects; true: also of those that this package holds." },
 	{ NULL, NULL, 0, NULL },
 };

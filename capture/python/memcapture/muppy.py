@@ -32,7 +32,7 @@ def get_objects(remove_dups=True, include_frames=False):
     With `include_frames` the frames of the caller's callers are in it, too; whoever keeps such a
     list in one of these frames makes a cycle.
     """
-    objects = _capture.muppy_objects(remove_dups)
+    objects = _capture.muppy_objects(remove_dups, False)
     if include_frames:
         frame = sys._getframe(1).f_back
         while frame is not None:

@@ -13,8 +13,6 @@
 Neither the trackers nor what they hold is counted, so where nothing has changed a diff is empty.
 """
 
-import gc
-
 from . import _capture, summary
 
 __all__ = ["ObjectTracker", "SummaryTracker"]
@@ -30,8 +28,6 @@ class SummaryTracker:
     def __init__(self, ignore_self=True):
         self.ignore_self = ignore_self
         self.summaries = {}
-        # What is found in tuples that the collector has just let go of, it does not find again.
-        gc.collect()
         self.s0 = self.create_summary()
 
     def create_summary(self):
@@ -85,7 +81,7 @@ class ObjectTracker:
 
     def _get_objects(self, ignore=()):
         """All objects but frames and those in `ignore`, by identity."""
-        objects = _capture.muppy_objects(True)
+        objects = _capture.muppy_objects(True, True)
         if ignore:
             objects = _capture.muppy_diff(list(ignore), objects)["+"]
         return _Held(objects)
