@@ -67,6 +67,7 @@ int mr_census_begin(PyObject *module)
 
 	if (session->depth++ > 0)
 		return 0;
+	session->gc_was_enabled = PyGC_Disable() != 0;
 	session->module = module;
 	if (mr_own_add_modules(&session->own, module) < 0 || mr_gc_each(find_own, session) < 0 ||
 	    mr_own_finish(&session->own, &session->types, module) < 0) {
@@ -86,6 +87,8 @@ void mr_census_end(PyObject *module)
 	mr_own_release(&session->own);
 	mr_census_types_release(&session->types);
 	session->module = NULL;
+	if (session->gc_was_enabled)
+		PyGC_Enable();
 }
 
 /* ---- The walk ---------------------------------------------------------------------- */

@@ -41,7 +41,8 @@ int mr_census(PyObject *module, unsigned flags, mr_census_visit visit, void *con
 
 /* Between these two, which nest, is kept what is known of types and of what is own, so that asking
  * below is quick: for walks that ask about many objects.  mr_census() has them around its visits.
- * No Python code may run between them, and no object be freed.  -1 with a Python error: it has not begun. */
+ * No Python code may run between them, and no object be freed; so that an object which is made (of an error
+ * that is dropped) does not make the collector run, it is off.  -1 with a Python error: it has not begun. */
 int mr_census_begin(PyObject *module);
 void mr_census_end(PyObject *module);
 

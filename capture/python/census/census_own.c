@@ -79,23 +79,34 @@ int mr_own_add(struct mr_own *own, PyObject *object)
 	return 0;
 }
 
+/* Not by PyImport_GetModuleDict(), which ends the process where the interpreter, at its own end, has none. */
+PyObject *mr_census_modules(void)
+{
+	PyObject *const modules = PySys_GetObject("modules");
+
+	return modules && PyDict_CheckExact(modules) ? modules : NULL;
+}
+
+/* A module of this package and what is in it.  One that is being torn down has no dict any more. */
+static int add_module(struct mr_own *own, PyObject *module)
+{
+	PyObject *const dict = PyModule_GetDict(module);
+	const int status = mr_own_add(own, module);
+
+	return status < 0 || !dict ? status : mr_own_add(own, dict);
+}
+
 int mr_own_add_modules(struct mr_own *own, PyObject *module)
 {
-	PyObject *const modules = PyImport_GetModuleDict();
+	PyObject *const modules = mr_census_modules();
 	Py_ssize_t at = 0;
 	PyObject *name;
 	PyObject *found;
-	int status = mr_own_add(own, module);
+	int status = add_module(own, module);
 
-	if (status == 0)
-		status = mr_own_add(own, PyModule_GetDict(module));
-	while (status == 0 && modules && PyDict_CheckExact(modules) &&
-	       PyDict_Next(modules, &at, &name, &found)) {
-		if (!PyModule_Check(found) || !mr_is_name_in(name, "memcapture"))
-			continue;
-		status = mr_own_add(own, found);
-		if (status == 0)
-			status = mr_own_add(own, PyModule_GetDict(found));
+	while (status == 0 && modules && PyDict_Next(modules, &at, &name, &found)) {
+		if (PyModule_Check(found) && mr_is_name_in(name, "memcapture"))
+			status = add_module(own, found);
 	}
 	if (status < 0)
 		PyErr_NoMemory();

@@ -79,6 +79,8 @@ static PyObject *graph_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 		Py_XDECREF(objects);
 		return NULL;
 	}
+	/* Sizes are made by Python code, in part, that is not to find a graph which is not whole yet. */
+	PyObject_GC_UnTrack(self);
 	self->module = Py_XNewRef(mr_sizing_module_of(type));
 	if (!self->module)
 		PyErr_SetString(PyExc_SystemError, "the type has lost its module");
@@ -93,8 +95,10 @@ static PyObject *graph_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 	} else if (status == 0) {
 		status = mr_graph_size(&self->graph, self->module);
 	}
-	if (status == 0)
+	if (status == 0) {
+		PyObject_GC_Track(self);
 		return (PyObject *)self;
+	}
 	Py_DECREF(self);
 	return NULL;
 }
@@ -105,12 +109,15 @@ static PyObject *graph_reduced(PyObject *self, PyObject *unused MR_UNUSED)
 
 	if (!made)
 		return NULL;
+	PyObject_GC_UnTrack(made); /* as in graph_new() */
 	if (take_cycles(&as_graph(self)->graph, made->module, &made->graph) < 0) {
 		Py_DECREF(made);
 		return NULL;
 	}
-	if (made->graph.count)
+	if (made->graph.count) {
+		PyObject_GC_Track(made);
 		return (PyObject *)made;
+	}
 	Py_DECREF(made);
 	Py_RETURN_NONE;
 }

@@ -73,12 +73,12 @@ static int show_list(struct showing *showing, PyObject *list)
 
 	put(showing, '[');
 	for (Py_ssize_t i = 0; status == 0 && !showing->full && i < PyList_GET_SIZE(list); i++) {
-		PyObject *const item = Py_NewRef(PyList_GET_ITEM(list, i));
+		PyObject *const item = Py_XNewRef(PyList_GET_ITEM(list, i));
 
 		if (i)
 			put_ascii(showing, ", ");
 		status = show_object(showing, item);
-		Py_DECREF(item);
+		Py_XDECREF(item);
 	}
 	put(showing, ']');
 	return status;
@@ -173,9 +173,13 @@ static const struct container_kind *container_kind_of(PyObject *object)
 
 static int show_object(struct showing *showing, PyObject *object)
 {
-	const struct container_kind *const kind = container_kind_of(object);
+	const struct container_kind *const kind = object ? container_kind_of(object) : NULL;
 	int status;
 
+	if (!object) { /* in a tuple or a list that is being made */
+		put_ascii(showing, "<NULL>");
+		return 0;
+	}
 	if (!kind)
 		return show_leaf(showing, object);
 	for (size_t i = 0; i < showing->depth; i++) {

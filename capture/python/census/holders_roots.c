@@ -34,7 +34,7 @@ static void add_module(struct mr_reach *reach, PyObject *name, PyObject *module)
 
 static void add_modules(struct mr_reach *reach)
 {
-	PyObject *const modules = PyImport_GetModuleDict();
+	PyObject *const modules = mr_census_modules();
 
 	/* First the program's own. */
 	for (int round = 0; round < 2; round++) {
@@ -42,7 +42,7 @@ static void add_modules(struct mr_reach *reach)
 		PyObject *name;
 		PyObject *module;
 
-		while (modules && PyDict_Check(modules) && PyDict_Next(modules, &at, &name, &module)) {
+		while (modules && PyDict_Next(modules, &at, &name, &module)) {
 			if (mr_is_name_in(name, "__main__") == (round == 0) &&
 			    !mr_own_has(&mr_census_session()->own, module))
 				add_module(reach, name, module);

@@ -9,6 +9,7 @@
 #define PLAIN_TEXT_MAX 50 /* characters of a string, as Reftracker has it */
 #define PLAIN_ITEMS_MAX 5
 #define TUPLE_ITEMS_MAX 4
+#define NUMBER_BITS_MAX 2048 /* of an int that is written: of larger ones that takes long, or is refused */
 
 void mr_unicode_text(struct mr_buffer *out, PyObject *text, Py_ssize_t max)
 {
@@ -84,6 +85,8 @@ static bool append_number(struct mr_buffer *out, PyObject *object)
 {
 	if (PyBool_Check(object))
 		append(out, object == Py_True ? "True" : "False");
+	else if (PyLong_Check(object) && _PyLong_NumBits(object) > NUMBER_BITS_MAX)
+		append_unknown(out, object);
 	else if (PyLong_Check(object))
 		append_take(out, PyLong_Type.tp_repr(object));
 	else if (PyFloat_Check(object))

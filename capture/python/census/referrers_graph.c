@@ -203,6 +203,7 @@ PyObject *mr_browse_graph(PyObject *module, PyObject *const *args, Py_ssize_t co
 	struct drawn *const drawn = PyErr_Occurred() ? NULL : mr_alloc(sizeof(*drawn));
 	struct mr_levels levels = { 0 };
 	PyObject *result = NULL;
+	int found;
 
 	if (!drawn || mr_index_reserve(&drawn->index, NODES_MAX) < 0) {
 		if (!PyErr_Occurred())
@@ -212,13 +213,17 @@ PyObject *mr_browse_graph(PyObject *module, PyObject *const *args, Py_ssize_t co
 	drawn->module = module;
 	drawn->browse = &browse;
 	drawn->levels = &levels;
-	if (mr_browse_find(module, &browse, true, &levels) < 0)
+	if (mr_census_begin(module) < 0) /* what is found is borrowed until its texts have been made */
 		goto out;
-	draw_nodes(drawn);
-	draw_edges(drawn);
+	found = mr_browse_find(module, &browse, true, &levels);
+	if (found == 0) {
+		draw_nodes(drawn);
+		draw_edges(drawn);
+	}
+	mr_census_end(module);
 	if (drawn->texts.failed)
 		PyErr_NoMemory();
-	else
+	else if (found == 0)
 		result = result_of(drawn);
 out:
 	mr_levels_release(&levels);

@@ -5,6 +5,8 @@
  */
 #include "referrers_paths.h"
 
+#include "census.h"
+
 #define EDGES_MAX 8000000u        /* references that are remembered */
 #define LEFT_OUT_COUNTED 1000000u /* lines beyond the limit that are counted */
 #define PATH_GIVEN_MAX 1000000
@@ -220,6 +222,8 @@ int mr_paths_find(PyObject *module, const struct mr_paths_asked *asked, struct m
 	int status = -1;
 
 	*paths = (struct mr_paths){ 0 };
+	if (mr_census_begin(module) < 0) /* what is found is borrowed until its texts have been made */
+		return -1;
 	if (asked->path_count > PATH_GIVEN_MAX || know_given(&search) < 0 || name_given(&search) < 0) {
 		PyErr_NoMemory();
 		goto out;
@@ -230,6 +234,7 @@ int mr_paths_find(PyObject *module, const struct mr_paths_asked *asked, struct m
 	if (status < 0)
 		PyErr_NoMemory();
 out:
+	mr_census_end(module);
 	mr_heap_release(&heap);
 	mr_levels_release(&search.levels);
 	mr_free(search.stack);
