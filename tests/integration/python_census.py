@@ -57,7 +57,10 @@ def same_objects_as_the_collector():
     program = [item for item in odd if isinstance(item, (Plain, Slotted, types.FrameType))]
     cases.equal(program, [])
     cases.equal(all(id(item) in ours for item in kept), True)
-    cases.equal([item for item in found if id(item) not in expected and type(item) is not float], [])
+    # What is frozen (some interpreters do that with what never goes) is no object to gc.get_objects().
+    may_be_frozen = gc.get_freeze_count() > 0
+    cases.equal([item for item in found if id(item) not in expected and
+                 not (may_be_frozen and gc.is_tracked(item))], [])
 
 
 def nothing_shows_of_the_observer():
@@ -190,8 +193,7 @@ def types_that_are_torn_down():
 
 
 def frozen_objects_are_objects():
-    if gc.get_freeze_count():
-        raise cases.Skip("something is frozen already")
+    gc.unfreeze()
     kept = [Plain(1)]
     gc.freeze()
     try:

@@ -150,7 +150,7 @@ def usage_is_exact():
     # The room of the list does not change while there is some.
     kept.extend(range(20))
     left = {row[0]: row[1] for row in muppy._get_usage(lambda number: kept.append(Thing(number)), 77777)}
-    cases.equal(left, {"__main__.Thing": 1, "tuple": 1}, "what is in a tuple of texts is not known")
+    cases.equal((left.pop("__main__.Thing"), sum(left.values())), (1, 1), "and what its attributes are in")
 
 
 def a_summary_is_printed():
@@ -175,7 +175,9 @@ def the_same_as_pympler():
     for _ in range(2):  # the first time makes what is made once
         ours, theirs = muppy.get_objects(), original.get_objects()
         in_ours, in_theirs = set(ids_of(ours)), set(ids_of(theirs))
-        only_ours = [item for item in ours if id(item) not in in_theirs]
+        # What is frozen (some interpreters do that with what never goes) is no object to pympler.
+        only_ours = [item for item in ours if id(item) not in in_theirs and
+                     not (gc.get_freeze_count() and gc.is_tracked(item))]
         only_theirs = [item for item in theirs if id(item) not in in_ours and item is not ours]
         objects = ours
     cases.equal(only_ours, [])

@@ -43,6 +43,18 @@ struct mr_census_session *mr_census_session(void)
 
 /* ---- The session ------------------------------------------------------------------- */
 
+/* Is OBJECT a method of an own object?  One that is being called is such an object of its own. */
+static bool is_method_of_own(struct mr_census_session *session, PyObject *object)
+{
+	PyObject *const self = PyMethod_Check(object)      ? PyMethod_GET_SELF(object)
+	                       : PyCFunction_Check(object) ? PyCFunction_GET_SELF(object)
+	                                                   : NULL;
+	const struct mr_census_type *const known =
+		self ? mr_census_type_of(&session->types, session->module, Py_TYPE(self)) : NULL;
+
+	return known && known->is_own;
+}
+
 static int find_own(PyObject *object, void *context)
 {
 	struct mr_census_session *const session = context;
@@ -53,7 +65,7 @@ static int find_own(PyObject *object, void *context)
 		PyErr_NoMemory();
 		return -1;
 	}
-	if (MR_LIKELY(!known->is_own))
+	if (MR_LIKELY(!known->is_own) && !is_method_of_own(session, object))
 		return 0;
 	if (mr_own_add(&session->own, object) == 0)
 		return 0;

@@ -25,6 +25,8 @@ struct generations {
 	struct generation frozen;
 };
 
+static bool is_in_frozen; /* the list that is being visited is one that the collector does not look at */
+
 /* Where the collector's lists are, or NULL: they do not lie as we think. */
 static struct generations *find_lists(void)
 {
@@ -82,8 +84,10 @@ int mr_gc_each(mr_census_visit visit, void *context)
 		PyErr_Clear(); /* of the probe; the other way says the same */
 	for (size_t i = 0; lists && status == 0 && i < GENERATIONS; i++)
 		status = visit_list(&lists->young_to_old[i].head, visit, context);
+	is_in_frozen = true;
 	if (lists && status == 0)
 		status = visit_list(&lists->frozen.head, visit, context);
+	is_in_frozen = false;
 	if (!lists)
 		status = visit_by_list(visit, context);
 	if (was_enabled)
@@ -93,7 +97,7 @@ int mr_gc_each(mr_census_visit visit, void *context)
 
 bool mr_gc_lets_go_of(PyObject *object)
 {
-	if (!PyTuple_CheckExact(object) || !mr_gc_is_tracked(object))
+	if (is_in_frozen || !PyTuple_CheckExact(object) || !mr_gc_is_tracked(object))
 		return false;
 	for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(object); i++) {
 		PyObject *const item = PyTuple_GET_ITEM(object, i);

@@ -113,9 +113,9 @@ bool mr_is_name_in(PyObject *string, const char *text);
  * or referred to.  -1: VISIT's, or with a Python error. */
 int mr_gc_each(mr_census_visit visit, void *context);
 
-/* Is OBJECT a tuple that the collector tracks, but will not after its next look, since nothing in it
- * is tracked?  It looks at what a tuple holds after the tuple, so nested ones take it several times;
- * and what only such tuples refer to is in a census that is not deep until then. */
+/* In a visit of mr_gc_each(): is OBJECT a tuple that the collector tracks, but will not after its next
+ * look, since nothing in it is tracked?  It looks at what a tuple holds after the tuple, so nested ones
+ * take it several times; and what only such tuples refer to is in a census that is not deep until then. */
 bool mr_gc_lets_go_of(PyObject *object);
 
 /* ---- This package's own: census_own.c -------------------------------------------- */

@@ -10,8 +10,7 @@
 
 #include "census_private.h"
 
-/* How often at most the collector is run to let go of tuples (mr_gc_lets_go_of()): of those in frozen
- * objects it never does. */
+/* How often at most the collector is run to let go of tuples (mr_gc_lets_go_of()). */
 #define MR_SETTLE_ROUNDS 4
 
 /* What getsizeof(OBJECT) is, with TYPES, which keeps its types.  Can run Python code if the type is
