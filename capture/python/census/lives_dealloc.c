@@ -25,7 +25,7 @@ static inline void dies(uint64_t block)
 
 static __thread unsigned depth __attribute__((tls_model("initial-exec")));
 
-enum stand_in { TUPLE, LIST, DICT, FLOAT, SLICE, CONTEXT, MEMORY_ERROR, STAND_INS };
+enum stand_in { TUPLE, LIST, DICT, FLOAT, SLICE, CONTEXT, ASEND, MEMORY_ERROR, STAND_INS };
 
 static destructor originals[STAND_INS];
 
@@ -68,20 +68,18 @@ CONTAINER(dict_dies, DICT, &PyDict_Type)
 PLAIN(float_dies, FLOAT, &PyFloat_Type, 0)
 PLAIN(slice_dies, SLICE, &PySlice_Type, GC_HEADER)
 PLAIN(context_dies, CONTEXT, &PyContext_Type, GC_HEADER)
+PLAIN(asend_dies, ASEND, &_PyAsyncGenASend_Type, GC_HEADER)
 PLAIN(memory_error_dies, MEMORY_ERROR, (PyTypeObject *)PyExc_MemoryError, GC_HEADER)
 
-static const destructor stand_ins[STAND_INS] = { tuple_dies, list_dies,    dict_dies,        float_dies,
-	                                         slice_dies, context_dies, memory_error_dies };
+static const destructor stand_ins[STAND_INS] = { tuple_dies, list_dies,    dict_dies,  float_dies,
+	                                         slice_dies, context_dies, asend_dies, memory_error_dies };
 
 static PyTypeObject *type_of(enum stand_in which)
 {
-	PyTypeObject *const types[STAND_INS] = { &PyTuple_Type,
-		                                 &PyList_Type,
-		                                 &PyDict_Type,
-		                                 &PyFloat_Type,
-		                                 &PySlice_Type,
-		                                 &PyContext_Type,
-		                                 (PyTypeObject *)PyExc_MemoryError };
+	PyTypeObject *const types[STAND_INS] = { &PyTuple_Type,          &PyList_Type,
+		                                 &PyDict_Type,           &PyFloat_Type,
+		                                 &PySlice_Type,          &PyContext_Type,
+		                                 &_PyAsyncGenASend_Type, (PyTypeObject *)PyExc_MemoryError };
 
 	return types[which];
 }
