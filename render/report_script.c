@@ -49,6 +49,39 @@ static bool is_python(const char *name)
 	return name[strspn(name, "0123456789.")] == '\0';
 }
 
+/* Whether WORD is an option of memcapture whose value is the next word. */
+static bool takes_word(const char *word)
+{
+	static const char *const names[] = { "--classes", "--interval", "-o", "--output" };
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (strcmp(word, names[i]) == 0)
+			return true;
+	return false;
+}
+
+/* The program that memcapture runs: COMMAND goes on behind its own name. */
+static bool read_observed(const char *command, char script[MR_REPORT_SCRIPT_MAX])
+{
+	char word[MR_REPORT_SCRIPT_MAX];
+	while (next_word(&command, word)) {
+		/* Behind -m, and behind --, comes what is run. */
+		if (strcmp(word, "-m") == 0 || strcmp(word, "--") == 0) {
+			const bool module = word[1] == 'm';
+			if (!next_word(&command, word))
+				return false;
+			snprintf(script, MR_REPORT_SCRIPT_MAX, "%s", module ? word : base_name(word));
+			return true;
+		}
+		if (word[0] != '-') {
+			snprintf(script, MR_REPORT_SCRIPT_MAX, "%s", base_name(word));
+			return true;
+		}
+		if (takes_word(word) && !next_word(&command, word))
+			return false;
+	}
+	return false;
+}
+
 void mr_report_script(const char *name, const char *command, char script[MR_REPORT_SCRIPT_MAX])
 {
 	char word[MR_REPORT_SCRIPT_MAX];
@@ -61,7 +94,8 @@ void mr_report_script(const char *name, const char *command, char script[MR_REPO
 			return;
 		}
 		if (strcmp(word, "-m") == 0 && next_word(&command, word)) {
-			snprintf(script, MR_REPORT_SCRIPT_MAX, "%s", word);
+			if (strcmp(word, "memcapture") != 0 || !read_observed(command, script))
+				snprintf(script, MR_REPORT_SCRIPT_MAX, "%s", word);
 			return;
 		}
 		/* A program in the command line or from standard input has no name of its own. */

@@ -21,6 +21,19 @@ Test(report_script, python__is_called_by_its_script)
 	expect("python", "python -m package.tool in out", "package.tool");
 }
 
+Test(report_script, what_memcapture_runs__is_called_by_its_own_script)
+{
+	expect("python3", "/usr/bin/python3 -m memcapture --diff --trace -o p.dat app.py --fast", "app.py");
+	expect("python3", "python3 -X dev -m memcapture --classes a.B --interval 0.1 src/app.py", "app.py");
+	expect("python3", "python3 -m memcapture --output=p.dat -q -m package.tool -v in", "package.tool");
+	expect("python3", "python3 -m memcapture --diff -- -odd/app.py", "app.py");
+	expect("python3", "python3 -m memcapture --output 'a b.dat' app.py", "app.py");
+	expect("python3", "python3 -m memcapture --help", "memcapture");
+	expect("python3", "python3 -m memcapture -o", "memcapture");
+	expect("python3", "python3 -m memcapture", "memcapture");
+	expect("python3", "python3 -m pytest -o p.dat tests", "pytest");
+}
+
 Test(report_script, words__are_read_as_they_are_quoted)
 {
 	expect("python3", "python3 'a b.py' 'x y'", "a b.py");
