@@ -244,12 +244,15 @@ static int check_size(const struct memreport_graph *graph, struct mr_error *err)
 	return 0;
 }
 
-int mr_graph_chart(struct mr_page *page, const struct memreport_graph *graph, mr_graph_paint *paint,
+int mr_graph_chart(struct mr_page *page, const struct memreport_graph *whole, mr_graph_paint *paint,
                    const void *context, struct mr_chart **chart, struct mr_error *err)
 {
 	struct mr_layout layout = { 0 };
+	struct memreport_graph folded;
+	const struct memreport_graph *graph = &folded;
 	double largest = 0;
-	MR_TRY(check_size(graph, err));
+	MR_TRY(check_size(whole, err));
+	MR_TRY(mr_graph_fold(page, whole, &folded, err));
 	struct mr_chart *made = mr_page_alloc(page, sizeof(*made));
 	struct mr_graph_box *boxes = mr_page_alloc(page, graph->node_count * sizeof(*boxes));
 	struct mr_graph_line *lines = mr_page_alloc(page, (graph->edge_count + 1) * sizeof(*lines));

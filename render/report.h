@@ -43,9 +43,14 @@ int mr_drawing_finish(const struct mr_chart *chart, const struct mr_legend_item 
 	MR_MUST_CHECK;
 int mr_drawing_write(const struct mr_buffer *bytes, FILE *out, struct mr_error *err) MR_MUST_CHECK;
 
+/* GRAPH, or where it has long chains or rings a copy, in the page's memory, in which one node each stands
+ * for what is between their ends (graph_fold.c).  Fails only with MR_ERR_NOMEM. */
+int mr_graph_fold(struct mr_page *page, const struct memreport_graph *graph, struct memreport_graph *folded,
+                  struct mr_error *err) MR_MUST_CHECK;
+
 /* The paint of a type. */
 typedef enum mr_paint mr_graph_paint(const void *context, const char *type);
-/* The chart of GRAPH in the page's memory, laid out, as wide as it is.  The same errors as
+/* The chart of GRAPH, folded, in the page's memory, laid out, as wide as it is.  The same errors as
  * memreport_draw_graph(). */
 int mr_graph_chart(struct mr_page *page, const struct memreport_graph *graph, mr_graph_paint *paint,
                    const void *context, struct mr_chart **chart, struct mr_error *err) MR_MUST_CHECK;
