@@ -11,6 +11,7 @@
 	X(memory_html, "memory.html")         \
 	X(suspects_html, "suspects.html")     \
 	X(persistent_html, "persistent.html") \
+	X(graphs_html, "graphs.html")         \
 	X(graph_html, "graph.html")           \
 	X(stack_html, "stack.html")           \
 	X(sites_html, "sites.html")           \

@@ -4,11 +4,11 @@
  * over each, whatever the number of objects.
  */
 #include "report_data.h"
+#include "report_leaks.h"
 
 #include <stdlib.h>
 
-#define TYPES_MET 256     /* whose names' addresses are remembered */
-#define TYPES_RELATED 256 /* of the largest, that are looked at for who belongs to whom */
+#define TYPES_MET 256 /* whose names' addresses are remembered */
 
 /* ---- Censuses among snapshots -------------------------------------------------------- */
 
@@ -140,29 +140,17 @@ static int read_held(struct mr_report_data *data, struct mr_error *err)
 	return 0;
 }
 
-static int by_size(const void *a, const void *b)
-{
-	const struct mr_census_type *one = a, *two = b;
-	if ((one->belongs_to == SIZE_MAX) != (two->belongs_to == SIZE_MAX))
-		return one->belongs_to == SIZE_MAX ? -1 : 1;
-	if (one->size_bytes != two->size_bytes)
-		return one->size_bytes < two->size_bytes ? 1 : -1;
-	return strcmp(one->name, two->name);
-}
-
 static int by_name(const void *a, const void *b)
 {
 	return strcmp(((const struct mr_census_name *)a)->name, ((const struct mr_census_name *)b)->name);
 }
 
-/* Types by size, and their names in order. */
-static int sort_types(struct mr_report_census *census, struct mr_error *err)
+/* Their names in order. */
+static int name_types(struct mr_report_census *census, struct mr_error *err)
 {
 	if (!census->by_name)
 		census->by_name = mr_alloc((census->type_count + 1) * sizeof(*census->by_name));
 	MR_FAIL_IF(!census->by_name, err, MR_ERR_NOMEM, "no memory for %zu types", census->type_count);
-	if (census->type_count > 1)
-		qsort(census->types, census->type_count, sizeof(*census->types), by_size);
 	for (size_t i = 0; i < census->type_count; i++)
 		census->by_name[i] = (struct mr_census_name){ census->types[i].name, i };
 	if (census->type_count > 1)
@@ -186,7 +174,9 @@ static struct mr_census_type *find_type(const struct mr_report_census *census, c
 static int read_ways(struct mr_report_data *data, struct mr_error *err)
 {
 	const struct memstats_table *table = data->census[MR_CENSUS_HOLDERS];
-	const int runs = mr_report_rows_column(table, "run"), class = mr_report_rows_column(table, "class");
+	const int runs = mr_report_rows_column(table, "run"), class = mr_report_rows_column(table, "class"),
+		  path = mr_report_rows_column(table, "path"), root = mr_report_rows_column(table, "root"),
+		  count = mr_report_rows_column(table, "count"), size = mr_report_rows_column(table, "size");
 	for (size_t row = 0; row < memstats_table_row_count(table); row++) {
 		const struct mr_report_run *run =
 			mr_report_run_find(data, mr_report_rows_number(table, row, runs));
@@ -198,64 +188,15 @@ static int read_ways(struct mr_report_data *data, struct mr_error *err)
 		MR_FAIL_IF(mr_grow(&type->ways, &type->way_capacity, type->way_count + 1,
 		                   sizeof(*type->ways)) < 0,
 		           err, MR_ERR_NOMEM, "no memory for holders");
-		type->ways[type->way_count++] = row;
+		type->ways[type->way_count++] =
+			(struct mr_census_way){ .path = mr_report_rows_text(table, row, path),
+			                        .root = mr_report_rows_text(table, row, root),
+			                        .count = or_zero(mr_report_rows_number(table, row, count)),
+			                        .size_bytes =
+			                                or_zero(mr_report_rows_number(table, row, size)),
+			                        .row = row };
 	}
 	return 0;
-}
-
-/* Whether what PATH names is held by way of what SHORTER names. */
-static bool leads_on(const char *path, const char *shorter)
-{
-	const size_t len = strlen(shorter);
-	return len > 0 && strncmp(path, shorter, len) == 0 && (path[len] == '.' || path[len] == '[');
-}
-
-/* A dictionary of attributes stays because its object does: that is the one to look at. */
-static void relate(const struct mr_report_data *data, struct mr_report_census *census)
-{
-	const struct memstats_table *table = data->census[MR_CENSUS_HOLDERS];
-	const int path_column = mr_report_rows_column(table, "path");
-	const char *paths[TYPES_RELATED];
-	const size_t count = census->type_count < TYPES_RELATED ? census->type_count : TYPES_RELATED;
-	for (size_t i = 0; i < count; i++)
-		paths[i] = census->types[i].way_count > 0
-		                   ? mr_report_rows_text(table, census->types[i].ways[0], path_column)
-		                   : "";
-	for (size_t i = 0; i < count; i++) {
-		size_t *owner = &census->types[i].belongs_to;
-		for (size_t k = 0; k < count; k++)
-			if (k != i && leads_on(paths[i], paths[k]) &&
-			    (*owner == SIZE_MAX || strlen(paths[k]) < strlen(paths[*owner])))
-				*owner = k;
-	}
-}
-
-/* Who belongs to whom, by name, because sorting moves types. */
-static int relate_types(const struct mr_report_data *data, struct mr_report_census *census,
-                        struct mr_error *err)
-{
-	relate(data, census);
-	const char **owners = mr_alloc((census->type_count + 1) * sizeof(const char *));
-	struct mr_census_name *names = mr_alloc((census->type_count + 1) * sizeof(*names));
-	if (owners && names) {
-		for (size_t i = 0; i < census->type_count; i++) {
-			const size_t owner = census->types[i].belongs_to;
-			owners[i] = owner == SIZE_MAX ? NULL : census->types[owner].name;
-			names[i] = (struct mr_census_name){ census->types[i].name, i };
-		}
-		qsort(names, census->type_count, sizeof(*names), by_name);
-	}
-	int status = owners && names
-	                     ? sort_types(census, err)
-	                     : mr_fail(err, MR_ERR_NOMEM, "no memory for %zu types", census->type_count);
-	for (size_t i = 0; i < census->type_count && status == 0; i++) {
-		struct mr_census_type *type = find_type(census, names[i].name);
-		const char *owner = owners[names[i].index];
-		type->belongs_to = owner ? (size_t)(find_type(census, owner) - census->types) : SIZE_MAX;
-	}
-	mr_free(owners);
-	mr_free(names);
-	return status;
 }
 
 /* ---- Objects -------------------------------------------------------------------------------------- */
@@ -288,6 +229,19 @@ static void add_site(const struct object_columns *columns, size_t row, struct mr
 	type->sites[at].size_bytes += or_zero(mr_report_rows_number(columns->table, row, columns->last));
 }
 
+size_t mr_report_census_at(const struct mr_report_census *census, uint64_t time_ns)
+{
+	size_t low = 0, high = census->snapshot_count - 1;
+	while (low < high) {
+		const size_t middle = low + (high - low) / 2;
+		if (census->snapshots[middle].time_ns < time_ns)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
 /* Whether the object stayed: made after the baseline, there at the census before the last and at
  * the last. */
 static bool has_stayed(const struct mr_report_census *census, uint64_t birth, uint64_t death)
@@ -309,6 +263,8 @@ static void read_object(const struct object_columns *columns, size_t row,
 		type->first_ns = birth;
 	if (type->last_ns == MR_NO_VALUE || birth > type->last_ns)
 		type->last_ns = birth;
+	if (type->born)
+		type->born[mr_report_census_at(census, birth)]++;
 	add_site(columns, row, type);
 }
 
@@ -361,17 +317,11 @@ static int by_count(const void *a, const void *b)
 
 /* ---- Counts over time -------------------------------------------------------------------------------- */
 
-static int read_counts(const struct mr_report_data *data, struct mr_report_census *census,
-                       struct mr_error *err)
+static void read_counts(const struct mr_report_data *data, struct mr_report_census *census)
 {
 	const struct memstats_table *table = data->tables[MR_REPORT_CLASSES];
 	const int class = mr_report_rows_column(table, "class"),
 		  count = mr_report_rows_column(table, "count");
-	for (size_t i = 0; i < census->type_count; i++) {
-		census->types[i].counts = mr_alloc((census->snapshot_count + 1) * sizeof(double));
-		MR_FAIL_IF(!census->types[i].counts, err, MR_ERR_NOMEM, "no memory for %zu censuses",
-		           census->snapshot_count);
-	}
 	for (size_t s = 0; s < census->snapshot_count; s++) {
 		const struct mr_report_snapshot *snapshot = &census->snapshots[s];
 		for (size_t row = snapshot->row_first; row < snapshot->row_first + snapshot->row_count;
@@ -382,19 +332,32 @@ static int read_counts(const struct mr_report_data *data, struct mr_report_censu
 				type->counts[s] = (double)or_zero(mr_report_rows_number(table, row, count));
 		}
 	}
-	return 0;
 }
 
 /* ---- All of it --------------------------------------------------------------------------------- */
 
+/* Names of the types, and room for what is counted by census. */
+static int prepare_run(struct mr_report_census *census, struct mr_error *err)
+{
+	for (size_t i = 0; i < census->type_count; i++) {
+		struct mr_census_type *type = &census->types[i];
+		type->counts = mr_alloc((census->snapshot_count + 1) * sizeof(*type->counts));
+		type->born = mr_alloc((census->snapshot_count + 1) * sizeof(*type->born));
+		MR_FAIL_IF(!type->counts || !type->born, err, MR_ERR_NOMEM, "no memory for %zu censuses",
+		           census->snapshot_count);
+	}
+	return name_types(census, err);
+}
+
 static int read_run(const struct mr_report_data *data, struct mr_report_census *census, struct mr_error *err)
 {
-	MR_TRY(relate_types(data, census, err));
 	for (size_t i = 0; i < census->type_count; i++)
 		if (census->types[i].site_count > 1)
 			qsort(census->types[i].sites, census->types[i].site_count,
 			      sizeof(*census->types[i].sites), by_count);
-	return read_counts(data, census, err);
+	read_counts(data, census);
+	MR_TRY(mr_report_leaks_rank(census, err));
+	return name_types(census, err);
 }
 
 int mr_report_census_read(struct mr_report_data *data, struct mr_error *err)
@@ -403,16 +366,17 @@ int mr_report_census_read(struct mr_report_data *data, struct mr_error *err)
 	bool any = false;
 	for (size_t i = 0; i < data->run_count; i++)
 		any = any || data->runs[i].census;
-	if (!any)
-		return 0;
+	/* Graphs may be drawn without a census. */
 	for (size_t i = 0; i < MR_CENSUS_TABLE_COUNT; i++)
 		MR_TRY(mr_report_rows_open(data->log, names[i], NULL, NULL, NULL, NULL, &data->census[i],
 		                           err));
+	if (!any)
+		return 0;
 	MR_TRY(read_diff(data, err));
 	MR_TRY(read_held(data, err));
 	for (size_t i = 0; i < data->run_count; i++)
 		if (data->runs[i].census)
-			MR_TRY(sort_types(data->runs[i].census, err));
+			MR_TRY(prepare_run(data->runs[i].census, err));
 	MR_TRY(read_ways(data, err));
 	read_objects(data);
 	for (size_t i = 0; i < data->run_count; i++)
@@ -428,6 +392,7 @@ void mr_report_census_free(struct mr_report_census *census)
 	for (size_t i = 0; i < census->type_count; i++) {
 		mr_free(census->types[i].ways);
 		mr_free(census->types[i].counts);
+		mr_free(census->types[i].born);
 	}
 	mr_free(census->types);
 	mr_free(census->by_name);

@@ -138,7 +138,7 @@ struct mr_report_data {
 	struct memstats_table
 		*tables[MR_REPORT_TABLE_COUNT]; /* whole, in natural order; DIFF may be NULL: there is none */
 	struct mr_heap_tables heap;
-	struct memstats_table *census[MR_CENSUS_TABLE_COUNT]; /* NULL where no run has a census */
+	struct memstats_table *census[MR_CENSUS_TABLE_COUNT]; /* of the whole log */
 	struct mr_report_run *runs;
 	size_t run_count;
 	/* Names of the classes that have a colour of their own, by size. */

@@ -8,6 +8,7 @@
 #include "report.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 
 #define GRAPHS_MAX 6
 #define NODES_PER_ROW 3 /* nodes of a graph that a page draws for each row that its tables have */
@@ -151,10 +152,22 @@ static size_t read_nodes(const struct reading *reading, uint64_t run, uint64_t g
 	return count;
 }
 
-static size_t read_edges(const struct reading *reading, uint64_t run, const struct memreport_graph *graph,
-                         uint64_t number, size_t most, struct memreport_graph_edge *edges)
+static int by_number(const void *a, const void *b)
+{
+	const uint64_t one = *(const uint64_t *)a, two = *(const uint64_t *)b;
+	return (one > two) - (one < two);
+}
+
+/* Those whose ends are among the nodes; IDS has room for as many. */
+static size_t read_edges(const struct reading *reading, uint64_t run, uint64_t number,
+                         const struct memreport_graph_node *nodes, size_t node_count, uint64_t *ids,
+                         size_t most, struct memreport_graph_edge *edges)
 {
 	size_t count = 0;
+	for (size_t i = 0; i < node_count; i++)
+		ids[i] = nodes[i].id;
+	if (node_count > 1)
+		qsort(ids, node_count, sizeof(*ids), by_number);
 	for (size_t row = 0; row < memstats_table_row_count(reading->edges) && count < most; row++) {
 		const struct memreport_graph_edge edge = {
 			.from = mr_report_rows_number(reading->edges, row, reading->from),
@@ -164,7 +177,8 @@ static size_t read_edges(const struct reading *reading, uint64_t run, const stru
 		};
 		if (mr_report_rows_number(reading->edges, row, reading->edge_run) == run &&
 		    mr_report_rows_number(reading->edges, row, reading->edge_graph) == number &&
-		    node_of(graph, edge.from) && node_of(graph, edge.to))
+		    bsearch(&edge.from, ids, node_count, sizeof(*ids), by_number) &&
+		    bsearch(&edge.to, ids, node_count, sizeof(*ids), by_number))
 			edges[count++] = edge;
 	}
 	return count;
@@ -202,25 +216,48 @@ static int add_graph(const struct mr_view *view, struct mr_scope *scope, const s
 {
 	struct mr_page *page = mr_scope_page(scope);
 	const uint64_t number = mr_report_rows_number(reading->nodes, row, reading->graph);
-	const size_t most = NODES_PER_ROW * view->limit;
+	const size_t nodes_most = memstats_table_row_count(reading->nodes) < MEMREPORT_GRAPH_NODES_MAX
+	                                  ? memstats_table_row_count(reading->nodes)
+	                                  : MEMREPORT_GRAPH_NODES_MAX;
 	const size_t edges_most = memstats_table_row_count(reading->edges) < MEMREPORT_GRAPH_EDGES_MAX
 	                                  ? memstats_table_row_count(reading->edges)
 	                                  : MEMREPORT_GRAPH_EDGES_MAX;
-	struct memreport_graph_node *nodes = mr_page_alloc(page, most * sizeof(*nodes));
+	struct memreport_graph_node *nodes = mr_page_alloc(page, (nodes_most + 1) * sizeof(*nodes));
 	struct memreport_graph_edge *edges = mr_page_alloc(page, (edges_most + 1) * sizeof(*edges));
+	const size_t most = NODES_PER_ROW * view->limit;
+	struct memreport_graph folded;
+	uint64_t *ids = mr_page_alloc(page, (nodes_most + 1) * sizeof(*ids));
 	size_t total = 0;
-	MR_FAIL_IF(!nodes || !edges, err, MR_ERR_NOMEM, "no memory for a graph");
+	MR_FAIL_IF(!nodes || !edges || !ids, err, MR_ERR_NOMEM, "no memory for a graph");
 	const char *title = mr_report_rows_text(reading->nodes, row, reading->title);
 	struct memreport_graph graph = { .title = title[0] ? title
 		                                           : default_title(mr_report_rows_text(
 								     reading->nodes, row, reading->kind)),
 		                         .nodes = nodes,
 		                         .edges = edges };
-	graph.node_count = read_nodes(reading, view->run->id, number, most, nodes, &total);
-	graph.edge_count = read_edges(reading, view->run->id, &graph, number, edges_most, edges);
+	graph.node_count = read_nodes(reading, view->run->id, number, nodes_most, nodes, &total);
+	graph.edge_count =
+		read_edges(reading, view->run->id, number, nodes, graph.node_count, ids, edges_most, edges);
+	MR_TRY(mr_graph_fold(page, &graph, &folded, err));
+	if (folded.node_count > most) {
+		/* Too much for a page all the same. */
+		graph.node_count = most;
+		graph.edge_count =
+			read_edges(reading, view->run->id, number, nodes, most, ids, edges_most, edges);
+	}
 	struct mr_scope *item = mr_scope_add(scope, "graphs");
 	set_summary(reading, item, row, graph.node_count, total);
 	return mr_section_graph(view, item, &graph, err);
+}
+
+bool mr_section_has_graphs(const struct mr_view *view)
+{
+	const struct memstats_table *nodes = view->data->census[MR_CENSUS_NODES];
+	const int run = mr_report_rows_column(nodes, "run");
+	for (size_t row = 0; row < memstats_table_row_count(nodes); row++)
+		if (mr_report_rows_number(nodes, row, run) == view->run->id)
+			return true;
+	return false;
 }
 
 int mr_section_graphs(const struct mr_view *view, struct mr_scope *scope, struct mr_error *err)

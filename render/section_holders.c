@@ -104,32 +104,24 @@ static size_t add_path(struct steps *steps, const char *path, const char *root)
 	return at;
 }
 
-static void add_type(const struct mr_view *view, struct steps *steps, const struct mr_census_type *type)
+static void add_type(struct steps *steps, const struct mr_census_type *type, enum mr_leak_rank subject)
 {
-	const struct memstats_table *table = view->data->census[MR_CENSUS_HOLDERS];
-	const int path_column = mr_report_rows_column(table, "path"),
-		  root_column = mr_report_rows_column(table, "root"),
-		  count = mr_report_rows_column(table, "count"), size = mr_report_rows_column(table, "size");
-	for (size_t i = 0; i < type->way_count && i < WAYS_PER_TYPE; i++) {
-		const size_t row = type->ways[i];
-		const char *path = mr_report_rows_text(table, row, path_column),
-			   *root = mr_report_rows_text(table, row, root_column);
-		if (path[0] == '(')
+	for (size_t i = 0; i < type->leak_ways && i < WAYS_PER_TYPE; i++) {
+		const struct mr_census_way *way = &type->ways[i];
+		if (way->path[0] == '(')
 			continue; /* other ways: of those nothing is known */
-		const size_t end = add_path(steps, path, root);
+		const size_t end = add_path(steps, way->path, way->root);
 		if (end == NONE)
 			continue;
 		struct step *step = &steps->items[end];
-		const uint64_t objects = mr_report_rows_number(table, row, count),
-			       bytes = mr_report_rows_number(table, row, size);
 		step->type = step->types++ == 0
 		                     ? mr_section_name(steps->scope, type->name, TEXT_COLUMNS)
 		                     : mr_section_name(steps->scope, "several types", TEXT_COLUMNS);
-		step->count += objects == MR_NO_VALUE ? 0 : objects;
-		step->size_bytes += bytes == MR_NO_VALUE ? 0 : bytes;
-		if (type->belongs_to == SIZE_MAX && i == 0)
+		step->count += way->count;
+		step->size_bytes += way->size_bytes;
+		if (type->rank == subject && i == 0)
 			step->flags |= MEMREPORT_NODE_SUBJECT;
-		if (strcmp(root, "only each other") == 0)
+		if (strcmp(way->root, "only each other") == 0)
 			step->flags |= MEMREPORT_NODE_CYCLE;
 	}
 }
@@ -205,7 +197,7 @@ int mr_section_holder_graph(const struct mr_view *view, struct mr_scope *scope, 
 	struct memreport_graph_edge *edges = mr_page_alloc(page, STEPS_MAX * sizeof(*edges));
 	MR_FAIL_IF(!steps.items || !nodes || !edges, err, MR_ERR_NOMEM, "no memory for a graph");
 	for (size_t i = 0; i < type_count && i < TYPES_MAX; i++)
-		add_type(view, &steps, &view->run->census->types[i]);
+		add_type(&steps, &view->run->census->types[i], view->run->census->types[0].rank);
 	struct memreport_graph graph = { .title = "Who holds what stayed", .nodes = nodes, .edges = edges };
 	make_boxes(&steps, &graph, nodes, edges);
 	if (graph.node_count < 2)

@@ -5,12 +5,13 @@
  * came, went and stayed by type.
  */
 #include "section_persistent.h"
+#include "report_leaks.h"
 #include "section_objects.h"
 
 #include <inttypes.h>
 
 #define NAME_COLUMNS 80
-#define PATH_COLUMNS 160
+#define PARTS_NAMED 3
 #define WAYS_MAX 12
 #define CURVES_LIMIT 5 /* rows of tables below which types have no curve */
 #define VERDICT_TYPES 3
@@ -38,23 +39,15 @@ static size_t taken(const struct mr_report_census *census)
 	return census->snapshot_count - census->baseline;
 }
 
-/* The first census at or after TIME. */
-static size_t census_at(const struct mr_report_census *census, uint64_t time_ns)
-{
-	size_t at = 0;
-	while (at + 1 < census->snapshot_count && census->snapshots[at].time_ns < time_ns)
-		at++;
-	return at;
-}
-
 /* " made between the baseline and census #3,", or "". */
 static const char *since_words(struct mr_scope *scope, const struct mr_report_census *census,
-                               const struct mr_census_type *type)
+                               uint64_t first_ns, uint64_t last_ns)
 {
 	char text[256];
-	if (type->first_ns == MR_NO_VALUE || census->snapshot_count < 2)
+	if (first_ns == MR_NO_VALUE || census->snapshot_count < 2)
 		return "";
-	const size_t first = census_at(census, type->first_ns), last = census_at(census, type->last_ns);
+	const size_t first = mr_report_census_at(census, first_ns),
+		     last = mr_report_census_at(census, last_ns);
 	snprintf(text, sizeof(text), " made between %s and %s,",
 	         mr_section_census_name(scope, &census->snapshots[first > 0 ? first - 1 : 0]),
 	         mr_section_census_name(scope, &census->snapshots[last > 0 ? last : 1]));
@@ -63,25 +56,32 @@ static const char *since_words(struct mr_scope *scope, const struct mr_report_ce
 
 /* ---- Who holds them ------------------------------------------------------------------------ */
 
-struct way {
-	const char *path, *example, *root;
-	uint64_t count, size_bytes, length;
-};
-
-static struct way read_way(const struct mr_view *view, size_t row)
-{
-	const struct memstats_table *table = view->data->census[MR_CENSUS_HOLDERS];
-	return (struct way){ mr_report_rows_text(table, row, mr_report_rows_column(table, "path")),
-		             mr_report_rows_text(table, row, mr_report_rows_column(table, "example")),
-		             mr_report_rows_text(table, row, mr_report_rows_column(table, "root")),
-		             mr_report_rows_number(table, row, mr_report_rows_column(table, "count")),
-		             mr_report_rows_number(table, row, mr_report_rows_column(table, "size")),
-		             mr_report_rows_number(table, row, mr_report_rows_column(table, "length")) };
-}
-
-static bool is_joined(const struct way *way)
+static bool is_joined(const struct mr_census_way *way)
 {
 	return way->path[0] == '(' || !way->path[0];
+}
+
+static bool is_way_named(const struct mr_census_type *type)
+{
+	return type->leak_ways > 0 && !is_joined(&type->ways[0]);
+}
+
+static uint64_t left(const struct mr_census_type *type)
+{
+	return type->count - type->defined;
+}
+
+static uint64_t left_bytes(const struct mr_census_type *type)
+{
+	return type->size_bytes - type->defined_bytes;
+}
+
+static const char *counted_name(struct mr_scope *scope, const struct mr_census_type *type)
+{
+	char number[32], text[160];
+	mr_count_text(number, left(type));
+	snprintf(text, sizeof(text), "%s %s", number, mr_section_name(scope, type->name, 64));
+	return mr_section_name(scope, text, 0);
 }
 
 /* "lead", "path" and "tail" of a sentence on the way that holds most of TYPE. */
@@ -90,55 +90,87 @@ static void set_holding(const struct mr_view *view, struct mr_scope *item, const
 	const struct mr_report_census *census = view->run->census;
 	mr_scope_none(item, "lead");
 	mr_scope_none(item, "path");
-	mr_scope_text(item, "tail", type->way_count > 0 ? "Many ways lead to them." : "");
+	mr_scope_text(item, "tail", type->leak_ways > 0 ? "Many ways lead to them." : "");
 	if (type->belongs_to != SIZE_MAX) {
-		mr_scope_text(item, "lead", type->count == 1 ? "It belongs to" : "They belong to");
+		mr_scope_text(item, "lead", left(type) == 1 ? "It belongs to" : "They belong to");
 		mr_scope_text(item, "path", census->types[type->belongs_to].name);
 		mr_scope_text(item, "tail", "above.");
 		return;
 	}
-	const struct way way =
-		type->way_count > 0 ? read_way(view, type->ways[0]) : (struct way){ .path = "" };
-	if (is_joined(&way))
+	if (!is_way_named(type))
 		return;
-	mr_scope_text(item, "path", way.path);
-	const bool all = way.count == MR_NO_VALUE || way.count >= type->count;
+	const struct mr_census_way *way = &type->ways[0];
+	mr_scope_text(item, "path", way->path);
+	const bool all = way->count == 0 || way->count >= left(type);
 	char number[32];
-	mr_count_text(number, all ? type->count : way.count);
-	if (strcmp(way.root, "only each other") == 0) {
+	mr_count_text(number, way->count);
+	if (strcmp(way->root, "only each other") == 0) {
 		mr_scope_text(item, "lead",
 		              "Nothing but themselves holds them, and the collector has not been there:");
 		mr_scope_text(item, "tail", "leads back.");
 		return;
 	}
-	if (strcmp(way.root, "local variable") == 0)
+	if (strcmp(way->root, "local variable") == 0)
 		mr_scope_text(item, "lead", "The local variable");
-	else if (strcmp(way.root, "module") != 0 && way.root[0])
+	else if (strcmp(way->root, "module") != 0 && way->root[0])
 		mr_scope_format(item, "lead",
-		                "%s:", strcmp(way.root, "C code") == 0 ? "C code" : "The interpreter");
+		                "%s:", strcmp(way->root, "C code") == 0 ? "C code" : "The interpreter");
 	mr_scope_format(item, "tail",
-	                all ? type->count == 1 ? "holds it." : "holds them." : "holds %s of them.", number);
+	                all ? left(type) == 1 ? "holds it." : "holds them." : "holds %s of them.", number);
+}
+
+/* What else is to be said of a type: what it holds, what belongs to it, and that it grew. */
+static void set_more(struct mr_scope *item, const struct mr_report_census *census, size_t index)
+{
+	const struct mr_census_type *type = &census->types[index];
+	struct mr_buffer text = { 0 };
+	size_t parts = 0;
+	char size[32];
+	if (type->holds != SIZE_MAX)
+		mr_buffer_printf(&text, " %s the %s above.",
+		                 left(type) == 1 ? "By way of it stay" : "By way of them stay",
+		                 counted_name(item, &census->types[type->holds]));
+	for (size_t i = 0; i < census->told; i++) {
+		if (census->types[i].belongs_to != index || parts++ >= PARTS_NAMED)
+			continue;
+		mr_text_bytes_short(size, left_bytes(&census->types[i]));
+		mr_buffer_printf(&text, "%s %s, %s", parts == 1 ? " With them:" : ",",
+		                 counted_name(item, &census->types[i]), size);
+	}
+	if (parts > PARTS_NAMED)
+		mr_buffer_printf(&text, ", %zu types more", parts - PARTS_NAMED);
+	mr_buffer_printf(&text, "%s", parts > 0 ? "." : "");
+	if (type->grown >= MR_LEAK_GROWN && type->rank == MR_LEAK_LEADS)
+		mr_buffer_printf(&text, " More of them stayed at each of %" PRIu64 " censuses in a row.",
+		                 type->grown);
+	mr_buffer_put_u8(&text, 0);
+	mr_scope_format(item, "more", "%s", text.failed ? "" : (const char *)text.data);
+	mr_buffer_release(&text);
 }
 
 static void add_ways(const struct mr_view *view, struct mr_scope *item, const struct mr_census_type *type)
 {
+	const struct memstats_table *table = view->data->census[MR_CENSUS_HOLDERS];
+	const int example_column = mr_report_rows_column(table, "example"),
+		  length_column = mr_report_rows_column(table, "length");
 	const size_t most = view->limit < WAYS_MAX ? view->limit : WAYS_MAX;
-	const size_t shown = type->way_count < most ? type->way_count : most;
+	const size_t shown = type->leak_ways < most ? type->leak_ways : most;
 	mr_scope_list(item, "ways");
 	mr_scope_none(item, "ways_rest");
 	for (size_t i = 0; i < shown; i++) {
-		const struct way way = read_way(view, type->ways[i]);
+		const struct mr_census_way *way = &type->ways[i];
+		const char *example = mr_report_rows_text(table, way->row, example_column);
 		struct mr_scope *row = mr_scope_add(item, "ways");
-		mr_scope_text(row, "path", way.path);
-		mr_scope_text(row, "root", way.root);
-		mr_section_count(row, "count", way.count);
-		mr_section_bytes(row, "size", way.size_bytes);
-		mr_section_count(row, "length", way.length);
-		mr_scope_text(row, "example", strcmp(way.example, way.path) == 0 ? "" : way.example);
+		mr_scope_text(row, "path", way->path);
+		mr_scope_text(row, "root", way->root);
+		mr_section_count(row, "count", way->count);
+		mr_section_bytes(row, "size", way->size_bytes);
+		mr_section_count(row, "length", mr_report_rows_number(table, way->row, length_column));
+		mr_scope_text(row, "example", strcmp(example, way->path) == 0 ? "" : example);
 	}
-	if (type->way_count > shown)
+	if (type->leak_ways > shown)
 		mr_scope_format(item, "ways_rest", "%s more",
-		                mr_section_plural(item, type->way_count - shown, "way", "ways"));
+		                mr_section_plural(item, type->leak_ways - shown, "way", "ways"));
 }
 
 /* ---- Where they were made -------------------------------------------------------------------- */
@@ -215,102 +247,34 @@ static void add_type(const struct mr_view *view, struct mr_scope *scope, size_t 
 {
 	const struct mr_report_census *census = view->run->census;
 	const struct mr_census_type *type = &census->types[index];
-	const bool leads = type->belongs_to == SIZE_MAX;
+	const bool leads = type->rank == MR_LEAK_LEADS;
 	struct mr_scope *item = mr_scope_add(scope, "persistent");
 	char size[32];
-	mr_text_bytes_short(size, type->size_bytes);
-	mr_scope_text(item, "title", leads ? "Stayed" : "With it");
+	mr_text_bytes_short(size, left_bytes(type));
+	mr_scope_text(item, "title",
+	              type->rank == MR_LEAK_PART              ? "With it"
+	              : leads && type->grown >= MR_LEAK_GROWN ? "Grew"
+	              : leads || type->holds == SIZE_MAX      ? "Stayed"
+	                                                      : "Holds");
 	mr_scope_text(item, "tone", leads ? "bad" : "note");
 	mr_scope_text(item, "name", type->name);
 	mr_section_paint(item, "color", mr_report_paint(view->data, type->name));
 	mr_scope_format(item, "text", "%s, %s,%s %s still there.",
-	                mr_section_plural(item, type->count, "object", "objects"), size,
-	                since_words(item, census, type), type->count == 1 ? "is" : "are");
+	                mr_section_plural(item, left(type), "object", "objects"), size,
+	                since_words(item, census, type->first_ns, type->last_ns),
+	                left(type) == 1 ? "is" : "are");
 	set_holding(view, item, type);
+	set_more(item, census, index);
 	const char *lead = text_in(item, "lead"), *path = text_in(item, "path"),
 		   *tail = text_in(item, "tail");
-	mr_scope_format(item, "sentence", "%s: %s%s%s%s%s%s%s",
+	mr_scope_format(item, "sentence", "%s: %s%s%s%s%s%s%s%s",
 	                mr_section_name(item, type->name, NAME_COLUMNS), text_in(item, "text"),
-	                lead[0] ? " " : "", lead, path[0] ? " " : "", path, tail[0] ? " " : "", tail);
+	                lead[0] ? " " : "", lead, path[0] ? " " : "", path, tail[0] ? " " : "", tail,
+	                text_in(item, "more"));
 	add_ways(view, item, type);
 	add_sites(view, item, type);
 	add_curve(view, item, type);
 	mr_scope_flag(item, "open", index == 0);
-}
-
-/* ---- What came, went and stayed ------------------------------------------------------------------------ */
-
-static void set_amount(struct mr_scope *item, const struct memstats_table *table, size_t row,
-                       const char *name, const char *size_name)
-{
-	mr_section_count(item, name, mr_report_rows_number(table, row, mr_report_rows_column(table, name)));
-	mr_section_bytes(item, size_name,
-	                 mr_report_rows_number(table, row, mr_report_rows_column(table, size_name)));
-}
-
-static bool has_moved(const struct memstats_table *table, size_t row)
-{
-	static const char *const names[] = { "created", "deleted", "persistent" };
-	for (size_t i = 0; i < MR_ARRAY_LEN(names); i++) {
-		const uint64_t count =
-			mr_report_rows_number(table, row, mr_report_rows_column(table, names[i]));
-		if (count != MR_NO_VALUE && count > 0)
-			return true;
-	}
-	return false;
-}
-
-static void add_moves(const struct mr_view *view, struct mr_scope *scope)
-{
-	const struct memstats_table *table = view->data->tables[MR_REPORT_DIFF];
-	const size_t most = 2 * view->limit;
-	size_t count = 0;
-	mr_scope_list(scope, "moves");
-	mr_scope_none(scope, "moves_rest");
-	if (!table)
-		return;
-	const int run = mr_report_rows_column(table, "run"), kind = mr_report_rows_column(table, "kind"),
-		  class = mr_report_rows_column(table, "class");
-	for (size_t row = 0; row < memstats_table_row_count(table); row++) {
-		if (mr_report_rows_number(table, row, run) != view->run->id ||
-		    strcmp(mr_report_rows_text(table, row, kind), "type") != 0 || !has_moved(table, row) ||
-		    count++ >= most)
-			continue;
-		struct mr_scope *item = mr_scope_add(scope, "moves");
-		const char *name = mr_report_rows_text(table, row, class);
-		mr_scope_text(item, "class", name);
-		mr_section_paint(item, "color", mr_report_paint(view->data, name));
-		set_amount(item, table, row, "created", "created_size");
-		set_amount(item, table, row, "deleted", "deleted_size");
-		set_amount(item, table, row, "persistent", "persistent_size");
-	}
-	if (count > most)
-		mr_scope_format(scope, "moves_rest", "%s more",
-		                mr_section_plural(scope, count - most, "type", "types"));
-}
-
-/* The censuses of a run whose snapshots are of tracked objects. */
-static void add_censuses(const struct mr_view *view, struct mr_scope *scope)
-{
-	const struct mr_report_census *census = view->run->census;
-	size_t indexes[64];
-	const size_t most = view->limit < MR_ARRAY_LEN(indexes) ? view->limit : MR_ARRAY_LEN(indexes);
-	const size_t count = mr_section_choose(census->snapshot_count, most, 0, indexes);
-	mr_scope_list(scope, "censuses");
-	mr_scope_none(scope, "censuses_rest");
-	for (size_t i = 0; i < count && !view->run->of_census; i++) {
-		const struct mr_report_snapshot *snapshot = &census->snapshots[indexes[i]];
-		struct mr_scope *item = mr_scope_add(scope, "censuses");
-		mr_scope_text(item, "name",
-		              snapshot->description[0] ? snapshot->description
-		                                       : mr_section_census_name(item, snapshot));
-		mr_scope_duration(item, "time", snapshot->time_ns);
-		mr_scope_count(item, "objects", snapshot->objects);
-		mr_scope_bytes(item, "size", snapshot->size_bytes);
-	}
-	if (!view->run->of_census && census->snapshot_count > count)
-		mr_scope_format(scope, "censuses_rest", "%zu more in between",
-		                census->snapshot_count - count);
 }
 
 /* ---- All of it ------------------------------------------------------------------------------- */
@@ -363,16 +327,78 @@ static void set_rest(const struct mr_view *view, struct mr_scope *scope, size_t 
 	uint64_t count = 0, size_bytes = 0;
 	char size[32];
 	mr_scope_none(scope, "persistent_rest");
-	if (census->type_count <= shown)
+	if (census->told <= shown)
 		return;
-	for (size_t i = shown; i < census->type_count; i++) {
-		count += census->types[i].count;
-		size_bytes += census->types[i].size_bytes;
+	for (size_t i = shown; i < census->told; i++) {
+		count += left(&census->types[i]);
+		size_bytes += left_bytes(&census->types[i]);
 	}
 	mr_text_bytes_short(size, size_bytes);
 	mr_scope_format(scope, "persistent_rest", "%s more stayed, with %s, %s.",
-	                mr_section_plural(scope, census->type_count - shown, "type", "types"),
+	                mr_section_plural(scope, census->told - shown, "type", "types"),
 	                mr_section_plural(scope, count, "object", "objects"), size);
+}
+
+/* ---- What was defined ------------------------------------------------------------------------ */
+
+struct definitions {
+	uint64_t count, size_bytes, classes, functions, modules, first_ns, last_ns;
+};
+
+static struct definitions definitions_of(const struct mr_report_census *census)
+{
+	struct definitions sum = { .first_ns = MR_NO_VALUE };
+	for (size_t i = 0; i < census->type_count; i++) {
+		const struct mr_census_type *type = &census->types[i];
+		sum.count += type->defined;
+		sum.size_bytes += type->defined_bytes;
+		if (mr_census_is_class(type->name))
+			sum.classes += type->defined;
+		else if (strcmp(type->name, "function") == 0)
+			sum.functions += type->defined;
+		else if (strcmp(type->name, "module") == 0)
+			sum.modules += type->defined;
+		if (type->defined == 0 || type->first_ns == MR_NO_VALUE)
+			continue;
+		sum.last_ns = sum.first_ns == MR_NO_VALUE || type->last_ns > sum.last_ns ? type->last_ns
+		                                                                         : sum.last_ns;
+		sum.first_ns = type->first_ns < sum.first_ns ? type->first_ns : sum.first_ns;
+	}
+	return sum;
+}
+
+/* "2 classes, 3 functions"; NULL for none. */
+static const char *defined_words(struct mr_scope *scope, const struct definitions *sum)
+{
+	const struct {
+		uint64_t count;
+		const char *one, *many;
+	} kinds[] = { { sum->modules, "module", "modules" },
+		      { sum->classes, "class", "classes" },
+		      { sum->functions, "function", "functions" } };
+	char text[160] = "";
+	for (size_t i = 0; i < MR_ARRAY_LEN(kinds); i++)
+		if (kinds[i].count > 0) {
+			const size_t len = strlen(text);
+			snprintf(text + len, sizeof(text) - len, "%s%s", len > 0 ? ", " : "",
+			         mr_section_plural(scope, kinds[i].count, kinds[i].one, kinds[i].many));
+		}
+	return text[0] ? mr_section_name(scope, text, 0) : NULL;
+}
+
+static void set_definitions(const struct mr_view *view, struct mr_scope *scope)
+{
+	const struct definitions sum = definitions_of(view->run->census);
+	const char *words = defined_words(scope, &sum);
+	char size[32];
+	mr_scope_none(scope, "definitions");
+	if (sum.count == 0)
+		return;
+	mr_text_bytes_short(size, sum.size_bytes);
+	mr_scope_format(scope, "definitions", "Definitions: %s%s: %s, %s,%s are no leak.", words ? words : "",
+	                words ? " and what belongs to them" : "parts of classes and functions",
+	                mr_section_plural(scope, sum.count, "object", "objects"), size,
+	                since_words(scope, view->run->census, sum.first_ns, sum.last_ns));
 }
 
 int mr_section_persistent(const struct mr_view *view, struct mr_scope *scope, struct mr_error *err)
@@ -380,23 +406,25 @@ int mr_section_persistent(const struct mr_view *view, struct mr_scope *scope, st
 	const struct mr_report_census *census = view->run->census;
 	static const char *const lists[] = { "persistent", "moves", "censuses", "holder_graphs", "graphs" };
 	static const char *const absent[] = { "persistent_lede", "persistent_rest", "persistent_none",
-		                              "moves_rest",      "censuses_rest",   "graphs_rest" };
+		                              "moves_rest",      "censuses_rest",   "graphs_rest",
+		                              "definitions" };
 	for (size_t i = 0; i < MR_ARRAY_LEN(lists); i++)
 		mr_scope_list(scope, lists[i]);
 	for (size_t i = 0; i < MR_ARRAY_LEN(absent); i++)
 		mr_scope_none(scope, absent[i]);
 	mr_scope_flag(scope, "has_census", census != NULL);
+	mr_scope_flag(scope, "has_graphs", !census && mr_section_has_graphs(view));
 	if (!census)
-		return 0;
-	const size_t shown = census->type_count < view->limit ? census->type_count : view->limit;
+		return mr_section_graphs(view, scope, err);
+	const size_t shown = census->told < view->limit ? census->told : view->limit;
 	set_lede(view, scope);
 	if (nothing_words(census))
 		mr_scope_text(scope, "persistent_none", nothing_words(census));
 	for (size_t i = 0; i < shown; i++)
 		add_type(view, scope, i);
 	set_rest(view, scope, shown);
-	add_moves(view, scope);
-	add_censuses(view, scope);
+	set_definitions(view, scope);
+	mr_section_moves(view, scope);
 	MR_TRY(mr_section_holder_graph(view, scope, shown, err));
 	return mr_section_graphs(view, scope, err);
 }
@@ -418,42 +446,52 @@ void mr_section_census_figures(struct mr_scope *scope, const struct mr_report_ru
 	mr_scope_count(figure, "value", census->count);
 }
 
+/* "50 Node, held by __main__.kept[*]" */
+static void add_words(struct mr_buffer *text, struct mr_scope *scope, const struct mr_census_type *type,
+                      const char *before)
+{
+	char held[48] = "", number[32];
+	if (type->leak_ways > 0 && type->ways[0].count > 0 && type->ways[0].count < left(type)) {
+		mr_count_text(number, type->ways[0].count);
+		snprintf(held, sizeof(held), "%s of ", number);
+	}
+	mr_buffer_printf(text, "%s%s%s", before, is_way_named(type) ? held : "", counted_name(scope, type));
+	if (!is_way_named(type))
+		return;
+	if (strcmp(type->ways[0].root, "only each other") == 0)
+		mr_buffer_printf(text, ", held by each other only");
+	else
+		mr_buffer_printf(text, ", held by %s", mr_section_name(scope, type->ways[0].path, 60));
+}
+
 void mr_section_census_verdicts(const struct mr_view *view, struct mr_scope *scope)
 {
 	const struct mr_report_census *census = view->run->census;
 	struct mr_scope *verdict = mr_scope_add(scope, "verdicts");
 	struct mr_buffer text = { 0 };
-	char size[32];
 	const char *nothing = nothing_words(census);
-	mr_scope_text(verdict, "tone",
-	              !nothing                                         ? "bad"
-	              : taken(census) < CURVE_MIN || !census->compared ? "note"
-	                                                               : "good");
 	if (nothing) {
+		mr_scope_text(verdict, "tone",
+		              taken(census) < CURVE_MIN || !census->compared ? "note" : "good");
 		mr_scope_text(verdict, "text", nothing);
 		return;
 	}
-	mr_text_bytes_short(size, census->size_bytes);
-	mr_buffer_printf(&text, "Objects that stayed: %s, %s. ",
-	                 mr_section_plural(scope, census->count, "object", "objects"), size);
-	size_t named = 0;
-	for (; named < census->type_count && named < VERDICT_TYPES; named++) {
-		const struct mr_census_type *type = &census->types[named];
-		const struct way way = type->way_count > 0 ? read_way(view, type->ways[0])
-		                                           : (struct way){ .path = "", .root = "" };
-		char number[32];
-		mr_count_text(number, type->count);
-		if (named > 0 && type->belongs_to != SIZE_MAX)
-			break;
-		mr_buffer_printf(&text, "%s%s %s", named > 0 ? "; " : "", number,
-		                 mr_section_name(scope, type->name, 48));
-		if (!is_joined(&way) && strcmp(way.root, "only each other") != 0)
-			mr_buffer_printf(&text, ", held by %s", mr_section_name(scope, way.path, 60));
-		else if (!is_joined(&way))
-			mr_buffer_printf(&text, ", held by each other only");
+	if (census->told == 0) {
+		mr_scope_text(verdict, "tone", "good");
+		mr_scope_text(verdict, "text",
+		              "Nothing stayed but what definitions of classes and functions made.");
+		return;
 	}
-	mr_buffer_printf(&text, census->type_count > named ? "; and of %s more." : ".",
-	                 mr_section_plural(scope, census->type_count - named, "type", "types"));
+	const bool leads = census->types[0].rank == MR_LEAK_LEADS;
+	size_t named = 0, leading = 0;
+	while (leading < census->told && census->types[leading].rank == census->types[0].rank)
+		leading++;
+	mr_scope_text(verdict, "tone", leads ? "bad" : "note");
+	mr_buffer_printf(&text, leads ? "Objects that stayed: " : "Only a few objects stayed: ");
+	for (; named < leading && named < VERDICT_TYPES; named++)
+		add_words(&text, scope, &census->types[named], named > 0 ? "; " : "");
+	mr_buffer_printf(&text, leading > named ? "; and %s more." : ".",
+	                 mr_section_plural(scope, leading - named, "type", "types"));
 	mr_buffer_put_u8(&text, 0);
 	mr_scope_format(verdict, "text", "%s", text.failed ? "Objects stayed." : (const char *)text.data);
 	mr_buffer_release(&text);
