@@ -14,8 +14,10 @@ PACKAGE is memcapture or pympler, found through PYTHONPATH.  Prints lines
     traced     creates COUNT tracked ones with a trace each
     load       loads FILE, sorts by size, prints ten
     html       loads FILE, writes its page to FILE.html
+    heap       lists all objects, of which COUNT are ours, and summarizes the list
 """
 
+import gc
 import importlib
 import io
 import random
@@ -30,6 +32,16 @@ class Item:
         self.number = number
         self.name = str(number)
         self.parts = [number]
+
+
+class Pair:
+    """A number and a text."""
+
+    __slots__ = ("number", "name")
+
+    def __init__(self, number):
+        self.number = number + 1
+        self.name = str(number)
 
 
 def memory(field):
@@ -112,6 +124,25 @@ def html(package, _count, path):
     show("seconds", time.perf_counter() - before)
 
 
+def heap(package, count, _path):
+    """Of COUNT objects a third are numbers, a third texts, and a third instances with one of each."""
+    muppy, summary = module(package, "muppy"), module(package, "summary")
+    part = count // 3
+    kept = [list(range(1000, 1000 + part)), [str(number) for number in range(part)],
+            [Pair(number) for number in range(1000, 1000 + part // 3)]]
+    gc.collect()
+    before = time.perf_counter()
+    gc.collect()
+    show("collect", time.perf_counter() - before)
+    before = time.perf_counter()
+    objects = muppy.get_objects()
+    show("get_objects", time.perf_counter() - before)
+    before = time.perf_counter()
+    summary.summarize(objects)
+    show("summarize", time.perf_counter() - before)
+    show("objects", len(objects) + len(kept))
+
+
 MODES = {
     "snapshot": snapshot,
     "asizeof": asizeof,
@@ -120,6 +151,7 @@ MODES = {
     "traced": lambda package, count, path: create(package, count, True),
     "load": load,
     "html": html,
+    "heap": heap,
 }
 
 

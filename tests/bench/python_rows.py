@@ -14,6 +14,7 @@ COUNT = 1_000_000
 PAGE_COUNT = 100_000
 CREATE_COUNT = 300_000
 TRACE_COUNT = 100_000
+HEAP_COUNT = 14_000_000
 # What pympler gets, unless FULL=1; its figures grow with the count, or a little faster.
 PYMPLER_COUNT = 50_000
 PYMPLER_CREATE_COUNT = 50_000
@@ -191,6 +192,15 @@ class Rows:
         self.ratio("memcapture's HtmlStats on our log", ours.get("seconds"), theirs.get("seconds"))
         self.at_most("the page", size, folder, 1, "MB")
 
+    def heap(self):
+        count = HEAP_COUNT if self.full else HEAP_COUNT // 7
+        self.heading(f"Python: all objects of a program with {count:,}, gc.collect() included")
+        ours = self.ours.figures("heap", count)
+        theirs = self.theirs.figures("heap", count, repeat=1) if self.theirs.present else {}
+        self.ratio("muppy.get_objects", ours.get("get_objects"), theirs.get("get_objects"), 20)
+        self.ratio("summary.summarize", ours.get("summarize"), theirs.get("summarize"), 20)
+        self.ratio("gc.collect() alone", ours.get("collect"), theirs.get("collect"))
+
     def all(self):
         if not self.ours.present:
             self.heading("Python")
@@ -200,7 +210,7 @@ class Rows:
             print("\nPython: pympler is not present (PYMPLER=DIR says where it is), so there are no ratios")
         elif not self.full:
             print(f"\nPython: pympler has {PYMPLER_COUNT:,} objects, scaled up to {COUNT:,}; FULL=1: all of them")
-        for part in (self.snapshots, self.sizes, self.creation, self.pages, self.all_objects):
+        for part in (self.snapshots, self.sizes, self.creation, self.pages, self.heap, self.all_objects):
             part()
 
 
