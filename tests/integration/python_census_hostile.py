@@ -191,10 +191,50 @@ def a_census_in_a_finalizer():
     cases.equal(run(REENTERED, MEMCAPTURE_LOG="again.%p.dat"), "True True\n")
 
 
+# Objects that only variables hold, of functions that run and of a generator that waits.
+VARIABLES = """
+from memcapture.reftracker import GarbageWatcher
+watcher = GarbageWatcher()
+def watch():
+    plain, text, number = object(), "text" * len(__name__), int("1" * 40)
+    watcher["plain"], watcher["text"], watcher["number"] = plain, text, number
+    yield len(watcher)
+    yield watcher["plain"] is plain, watcher["text"] is text, watcher["number"] is number
+for found in watch():
+    print(found, len(watcher))
+watch = None
+print(len(watcher))
+"""
+
+
+def what_only_a_variable_holds_is_alive():
+    cases.equal(run(VARIABLES), "3 3\n(True, True, True) 3\n0\n")
+
+
+# A StringIO of older versions keeps each text that is written.
+KEPT_TEXT = """
+import io, sys
+from memcapture.reftracker import ObjTracker
+sys.stdout = io.StringIO()
+sys.stdout.write("it makes its list")
+tracker = ObjTracker()
+for _ in range(3):
+    tracker.diff()
+text, sys.stdout = sys.stdout.getvalue(), sys.__stdout__
+print([line for line in text.splitlines() if line.startswith("  ")])
+"""
+
+
+def printed_texts_are_no_news():
+    cases.equal(run(KEPT_TEXT), "[]\n")
+
+
 cases.main(
     looking_when_the_interpreter_is_almost_gone,
     no_collection_in_the_middle_of_a_description,
     a_tuple_that_is_being_made,
     a_graph_that_is_being_made,
     a_census_in_a_finalizer,
+    what_only_a_variable_holds_is_alive,
+    printed_texts_are_no_news,
 )

@@ -8,6 +8,7 @@
 #include "census_module.h"
 #include "module_capture.h"
 #include "object_tracker.h"
+#include "path_names_frame.h"
 
 struct watched {
 	uint64_t address;
@@ -106,6 +107,25 @@ static int meet(PyObject *object, void *context)
 	return 0;
 }
 
+/* What only a variable of a running function refers to is in no census. */
+static void meet_variables(struct object_watch *self)
+{
+	PyThreadState *thread = PyInterpreterState_ThreadHead(PyInterpreterState_Get());
+	struct mr_frame frame;
+
+	for (; thread; thread = PyThreadState_Next(thread)) {
+		for (const void *at = mr_frame_innermost(thread); at; at = frame.back) {
+			mr_frame_look(at, &frame);
+			if (!frame.code)
+				continue;
+			for (Py_ssize_t i = 0; i < frame.count + frame.stack_count; i++) {
+				if (frame.values[i])
+					(void)meet(frame.values[i], self);
+			}
+		}
+	}
+}
+
 static int find_all(struct object_watch *self)
 {
 	if (self->count == 0)
@@ -121,9 +141,13 @@ static int find_all(struct object_watch *self)
 	}
 	qsort(self->order, self->count, sizeof(struct watched *), by_address);
 
-	const int status = mr_census(
-		self->module, MR_CENSUS_DEEP | MR_CENSUS_CODE | MR_CENSUS_INTS | MR_CENSUS_OWN, meet, self);
+	const int status =
+		mr_census(self->module,
+	                  MR_CENSUS_DEEP | MR_CENSUS_CODE | MR_CENSUS_INTS | MR_CENSUS_OWN | MR_CENSUS_FRAMES,
+	                  meet, self);
 
+	if (status == 0)
+		meet_variables(self);
 	mr_free(self->order);
 	self->order = NULL;
 	return status;

@@ -114,9 +114,17 @@ class Changes:
         return "<Changes %d: %d created, %d deleted, %d persistent>" % (self.number, *counts)
 
 
+class _Text(str):
+    """A text that is no part of what is observed: a file that is not flushed keeps it, and a StringIO does."""
+
+    __slots__ = ()
+
+    def __str__(self):
+        return self
+
+
 def _print(text):
-    """A file that is not flushed keeps the text, which the next census would see."""
-    print(text, flush=True)
+    print(_Text(text), flush=True)
 
 
 def _compiled(regex):
