@@ -12,7 +12,9 @@
  *     them stayed.  What a program makes once when it starts counts once; what it
  *     makes between each two censuses counts as often as was seen, because that
  *     is what will not end.  Bytes are those of the type and of what belongs to
- *     its objects, as letting go of them would free.
+ *     its objects, as letting go of them would free; and they count as far as
+ *     the type's objects were made while no module was imported, because tables
+ *     that a library fills when it is imported are large and stay for good.
  *  3. Then come those of which a few stayed, the ones that hold a type told above
  *     first; then parts of objects that were told.
  *
@@ -25,6 +27,7 @@
 #include <stdlib.h>
 
 #define RELATED_MAX 512 /* types of which it is looked at who holds whom: every two of them */
+#define WHOLE 1024      /* parts of it are counted */
 #define NO_TYPE SIZE_MAX
 
 /* ---- Definitions ------------------------------------------------------------------------- */
@@ -410,8 +413,30 @@ static void relate(struct mr_report_census *census)
 	}
 }
 
+/* Of 1024 of those that stayed, how many were made while no module was imported; all where nothing was or
+ * it is not known when they were made. */
+static uint64_t apart_from_imports(const struct mr_report_census *census,
+                                   const struct mr_census_type *modules, const struct mr_census_type *type)
+{
+	uint64_t all = 0, apart = 0;
+	for (size_t i = 0; i < census->snapshot_count && type->born && modules && modules->born; i++) {
+		all += type->born[i];
+		apart += modules->born[i] == 0 ? type->born[i] : 0;
+	}
+	return all > 0 ? apart * WHOLE / all : WHOLE;
+}
+
+static uint64_t score_of(const struct mr_report_census *census, const struct mr_census_type *modules,
+                         const struct mr_census_type *type)
+{
+	const uint64_t times =
+		(type->grown > 1 ? type->grown : 1) * apart_from_imports(census, modules, type);
+	const uint64_t bytes = at_most(type->group_bytes, UINT64_MAX / WHOLE / WHOLE);
+	return times > 0 && bytes > UINT64_MAX / times ? UINT64_MAX : bytes * times / WHOLE;
+}
+
 /* Adds the bytes of parts to the type that they belong to in the end: paths get shorter on the way there. */
-static void add_up(struct mr_report_census *census)
+static void add_up(struct mr_report_census *census, const struct mr_census_type *modules)
 {
 	for (size_t i = 0; i < census->type_count; i++) {
 		size_t at = i;
@@ -424,12 +449,11 @@ static void add_up(struct mr_report_census *census)
 		while (type->holds != NO_TYPE && census->types[type->holds].belongs_to != NO_TYPE)
 			type->holds = census->types[type->holds].belongs_to;
 		type->holds = type->holds == i ? NO_TYPE : type->holds;
-		const uint64_t times = type->grown > 1 ? type->grown : 1;
 		if (type->belongs_to != NO_TYPE) {
 			type->rank = MR_LEAK_PART;
 			type->group_bytes = type->size_bytes - type->defined_bytes;
 		}
-		type->score = type->group_bytes > UINT64_MAX / times ? UINT64_MAX : type->group_bytes * times;
+		type->score = score_of(census, modules, type);
 	}
 }
 
@@ -444,6 +468,8 @@ static int by_score(const void *a, const void *b)
 		return one->holds == NO_TYPE ? 1 : -1;
 	if (one->score != two->score)
 		return one->score > two->score ? -1 : 1;
+	if (one->group_bytes != two->group_bytes)
+		return one->group_bytes > two->group_bytes ? -1 : 1;
 	if (left(one) != left(two))
 		return left(one) > left(two) ? -1 : 1;
 	return strcmp(one->name, two->name);
@@ -479,7 +505,7 @@ int mr_report_leaks_rank(struct mr_report_census *census, struct mr_error *err)
 	for (size_t i = 0; i < census->type_count; i++)
 		census->types[i].rank = rank_of(&census->types[i]);
 	relate(census);
-	add_up(census);
+	add_up(census, modules);
 	MR_TRY(sort(census, err));
 	census->told = 0;
 	while (census->told < census->type_count && census->types[census->told].rank != MR_LEAK_DEFINED)

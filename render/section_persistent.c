@@ -138,7 +138,8 @@ static void set_more(struct mr_scope *item, const struct mr_report_census *censu
 		                 counted_name(item, &census->types[i]), size);
 	}
 	if (parts > PARTS_NAMED)
-		mr_buffer_printf(&text, ", %zu types more", parts - PARTS_NAMED);
+		mr_buffer_printf(&text, ", %s more",
+		                 mr_section_plural(item, parts - PARTS_NAMED, "type", "types"));
 	mr_buffer_printf(&text, "%s", parts > 0 ? "." : "");
 	if (type->grown >= MR_LEAK_GROWN && type->rank == MR_LEAK_LEADS)
 		mr_buffer_printf(&text, " More of them stayed at each of %" PRIu64 " censuses in a row.",

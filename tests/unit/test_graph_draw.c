@@ -149,3 +149,54 @@ Test(graph_draw, many_boxes_side_by_side__still_make_a_png)
 	free(drawn(&large, MEMREPORT_PNG, &size, 0));
 	free(drawn(&large, MEMREPORT_PDF, &size, 0));
 }
+
+#define RING 512
+
+/* A ring, every tenth of which is of the type OTHER; LEAF: one of them holds something beside. */
+static char *drawn_ring(const char *other, bool leaf, size_t *size)
+{
+	static struct memreport_graph_node links[RING + 1];
+	static struct memreport_graph_edge next[RING + 1];
+	for (size_t i = 0; i < RING; i++) {
+		links[i] = (struct memreport_graph_node){ i, i % 10 == 0 ? other : "Link", "", 64, 1, 0 };
+		next[i] = (struct memreport_graph_edge){ i, (i + 1) % RING, "next", 1 };
+	}
+	links[RING] = (struct memreport_graph_node){ RING, "list", "data", 64, 1, 0 };
+	next[RING] = (struct memreport_graph_edge){ 200, RING, "data", 1 };
+	const struct memreport_graph ring = { "A ring", RING + leaf, RING + leaf, links, next };
+	return drawn(&ring, MEMREPORT_SVG, size, 0);
+}
+
+static size_t count_of(const char *text, const char *word)
+{
+	size_t count = 0;
+	for (const char *at = text; (at = strstr(at, word)); at++)
+		count++;
+	return count;
+}
+
+Test(graph_draw, long_rings__are_folded)
+{
+	size_t size;
+	char *text = drawn_ring("Link", false, &size);
+	cr_expect(strstr(text, "506 more Link") != NULL);
+	cr_expect_eq(count_of(text, ">next<"), 7, "as many lines as boxes: it is a ring still");
+	free(text);
+}
+
+Test(graph_draw, objects_and_their_dictionaries__are_folded_together)
+{
+	size_t size;
+	char *text = drawn_ring("dict", false, &size);
+	cr_expect(strstr(text, "506 more Link and dict") != NULL);
+	free(text);
+}
+
+Test(graph_draw, what_holds_something_beside__is_not_folded)
+{
+	size_t size;
+	char *text = drawn_ring("Link", true, &size);
+	cr_expect(strstr(text, "505 more Link") != NULL, "between the one that holds the list and itself");
+	cr_expect(strstr(text, ">data<") != NULL);
+	free(text);
+}
