@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <zstd.h>
 
@@ -35,6 +36,7 @@ struct pending {
 
 struct mr_log_writer {
 	int fd;
+	struct stat file; /* as it was opened: see is_open() */
 	char *path;
 	struct mr_log_header header;
 	struct mr_log_writer_options options;
@@ -70,8 +72,37 @@ static int fail(struct mr_log_writer *writer, struct mr_error *err)
 	return mr_fail(err, writer->failure.code, "%s", writer->failure.message);
 }
 
+/* A program that becomes a daemon closes every descriptor, and may open files of its own at their
+ * numbers, which are not to be written to, or closed. */
+static bool is_open(const struct mr_log_writer *writer, int fd)
+{
+	struct stat info;
+
+	return fd >= 0 && fstat(fd, &info) == 0 && info.st_dev == writer->file.st_dev &&
+	       info.st_ino == writer->file.st_ino;
+}
+
+/* Opens the file again where the program has closed it. */
+static int ensure_open(struct mr_log_writer *writer)
+{
+	if (is_open(writer, writer->fd))
+		return 0;
+	/* A pipe would be waited for, and whoever read it has seen its end. */
+	writer->fd = S_ISREG(writer->file.st_mode) ? open(writer->path, O_WRONLY | O_CLOEXEC) : -1;
+	if (is_open(writer, writer->fd) && lseek(writer->fd, (off_t)writer->size_bytes, SEEK_SET) >= 0)
+		return 0;
+	if (writer->fd >= 0)
+		close(writer->fd);
+	writer->fd = -1;
+	return mr_fail(&writer->failure, MR_ERR_WRITE, "cannot write '%s': the program has closed it",
+	               writer->path);
+}
+
 static int write_bytes(struct mr_log_writer *writer, const void *data, size_t len)
 {
+	if (ensure_open(writer) < 0)
+		return writer->failure.code;
+
 	const int code = mr_write_full(writer->fd, data, len, writer->path, &writer->failure);
 
 	if (code < 0) {
@@ -115,7 +146,7 @@ static int compressor_new(struct mr_log_writer *writer)
 
 static void release(struct mr_log_writer *writer)
 {
-	if (writer->fd >= 0)
+	if (is_open(writer, writer->fd))
 		close(writer->fd);
 	ZSTD_freeCCtx(writer->zstd);
 	mr_buffer_release(&writer->compressed);
@@ -150,7 +181,7 @@ int mr_log_writer_open(struct mr_log_writer **writer, const char *path, const st
 	memcpy(opened->path, path, path_size);
 
 	opened->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-	if (opened->fd < 0) {
+	if (opened->fd < 0 || fstat(opened->fd, &opened->file) < 0) {
 		mr_fail(&opened->failure, MR_ERR_WRITE, "cannot create '%s': %s", path, strerror(errno));
 		goto failed;
 	}
@@ -439,6 +470,8 @@ int mr_log_writer_restart(struct mr_log_writer *writer, struct mr_error *err)
 	writer->sequence = 0;
 	writer->size_bytes = 0;
 	writer->full = false;
+	if (ensure_open(writer) < 0)
+		return fail(writer, err);
 	if (ftruncate(writer->fd, 0) < 0 || lseek(writer->fd, 0, SEEK_SET) < 0)
 		mr_fail(&writer->failure, MR_ERR_WRITE, "cannot start '%s' afresh: %s", writer->path,
 		        strerror(errno));
@@ -498,12 +531,12 @@ int mr_log_writer_close(struct mr_log_writer *writer, uint64_t time_ns, enum mr_
 
 		if (write_end(writer, time_ns, reason) < 0) {
 			/* Half an end is no end: the log is then one that was cut there. */
-			if (ftruncate(writer->fd, (off_t)frames_end) < 0)
+			if (!is_open(writer, writer->fd) || ftruncate(writer->fd, (off_t)frames_end) < 0)
 				mr_error_prepend(&writer->failure, "cannot cut '%s' back", writer->path);
 			code = fail(writer, err);
 		}
 	}
-	if (close(writer->fd) < 0 && code == 0)
+	if (is_open(writer, writer->fd) && close(writer->fd) < 0 && code == 0)
 		code = mr_fail(err, MR_ERR_WRITE, "cannot finish '%s': %s", writer->path, strerror(errno));
 	writer->fd = -1;
 	release(writer);

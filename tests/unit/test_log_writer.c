@@ -220,6 +220,60 @@ Test(log_writer, full_disk__leaves_whole_frames_and_a_message)
 	free(data);
 }
 
+/* What a program does that closes every descriptor: the log's number is another file's.  Its descriptor. */
+static int take_descriptor(void)
+{
+	char name[96], link[32], target[96] = "";
+
+	snprintf(name, sizeof(name), "%s.other", path);
+	for (int fd = 3; fd < 256; fd++) {
+		snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+		const ssize_t len = readlink(link, target, sizeof(target) - 1);
+		if (len < 0 || (size_t)len != strlen(path) || memcmp(target, path, (size_t)len) != 0)
+			continue;
+
+		const int other = open(name, O_RDWR | O_CREAT | O_APPEND, 0600);
+		cr_assert_eq(write(other, "x", 1), 1);
+		cr_assert_eq(dup2(other, fd), fd);
+		close(other);
+		unlink(name);
+		return fd;
+	}
+	cr_assert_fail("the log is open");
+	return -1;
+}
+
+Test(log_writer, closed_by_the_program__goes_on_in_its_own_file)
+{
+	struct mr_log_writer *const writer = open_log(NULL);
+	const uint32_t stream = mr_log_writer_add_stream(writer);
+	uint8_t *data;
+
+	cr_assert_eq(add_deaths(writer, stream, 1000, 0), 0);
+	cr_assert_eq(mr_log_writer_flush(writer, NULL), 0);
+	const int taken = take_descriptor();
+	cr_assert_eq(add_deaths(writer, stream, 70, 0), 0);
+	cr_assert_eq(mr_log_writer_close(writer, 0, MR_END_CLOSED, NULL), 0);
+	cr_expect_eq(lseek(taken, 0, SEEK_END), 1, "nothing is added, and it is not closed");
+	const size_t len = read_log(&data);
+	cr_expect_eq(check_frames(data, len, true), 1070);
+	free(data);
+}
+
+Test(log_writer, closed_and_gone__writes_nothing)
+{
+	struct mr_log_writer *const writer = open_log(NULL);
+	const uint32_t stream = mr_log_writer_add_stream(writer);
+	struct mr_error err = { 0 };
+	const int taken = take_descriptor();
+
+	unlink(path);
+	cr_assert_eq(add_deaths(writer, stream, 70, 0), 0);
+	cr_expect_eq(mr_log_writer_close(writer, 0, MR_END_CLOSED, &err), MR_ERR_WRITE);
+	cr_expect_not_null(strstr(err.message, path), "%s", err.message);
+	cr_expect_eq(lseek(taken, 0, SEEK_END), 1);
+}
+
 Test(log_writer, open__says_which_file_cannot_be_made)
 {
 	static const struct mr_log_header header = { .version_major = 1 };
