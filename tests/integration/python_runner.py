@@ -6,6 +6,7 @@ alone, and the log holds their classes, what stayed, and who holds it."""
 
 import json
 import os
+import py_compile
 import signal
 import subprocess
 import sys
@@ -139,11 +140,41 @@ def programs_end_as_they_do_alone():
         "spawned.py": "import multiprocessing as m\ndef double(n):\n    return 2 * n\n"
                       "if __name__ == '__main__':\n    with m.get_context('spawn').Pool(1) as pool:\n"
                       "        print(pool.map(double, [1, 2]))\n",
+        "module.py": "import sys\nprint(sorted(globals()), type(__loader__), __cached__, __annotations__)\n"
+                     "print(__loader__.get_data(__file__)[:6])\n",
+        "interrupted.py": "def inner():\n    raise KeyboardInterrupt\ninner()\n",
+        "daemon.py": "import os, time\nos.closerange(3, 256)\n"
+                     "files = [open(f'own{n}', 'wb', 0) for n in range(6)]\n[file.write(b'own') for file in files]\n"
+                     "time.sleep(1.3)\nprint([os.path.getsize(file.name) for file in files])\n",
         "depth.py": "import sys\nclass Made:\n    depth = 0\n    frame = sys._getframe(1).f_code.co_name\n"
                     "print(Made.frame)\n",
     }
     for name, text in endings.items():
         same_as_alone(write(name, text), "a", "--diff", "-m", input="drawer\n")
+    write("counting.py", "import threading, time\nthreading.Thread(target=time.sleep, args=(0.2,)).start()\n"
+                         "while threading.active_count() > 1:\n    time.sleep(0.01)\nprint('alone')\n")
+    cases.equal(observed("-q", "--interval", "0.05", "counting.py").stdout, "alone\n")
+
+
+def programs_are_where_the_interpreter_was_told_to_look():
+    """Run as files, with and without -I, which leaves the folder of a file out, but not a folder itself."""
+    write("told.py", "import sys; print(sys.path, __file__)\n")
+    write("folder/__main__.py", "import sys; print(sys.path, __file__)\n")
+    same_as_alone("told.py")
+    same_as_alone("folder")
+    for program in ("told.py", "folder"):
+        start = "import runpy, sys; sys.path.append(sys.argv[1]); del sys.argv[:2]; sys.argv[:0] = [''];" \
+                " runpy.run_module('memcapture', run_name='__main__', alter_sys=True)"
+        alone = run(sys.executable, "-I", program)
+        ours = run(sys.executable, "-I", "-c", start, os.environ["PYTHONPATH"].split(":")[0], "-q", program)
+        cases.equal(ours.stderr, "")
+        cases.equal(ours.stdout.replace(f", {os.environ['PYTHONPATH'].split(':')[0]!r}]", "]"), alone.stdout)
+
+
+def compiled_programs_run():
+    write("built.py", "import sys\nclass Thing:\n    pass\nprint(Thing.__module__, sys.argv, __file__)\n")
+    py_compile.compile("built.py", "built.pyc", doraise=True)
+    same_as_alone("built.pyc", "a")
 
 
 def programs_that_are_not_there_are_refused():
@@ -153,8 +184,8 @@ def programs_that_are_not_there_are_refused():
         cases.contains(result.stderr, "memcapture: ")
     for words in ([], ["--interval", "0", "a.py"], ["--interval", "x", "a.py"], ["--classes", "A", "a.py"], ["--no"]):
         cases.equal(run(*RUNNER, *words).returncode, 2, words)
-    write("app.py", LEAKING)
-    result = run(*RUNNER, "-o", "no/such/folder/profile.dat", "app.py")
+    write("built.py", LEAKING)
+    result = run(*RUNNER, "-o", "no/such/folder/profile.dat", "built.py")
     cases.equal(result.returncode, 4, result.stderr)
     cases.contains(result.stderr, "no/such/folder/profile.dat")
 
@@ -278,6 +309,8 @@ if __name__ == "__main__":
     cases.main(
         programs_end_as_they_do_alone,
         programs_that_are_not_there_are_refused,
+        programs_are_where_the_interpreter_was_told_to_look,
+        compiled_programs_run,
         modules_folders_and_archives_run,
         classes_are_tracked,
         classes_of_modules_are_tracked_as_they_come,

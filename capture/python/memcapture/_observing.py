@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What `python3 -m memcapture` observes of a program, and when it looks."""
 
+import _thread
 import atexit
 import builtins
 import fnmatch
@@ -39,7 +40,7 @@ class Observer:
         self.snapshots = 0
         self._looking = threading.Lock()
         self._stopped = threading.Event()
-        self._thread = None
+        self._ended = None  # a lock that the observing thread holds
         self._process = os.getpid()
 
     def start(self):
@@ -48,8 +49,10 @@ class Observer:
             self._search()
             builtins.__build_class__ = _capture.ClassHook(builtins.__build_class__, self._defined)
         if self.interval is not None:
-            self._thread = threading.Thread(target=self._look_often, name="memcapture", daemon=True)
-            self._thread.start()
+            # Not one of the threads that the program counts, and may wait for.
+            self._ended = threading.Lock()
+            self._ended.acquire()
+            _thread.start_new_thread(self._look_often, ())
         elif self.everything:
             self._take_baseline()
 
@@ -70,8 +73,8 @@ class Observer:
         if os.getpid() != self._process:
             return False
         self._stopped.set()
-        if self._thread is not None:
-            self._thread.join()
+        if self._ended is not None:
+            self._ended.acquire()
         if isinstance(builtins.__build_class__, _capture.ClassHook):
             builtins.__build_class__ = builtins.__build_class__.build
         self.look("end")
@@ -90,8 +93,11 @@ class Observer:
         self.objects = ObjTracker(log=self.path_everything, traces=TRACE_FRAMES if self.trace else 0)
 
     def _look_often(self):
-        while not self._stopped.wait(self.interval):
-            self.look()
+        try:
+            while not self._stopped.wait(self.interval):
+                self.look()
+        finally:
+            self._ended.release()
 
     def _defined(self, cls):
         self._track(cls, f"{cls.__module__}.{cls.__qualname__}")
