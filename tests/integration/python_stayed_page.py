@@ -30,16 +30,74 @@ tracker.close()
 """
 
 
-def page():
-    """The text of the page, tags left out."""
-    if not os.path.exists("leak.html"):
-        with open("leak.py", "w", encoding="utf-8") as file:
-            file.write(LEAK)
-        result = cases.run(sys.executable, "leak.py")
+HOLDER = """
+class Node:
+    def __init__(self, number):
+        self.data = [number]
+
+class Holder:
+    def __init__(self):
+        self.kept = {}
+
+    def work(self, step):
+        nodes = [Node(number) for number in range(100)]
+        self.kept[step] = nodes[0]
+
+holder = Holder()
+for step in range(50):
+    holder.work(step)
+"""
+
+CLOSURES = """
+import time
+
+listeners = []
+
+def register(number):
+    def callback(event):
+        return number, event
+    listeners.append(callback)
+
+for number in range(60):
+    register(number)
+"""
+
+RING = """
+import gc
+from memcapture.garbagegraph import GarbageGraph
+
+class Link:
+    pass
+
+gc.collect()
+gc.disable()
+links = [Link() for number in range(300)]
+for number, link in enumerate(links):
+    link.next = links[number - 1]
+del link, links
+GarbageGraph().dump("ring.dat")
+"""
+
+
+def page(name="leak", program=LEAK, options=()):
+    """The page about a program, as it is."""
+    if not os.path.exists(name + ".html"):
+        with open(name + ".py", "w", encoding="utf-8") as file:
+            file.write(program)
+        result = cases.run(sys.executable, *options, name + ".py")
         cases.equal((result.returncode, result.stderr), (0, ""))
-        cases.equal(cases.run(os.path.join(cases.BUILD, "memreport"), "leak.dat").returncode, 0)
-    with open("leak.html", encoding="utf-8") as file:
+        cases.equal(cases.run(os.path.join(cases.BUILD, "memreport"), name + ".dat").returncode, 0)
+    with open(name + ".html", encoding="utf-8") as file:
         return file.read()
+
+
+def observed(name, program):
+    return page(name, program, ("-m", "memcapture", "--diff", "--trace", "-q", "-o", name + ".dat"))
+
+
+def told(page_text):
+    """What is said of each type, in order."""
+    return [words(part.split("</summary>")[0]) for part in page_text.split('<details class="held"')[1:]]
 
 
 def words(page_text):
@@ -76,5 +134,45 @@ def leak_is_in_the_headline_and_in_the_picture():
     cases.contains(words(page().split("<h4>Who holds what stayed</h4>")[1]), "where it begins")
 
 
-cases.main(leak_is_found_with_who_holds_it, leak_is_found_with_where_it_was_made,
+def many_come_before_what_holds_them():
+    text = observed("holder", HOLDER)
+    types = told(text)
+    cases.contains(types[0], "Stayed __main__.Node 50 objects")
+    cases.contains(types[0], "__main__.holder.kept[*] holds them.")
+    cases.contains(types[0], "With them: 50 list")
+    cases.contains(types[1], "Holds __main__.Holder 1 object")
+    cases.contains(types[1], "By way of it stay the 50 __main__.Node above.")
+    cases.contains(words(text), "Objects that stayed: 50 __main__.Node, held by __main__.holder.kept[*].")
+
+
+def definitions_are_one_line():
+    text = observed("holder", HOLDER)
+    cases.contains(words(text), "Definitions: 2 classes, 3 functions and what belongs to them: ")
+    names = re.findall('<code class="what">(.*?)</code>', "".join(text.split('<details class="held"')[1:]))
+    cases.equal([name for name in names if name in ("type", "function", "code", "getset_descriptor", "tuple")], [])
+    drawn = words(text.split("<h4>Who holds what stayed</h4>")[1].split("What came, went and stayed")[0])
+    cases.contains(drawn, "__main__.Node")
+    cases.equal("__code__" in drawn, False, drawn)
+
+
+def closures_made_again_and_again_are_told():
+    types = told(observed("closures", CLOSURES))
+    cases.contains(types[0], "Stayed function 60 objects")
+    cases.contains(types[0], "__main__.listeners[*] holds them.")
+
+
+def program_is_called_by_its_name():
+    cases.contains(observed("holder", HOLDER), "<h1>holder.py</h1>")
+
+
+def graph_without_a_census_is_drawn():
+    text = page("ring", RING)
+    cases.contains(words(text), "Graphs of objects")
+    cases.contains(text, "more Link")
+    cases.contains(words(text), "The same as a list: 300 references")
+
+
+cases.main(many_come_before_what_holds_them, definitions_are_one_line, closures_made_again_and_again_are_told,
+           program_is_called_by_its_name, graph_without_a_census_is_drawn,
+           leak_is_found_with_who_holds_it, leak_is_found_with_where_it_was_made,
            leak_is_in_the_headline_and_in_the_picture)
