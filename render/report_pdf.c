@@ -332,6 +332,12 @@ static void heap(struct paper *paper, const struct mr_scope *run)
 	TABLE(paper, run, "threads", threads);
 }
 
+static void graphs_of(struct paper *paper, const struct mr_scope *run)
+{
+	for (const struct mr_scope *item = value_of(run, "graphs").scope; item; item = mr_scope_next(item))
+		graph_of(paper, item);
+}
+
 static void persistent(struct paper *paper, const struct mr_scope *run)
 {
 	static const struct column moves[] = {
@@ -340,8 +346,12 @@ static void persistent(struct paper *paper, const struct mr_scope *run)
 		{ "Size", "deleted_size", 0.11, true },    { "Persistent", "persistent", 0.11, true },
 		{ "Size", "persistent_size", 0.11, true },
 	};
-	if (!value_of(run, "has_census").flag)
+	if (!value_of(run, "has_census").flag) {
+		if (value_of(run, "has_graphs").flag)
+			heading(paper, "Graphs of objects", 13, 40);
+		graphs_of(paper, run);
 		return;
+	}
 	heading(paper, "Objects that stayed", 13, 40);
 	if (text_of(run, "persistent_none")[0])
 		paragraph(paper, text_of(run, "persistent_none"), 10, MR_PAINT_INK);
@@ -350,14 +360,15 @@ static void persistent(struct paper *paper, const struct mr_scope *run)
 		paragraph(paper, text_of(type, "sentence"), 10, MR_PAINT_INK);
 	if (text_of(run, "persistent_rest")[0])
 		paragraph(paper, text_of(run, "persistent_rest"), 10, MR_PAINT_INK);
+	if (text_of(run, "definitions")[0])
+		paragraph(paper, text_of(run, "definitions"), 10, MR_PAINT_INK);
 	for (const struct mr_scope *item = value_of(run, "holder_graphs").scope; item;
 	     item = mr_scope_next(item))
 		graph_of(paper, item);
 	if (value_of(run, "moves").count > 0)
 		heading(paper, "What came, went and stayed", 10, 60);
 	TABLE(paper, run, "moves", moves);
-	for (const struct mr_scope *item = value_of(run, "graphs").scope; item; item = mr_scope_next(item))
-		graph_of(paper, item);
+	graphs_of(paper, run);
 }
 
 static void snapshots(struct paper *paper, const struct mr_scope *run)

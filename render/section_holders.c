@@ -130,6 +130,9 @@ static void add_type(struct steps *steps, const struct mr_census_type *type, enu
 
 static bool is_box(const struct steps *steps, const struct step *step, bool behind_box)
 {
+	/* What nothing leads to, and leads nowhere, says nothing unless it is all about that. */
+	if (step->parent == NONE && step->children == 0 && !(step->flags & MEMREPORT_NODE_SUBJECT))
+		return false;
 	if (step->types > 0 || step->children > 1)
 		return true;
 	/* Where it begins there is a box before the first type. */

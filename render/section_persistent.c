@@ -440,8 +440,13 @@ void mr_section_census_figures(struct mr_scope *scope, const struct mr_report_ru
 		return;
 	struct mr_scope *figure = mr_scope_add(scope, "figures");
 	mr_text_bytes_short(size, census->size_bytes);
-	snprintf(note, sizeof(note), "%s of %s", size,
-	         mr_section_plural(scope, census->type_count, "type", "types"));
+	const uint64_t defined = definitions_of(census).count;
+	char number[32], part[64] = "";
+	mr_count_text(number, defined);
+	if (defined > 0)
+		snprintf(part, sizeof(part), ", %s by definitions", number);
+	snprintf(note, sizeof(note), "%s of %s%s", size,
+	         mr_section_plural(scope, census->type_count, "type", "types"), part);
 	mr_scope_text(figure, "label", "Objects that stayed");
 	mr_scope_text(figure, "note", census->type_count > 0 ? note : "since the baseline");
 	mr_scope_count(figure, "value", census->count);
