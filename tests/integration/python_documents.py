@@ -7,11 +7,9 @@ examples run, and so do the commands of the page, of the samples and of the
 README's part on Python."""
 
 import ast
-import contextlib
 import glob
 import importlib
 import inspect
-import io
 import os
 import re
 import sys
@@ -19,7 +17,12 @@ import sys
 sys.path.insert(0, os.path.join(os.environ["MR_ROOT"], "tests/lib"))
 import cases
 
-MODULES = ["classtracker", "classtracker_stats", "asizeof", "process", "charts"]
+MODULES = ["classtracker", "classtracker_stats", "asizeof", "process", "charts", "muppy", "summary", "tracker",
+           "refbrowser", "refgraph", "garbagegraph", "mprofile", "reftracker"]
+# What the rows say is new.
+NEW = {"ClassTracker": {"log"}, "MProfiler": {"collect"}, "ObjTracker": {"log", "traces"},
+       "ObjTracker.diff": {"description"}, "GarbageWatcher.describe": {"limit"}, "describeObj": {"limit"},
+       "RefBrowser": {"str_func"}}  # of which the page tells the default in words
 README_PART = "## Tracking Python objects"
 
 
@@ -47,14 +50,20 @@ class Example:
 
 def instances():
     """One of each class, for attributes that only instances have."""
-    from memcapture import asizeof, process
+    from memcapture import asizeof, mprofile, process, refbrowser, refgraph
+    from memcapture import tracker as trackers
     from memcapture.classtracker import ClassTracker
 
     tracker = ClassTracker()
     kept = Example()
     tracker.track_object(kept, keep=True, trace=True)
     tracker.create_snapshot("one")
-    return {"ClassTracker": tracker, "TrackedObject": tracker.index["Example"][0], "Snapshot": tracker.snapshots[0],
+    summaries, objects = trackers.SummaryTracker(), trackers.ObjectTracker()
+    summaries.diff()
+    objects.get_diff()
+    return {"SummaryTracker": summaries, "ObjectTracker": objects, "RefBrowser": refbrowser.RefBrowser(kept),
+            "ReferenceGraph": refgraph.ReferenceGraph([kept]), "MProfiler": mprofile.MProfiler(),
+            "ClassTracker": tracker, "TrackedObject": tracker.index["Example"][0], "Snapshot": tracker.snapshots[0],
             "Asizer": asizeof.Asizer(), "Asized": asizeof.asized([1], detail=1),
             "ProcessMemoryInfo": process.ProcessMemoryInfo(), "ThreadInfo": process.get_current_threads()[0]}
 
@@ -90,7 +99,7 @@ def check_parameters(name, said, thing):
     defaults = [inspect.Parameter.empty] * (len(named) - len(arguments.defaults)) + \
         [ast.literal_eval(default) for default in arguments.defaults]
     expected = [(argument.arg, default) for argument, default in zip(named, defaults)]
-    new = {"log"} if name == "ClassTracker" else set()  # what the row says is new
+    new = NEW.get(name, set())
     gathers = {parameter.kind for parameter in signature.parameters.values()}
     actual = [(parameter.name, parameter.default) for parameter in signature.parameters.values()
               if parameter.name not in new | {"self"}
@@ -129,7 +138,7 @@ def calls_of(heading):
 def what_is_not_there_cannot_be_imported():
     for cell, state, *_ in rows("The rest"):
         module = next(names(cell))[0]
-        assert state.startswith("not yet"), state
+        assert state.startswith("not there"), state
         try:
             importlib.import_module(f"memcapture.{module}")
         except ModuleNotFoundError:
@@ -142,13 +151,16 @@ def what_is_not_there_cannot_be_imported():
 
 def examples_of_the_page():
     blocks = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-    assert len(blocks) >= 3, blocks
-    space = {"__name__": "__main__"}
-    with contextlib.redirect_stdout(io.StringIO()) as printed:
-        for block in blocks:
-            exec(compile(block, "PYTHON.md", "exec"), space)  # our own page
-        space["tracker"].close()
-    cases.contains(printed.getvalue(), "__main__.Leaf")
+    assert len(blocks) >= 4, blocks
+    with open("page.py", "w", encoding="utf-8") as file:
+        file.write("\n".join(blocks))
+    result = cases.run(sys.executable, "page.py")
+    cases.equal((result.returncode, result.stderr), (0, ""))
+    cases.contains(result.stdout, "__main__.Leaf")
+    # What the page says that this prints.
+    shown = re.search(r"^```\n(-+  20 Created since start.*?)^```$", PAGE, re.MULTILINE | re.DOTALL).group(1)
+    printed = re.sub(r"\[\d+\]", "[8]", result.stdout).splitlines()  # any of ten that are alike
+    cases.equal([line for line in shown.splitlines() if line not in printed], [], result.stdout)
 
 
 def environment():
@@ -187,7 +199,7 @@ def commands_of_the_page():
     assert dumps, "no dump of pympler's is kept in tests/"
     os.symlink(dumps[-1], os.path.join(where, "old.dat"))
     commands = [line for line in re.findall(r"^ {4}(\S.*)$", PAGE, re.MULTILINE)
-                if re.match(r"mem(stats|report|record) |MEMCAPTURE_LOG=", line)]
+                if re.match(r"mem(stats|report|record) |MEMCAPTURE_LOG=|PYTHONPATH=", line)]
     for command, _ in types_well(where, commands):
         if "app.py" in command:
             cases.contains(cases.run("memstats", "objects", "profile.dat", cwd=where).stdout, "__main__.Leaf")
@@ -232,6 +244,12 @@ def a_leak_is_found_as_the_sample_says():
     assert re.search(rf"documents\.py: *{made} in revise$", objects, re.MULTILINE), objects
 
 
+def a_program_that_knows_nothing_is_looked_into():
+    printed = dict(types_well(folder("weather"), commands_of("samples/weather.py")))
+    holders = next(text for command, text in printed.items() if "holders" in command)
+    assert re.search(r"^ +2000 .* __main__\.remembered\[\*\] ", holders, re.MULTILINE), holders
+
+
 def commands_of_the_readme():
     readme = source("README.md")
     assert README_PART in readme
@@ -241,4 +259,5 @@ def commands_of_the_readme():
 
 
 cases.main(*map(calls_of, MODULES), what_is_not_there_cannot_be_imported, examples_of_the_page, commands_of_the_page,
-           commands_of_samples, a_leak_is_found_as_the_sample_says, commands_of_the_readme)
+           commands_of_samples, a_leak_is_found_as_the_sample_says, a_program_that_knows_nothing_is_looked_into,
+           commands_of_the_readme)

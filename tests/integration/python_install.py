@@ -17,7 +17,8 @@ import cases
 PYTHON = os.environ["MR_PYTHON"]
 SOURCES = os.path.join(cases.ROOT, "capture/python")
 STAGE = os.path.join(os.getcwd(), "stage")
-MODULES = ["classtracker", "classtracker_stats", "asizeof", "process", "charts"]
+MODULES = ["classtracker", "classtracker_stats", "asizeof", "process", "charts", "muppy", "summary", "tracker",
+           "refbrowser", "refgraph", "garbagegraph", "mprofile", "reftracker"]
 
 # What a user's program does with it, from whatever folder it was imported.
 PROGRAM = f"""
@@ -32,6 +33,10 @@ tracker.track_class(Thing)
 things = [Thing() for _ in range(3)]
 tracker.create_snapshot("three")
 tracker.stats.print_summary()
+from memcapture.reftracker import ObjTracker
+objects = ObjTracker()
+more = [Thing() for _ in range(5)]
+assert ("__main__.Thing", 5) in [row[:2] for row in objects.compare().created]
 print(os.path.dirname(sys.modules["memcapture"].__file__))
 """
 
@@ -80,7 +85,7 @@ def make_install_and_uninstall():
         names = {os.path.basename(path) for path in files(package)}
         for module in MODULES:
             assert {f"{module}.py", f"{module}.pyi"} <= names, (module, names)
-        assert "py.typed" in names, names
+        assert {"py.typed", "__main__.py", "_observing.py", "_program.py"} <= names, names
         cases.equal(works(PYTHON, PYTHONPATH=os.path.dirname(package)), package)
         make(prefix, "uninstall-python")
         cases.equal(files(STAGE), set())
@@ -117,7 +122,11 @@ def pip_installs_from_the_checkout():
     package = works(python)
     assert package.startswith(os.path.join(os.getcwd(), "venv")), package
     names = {os.path.basename(path) for path in files(package)}
-    assert {"py.typed", "classtracker.pyi"} <= names, names
+    assert {"py.typed", "__main__.py"} | {f"{module}.pyi" for module in MODULES} <= names, names
+    with open("thing.py", "w", encoding="utf-8") as file:
+        file.write("things = [object() for _ in range(7)]\n")
+    good(cases.run(python, "-m", "memcapture", "-o", "thing.dat", "thing.py", env=environment()))
+    assert os.path.getsize("thing.dat") > 0
     with open(os.path.join(cases.ROOT, "Makefile"), encoding="utf-8") as makefile:
         version = next(line.split()[2] for line in makefile if line.startswith("VERSION := "))
     cases.contains(good(pip(python, "show", "memcapture")), f"Version: {version}\n")
