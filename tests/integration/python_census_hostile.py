@@ -229,6 +229,25 @@ def printed_texts_are_no_news():
     cases.equal(run(KEPT_TEXT), "[]\n")
 
 
+# A list of 20,000 that refer to each other, which no depth is too large for.
+DEEP = """
+from memcapture import _capture
+class Link: pass
+first = last = Link()
+for _ in range(20_000):
+    last.after = Link()
+    last = last.after
+lines = _capture.referrer_paths(last, 100_000, limit=3)
+print(len(lines) <= 4, "more path" in lines[-1])
+"""
+
+
+def a_description_of_any_depth_ends():
+    if SANITIZED:
+        raise cases.Skip("takes long under sanitizers")
+    cases.equal(run(DEEP), "True True\n")
+
+
 cases.main(
     looking_when_the_interpreter_is_almost_gone,
     no_collection_in_the_middle_of_a_description,
@@ -237,4 +256,5 @@ cases.main(
     a_census_in_a_finalizer,
     what_only_a_variable_holds_is_alive,
     printed_texts_are_no_news,
+    a_description_of_any_depth_ends,
 )

@@ -80,6 +80,11 @@ int mr_levels_find(struct mr_levels *levels, const struct mr_heap *heap, const s
 		levels->cut |= level->cut;
 		if (levels->level_count < asked->walks)
 			failed = gather(levels, &frontier, asked->past_modules) < 0;
+		if (asked->visits_max && frontier.count > 0 && levels->level_count < asked->walks &&
+		    levels->level_count * (uint64_t)heap->count >= asked->visits_max) {
+			levels->cut = true;
+			break;
+		}
 	}
 	mr_free(frontier.objects);
 	if (failed)

@@ -31,10 +31,11 @@ struct mr_levels {
 };
 
 struct mr_levels_asked {
-	size_t walks;      /* at most */
-	size_t edges_max;  /* references that are remembered */
-	bool past_modules; /* goes on from modules, too */
-	bool named;        /* references have names */
+	size_t walks;        /* at most */
+	size_t edges_max;    /* references that are remembered */
+	uint64_t visits_max; /* of objects in all walks, after which there is no other walk; 0: any number */
+	bool past_modules;   /* goes on from modules, too */
+	bool named;          /* references have names */
 };
 
 /* The number of OBJECT among the known, to which it is added; MR_INDEX_NONE: no memory, without an error. */

@@ -7,8 +7,9 @@
 
 #include "census.h"
 
-#define EDGES_MAX 8000000u        /* references that are remembered */
-#define LEFT_OUT_COUNTED 1000000u /* lines beyond the limit that are counted */
+#define EDGES_MAX 8000000u             /* references that are remembered */
+#define VISITS_MAX (UINT64_C(1) << 28) /* some seconds, whatever depth was asked for */
+#define LEFT_OUT_COUNTED 1000000u      /* lines beyond the limit that are counted */
 #define PATH_GIVEN_MAX 1000000
 
 struct stage { /* an object of the path that is being gone */
@@ -60,6 +61,7 @@ static int find_levels(struct search *search, const struct mr_heap *heap)
 	const struct mr_levels_asked asked = {
 		.walks = walks > 1 ? (size_t)walks : 1,
 		.edges_max = EDGES_MAX,
+		.visits_max = VISITS_MAX,
 		.named = true,
 	};
 	const int status = mr_levels_find(&search->levels, heap, &asked);
