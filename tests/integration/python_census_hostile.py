@@ -248,6 +248,22 @@ def a_description_of_any_depth_ends():
     cases.equal(run(DEEP), "True True\n")
 
 
+CLASS_PROPERTY = """
+import os
+from memcapture import muppy
+class Hostile:
+    @property
+    def __class__(self):
+        os._exit(7)
+objects = [Hostile(), 1, "two", Hostile()]
+print(muppy.filter(objects, Type=int), muppy.filter(objects, Type=(int, str)), len(muppy.filter(objects, Type=Hostile)))
+"""
+
+
+def filtering_by_class_asks_no_object():
+    cases.equal(run(CLASS_PROPERTY), "[1] [1, 'two'] 2\n")
+
+
 cases.main(
     looking_when_the_interpreter_is_almost_gone,
     no_collection_in_the_middle_of_a_description,
@@ -257,4 +273,5 @@ cases.main(
     what_only_a_variable_holds_is_alive,
     printed_texts_are_no_news,
     a_description_of_any_depth_ends,
+    filtering_by_class_asks_no_object,
 )

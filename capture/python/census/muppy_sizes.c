@@ -154,15 +154,27 @@ static PyObject *muppy_sort(PyObject *module, PyObject *objects)
 
 /* ---- Filtering ---------------------------------------------------------------------- */
 
-/* isinstance(); where asking fails, as it does for a weak proxy whose object is gone, it is none. */
-static int is_instance(PyObject *object, PyObject *wanted)
+/* isinstance(), but by the type alone where WANTED is a plain class: what an object says its __class__ is
+ * may take Python code to find out.  Where asking fails, it is none. */
+static int is_of_class(PyObject *object, PyObject *wanted)
 {
-	if (PyType_CheckExact(wanted) && PyType_IsSubtype(Py_TYPE(object), (PyTypeObject *)wanted))
-		return 1;
+	if (PyType_CheckExact(wanted))
+		return PyType_IsSubtype(Py_TYPE(object), (PyTypeObject *)wanted);
 
 	const int found = PyObject_IsInstance(object, wanted);
 
 	return found < 0 ? mr_drop_error() : found;
+}
+
+static int is_instance(PyObject *object, PyObject *wanted)
+{
+	int found = 0;
+
+	if (!PyTuple_CheckExact(wanted))
+		return is_of_class(object, wanted);
+	for (Py_ssize_t i = 0; found == 0 && i < PyTuple_GET_SIZE(wanted); i++)
+		found = is_of_class(object, PyTuple_GET_ITEM(wanted, i));
+	return found;
 }
 
 /* Is a class, or a tuple of such, what isinstance() takes?  -1 with a Python error. */
