@@ -184,10 +184,10 @@ def programs_that_are_not_there_are_refused():
         cases.contains(result.stderr, "memcapture: ")
     for words in ([], ["--interval", "0", "a.py"], ["--interval", "x", "a.py"], ["--classes", "A", "a.py"], ["--no"]):
         cases.equal(run(*RUNNER, *words).returncode, 2, words)
-    write("built.py", LEAKING)
-    result = run(*RUNNER, "-o", "no/such/folder/profile.dat", "built.py")
+    write("app.py", LEAKING)
+    result = run(*RUNNER, "-o", "no/such/folder/profile.dat", "app.py")
     cases.equal(result.returncode, 4, result.stderr)
-    cases.contains(result.stderr, "no/such/folder/profile.dat")
+    cases.equal(result.stderr, "memcapture: cannot write 'no/such/folder/profile.dat': No such file or directory\n")
 
 
 def modules_folders_and_archives_run():
@@ -293,6 +293,23 @@ def under_memrecord_it_is_memrecords_log():
                 ["__main__.holder.kept[*]"])
 
 
+def a_program_that_is_over_before_the_baseline_is_told_of():
+    write("app.py", "pass\n")
+    cases.contains(observed("--interval", "60", "app.py").stderr, "profile.dat: the program was over before the baseline")
+
+
+def a_log_that_cannot_be_written_does_not_stop_the_program():
+    write("app.py", "import os, resource, signal, sys\n"
+                    "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+                    "resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n"
+                    "kept = [object() for _ in range(100)]\nprint('done')\nsys.exit(3)\n")
+    for options in (["--diff"], ["--classes", "__main__.X", "--diff"]):
+        result = run(*RUNNER, *options, "-o", "profile.dat", "app.py")
+        cases.equal((result.returncode, result.stdout), (3, "done\n"), result.stderr)
+        cases.contains(result.stderr, "memcapture: cannot write '")
+        cases.equal(len(result.stderr.splitlines()), 1, result.stderr)
+
+
 def a_killed_program_leaves_its_log():
     write("app.py", "import time\nclass Node:\n    pass\nkept = []\n"
                     "while True:\n    kept.append(Node())\n    print(len(kept), flush=True)\n    time.sleep(0.01)\n")
@@ -320,5 +337,7 @@ if __name__ == "__main__":
         looks_are_taken_at_intervals,
         classes_and_all_objects_are_one_log,
         under_memrecord_it_is_memrecords_log,
+        a_program_that_is_over_before_the_baseline_is_told_of,
+        a_log_that_cannot_be_written_does_not_stop_the_program,
         a_killed_program_leaves_its_log,
     )

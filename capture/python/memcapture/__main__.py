@@ -13,7 +13,7 @@ import os
 import sys
 
 from . import __version__
-from ._observing import Observer, observe
+from ._observing import Observer, observe, reason
 from ._program import CannotRun, Program
 
 USAGE = """python3 -m memcapture [--classes MODULE.CLASS,...] [--interval S] [--diff] [--trace]
@@ -88,6 +88,8 @@ def _say(observer):
     if observer.changes is not None:
         stayed = sum(count for _, count, _ in observer.changes.persistent)
         told.append(f"{stayed} {'object' if stayed == 1 else 'objects'} stayed")
+    elif observer.everything:
+        told.append("the program was over before the baseline, --interval seconds after its start")
     tracked = len(observer.found) - len(observer.untracked)
     if tracked:
         told.append(f"{tracked} {'class' if tracked == 1 else 'classes'} tracked")
@@ -110,7 +112,7 @@ def main():
                             options.output or f"{name}.%p.dat")
         observe(observer, (lambda observer: None) if options.quiet else _say)
     except OSError as error:
-        print(f"memcapture: {error}", file=sys.stderr)
+        print(f"memcapture: {reason(error)}", file=sys.stderr)
         return 4
     try:
         program.run()

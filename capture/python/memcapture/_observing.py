@@ -78,10 +78,12 @@ class Observer:
         if isinstance(builtins.__build_class__, _capture.ClassHook):
             builtins.__build_class__ = builtins.__build_class__.build
         self.look("end")
-        if self.tracker is not None:
-            self.tracker.close()
-        if self.objects is not None:
-            self.objects.close()
+        try:
+            if self.tracker is not None:
+                self.tracker.close()
+        finally:
+            if self.objects is not None:
+                self.objects.close()
         self._join()
         return True
 
@@ -137,11 +139,26 @@ class Observer:
 
 
 def observe(observer, at_end):
-    """Starts OBSERVER; AT_END is called with it at the program's end, after all that it registered itself."""
+    """Starts OBSERVER; AT_END is called with it at the program's end, after all that it registered itself.
+
+    OSError where the log cannot be made.
+    """
 
     def end():
-        if observer.finish():
-            at_end(observer)
+        try:
+            if observer.finish():
+                at_end(observer)
+        except OSError as error:
+            print(f"memcapture: {reason(error)}", file=sys.stderr)
 
     atexit.register(end)
-    observer.start()
+    try:
+        observer.start()
+    except OSError:
+        atexit.unregister(end)
+        raise
+
+
+def reason(error):
+    """An OSError in words."""
+    return f"cannot write '{error.filename}': {error.strerror}" if error.filename is not None else str(error)
