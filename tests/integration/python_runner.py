@@ -295,7 +295,8 @@ def under_memrecord_it_is_memrecords_log():
 
 def a_program_that_is_over_before_the_baseline_is_told_of():
     write("app.py", "pass\n")
-    cases.contains(observed("--interval", "60", "app.py").stderr, "profile.dat: the program was over before the baseline")
+    told = observed("--interval", "60", "app.py").stderr
+    cases.contains(told, "profile.dat: the program was over before the baseline")
 
 
 def a_log_that_cannot_be_written_does_not_stop_the_program():
