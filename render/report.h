@@ -50,9 +50,9 @@ int mr_graph_fold(struct mr_page *page, const struct memreport_graph *graph, str
 
 /* The paint of a type. */
 typedef enum mr_paint mr_graph_paint(const void *context, const char *type);
-/* The chart of GRAPH, folded, in the page's memory, laid out, as wide as it is.  The same errors as
+/* The chart of the graph WHOLE, folded, in the page's memory, laid out, as wide as it is.  The same errors as
  * memreport_draw_graph(). */
-int mr_graph_chart(struct mr_page *page, const struct memreport_graph *graph, mr_graph_paint *paint,
+int mr_graph_chart(struct mr_page *page, const struct memreport_graph *whole, mr_graph_paint *paint,
                    const void *context, struct mr_chart **chart, struct mr_error *err) MR_MUST_CHECK;
 
 #endif

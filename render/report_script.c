@@ -62,7 +62,7 @@ static bool takes_word(const char *word)
 /* The program that memcapture runs: COMMAND goes on behind its own name. */
 static bool read_observed(const char *command, char script[MR_REPORT_SCRIPT_MAX])
 {
-	char word[MR_REPORT_SCRIPT_MAX];
+	char word[MR_REPORT_SCRIPT_MAX] = "";
 	while (next_word(&command, word)) {
 		/* Behind -m, and behind --, comes what is run. */
 		if (strcmp(word, "-m") == 0 || strcmp(word, "--") == 0) {

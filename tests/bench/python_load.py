@@ -119,6 +119,7 @@ def load(package, _count, path):
 
 
 def html(package, _count, path):
+    sys.modules["matplotlib"] = None  # pympler's drawings need one of 2017
     before = time.perf_counter()
     module(package, "classtracker_stats").HtmlStats(filename=path).create_html(path + ".html")
     show("seconds", time.perf_counter() - before)

@@ -64,8 +64,7 @@ static PyObject *hook_new(PyTypeObject *type, PyObject *args, PyObject *keywords
 	PyObject *build;
 	PyObject *defined;
 
-	if (!PyArg_ParseTupleAndKeywords(args, keywords, "OO:ClassHook", (char **)names, &build,
-	                                 &defined))
+	if (!PyArg_ParseTupleAndKeywords(args, keywords, "OO:ClassHook", (char **)names, &build, &defined))
 		return NULL;
 	struct mr_class_hook *const hook = (struct mr_class_hook *)type->tp_alloc(type, 0);
 	if (hook == NULL)

@@ -216,7 +216,7 @@ static void append_starred(const struct grouping *grouping, uint32_t named, uint
 {
 	const struct mr_named *const nodes = grouping->names->nodes;
 	const size_t length = nodes[named].length;
-	uint32_t path[STEPS_SHOWN + 1];
+	uint32_t path[STEPS_SHOWN + 1] = { 0 };
 	size_t left = length + 1;
 
 	for (uint32_t at = named; at != MR_REACH_NONE && left > 0; at = nodes[at].parent)

@@ -153,7 +153,7 @@ static inline bool mr_known_is(const struct mr_known *known, enum mr_tracked_kin
 
 /* object_tracker_find.c: methods of the tracker and functions of the module, see there. */
 PyObject *mr_object_tracker_select(PyObject *self, PyObject *args);
-PyObject *mr_object_tracker_lookup(PyObject *self, PyObject *address);
+PyObject *mr_object_tracker_lookup(PyObject *self, PyObject *id);
 int mr_object_find_add_to_module(PyObject *module);
 
 /* object_tracker_holders.c: who holds what is persistent, at most MR_HELD_MAX objects.  Right after a
