@@ -6,7 +6,6 @@ at each census.  The tracker must say the same of every type, in numbers and in 
 used again thousands of times."""
 
 import array
-import asyncio
 import collections
 import contextvars
 import datetime
@@ -97,10 +96,6 @@ class SetChild(set):
 
 
 class BytesChild(bytes):
-    pass
-
-
-class Meta(type):
     pass
 
 
