@@ -73,6 +73,10 @@ static int add_held(struct grouping *grouping, const struct mr_held *held, uint3
 		*head = (uint32_t)grouping->count;
 	} else {
 		way->differing |= mr_names_compare(grouping->names, way->named, named);
+		if (held[i].since < held[way->example].since) {
+			way->example = i;
+			way->named = named;
+		}
 	}
 	way->count++;
 	way->bytes += held[i].bytes;

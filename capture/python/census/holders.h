@@ -22,7 +22,7 @@ struct mr_holder {
 	uint32_t length;    /* references from the root to the object */
 	uint64_t count;     /* objects */
 	uint64_t bytes;     /* flat */
-	uint64_t example;   /* index of the first of these objects among those given */
+	uint64_t example;   /* index of the oldest, and the first, of these objects among those given */
 	char *path;         /* "__main__.leaks[*].parent": what differs between the objects is a star */
 	char *example_path; /* "__main__.leaks[0].parent" */
 };
@@ -35,6 +35,7 @@ struct mr_holders {
 struct mr_held {          /* an object whose holders are asked for */
 	PyObject *object; /* borrowed */
 	uint32_t group;
+	uint32_t since; /* of objects that are held in the same way, the lowest is the example */
 	uint64_t bytes;
 };
 

@@ -60,6 +60,7 @@ static struct mr_held *gather(const struct mr_object_table *table, bool seen, si
 		if (mr_known_is(known, MR_TRACKED_PERSISTENT, table->census) && (!seen || known->seen))
 			held[(*count)++] = (struct mr_held){ .object = (PyObject *)(uintptr_t)known->address,
 				                             .group = known->type,
+				                             .since = known->since,
 				                             .bytes = known->bytes };
 	}
 	qsort(held, *count, sizeof(*held), by_type_and_bytes);

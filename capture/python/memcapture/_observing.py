@@ -58,7 +58,9 @@ class Observer:
 
     def look(self, description=""):
         """Takes a snapshot; of all objects the first is what later ones are compared with."""
-        with self._looking:
+        # Not "with": what that keeps on the stack would be seen as the program's.
+        self._looking.acquire()
+        try:
             if self.tracker is not None:
                 self._search()
                 self.tracker.create_snapshot(description)
@@ -67,6 +69,8 @@ class Observer:
             elif self.everything:
                 self._take_baseline()
             self.snapshots += 1
+        finally:
+            self._looking.release()
 
     def finish(self):
         """The last look, at the program's end: its modules are still there.  False in a forked child."""

@@ -23,6 +23,8 @@ class Program:
     """
 
     def __init__(self, words, is_module):
+        # The interpreter makes its types for syntax when it compiles first: they are not the program's.
+        compile("", self.__module__, "exec")
         self.name = words[0]
         if is_module:
             _set_path(os.getcwd())
