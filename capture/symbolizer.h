@@ -26,13 +26,13 @@ struct mr_symbolizer;
  * to be had, with the reason; MR_ERR_NOMEM. */
 int mr_symbolizer_open(struct mr_symbolizer **symbolizer, const char *path, const char *build_id, int fd,
                        struct mr_error *err) MR_MUST_CHECK;
-/* The same, unless more than INFLATED_MAX bytes of its sections are compressed: they are in memory, inflated, for
- * as long as it is open.  MR_ERR_LIMIT then. */
+/* The same, unless more than INFLATED_MAX bytes of its sections are compressed: they are in memory, inflated,
+ * for as long as it is open.  MR_ERR_LIMIT then. */
 int mr_symbolizer_open_within(struct mr_symbolizer **symbolizer, const char *path, const char *build_id,
                               int fd, uint64_t inflated_max, struct mr_error *err) MR_MUST_CHECK;
 void mr_symbolizer_close(struct mr_symbolizer *symbolizer); /* NULL is fine */
-/* False: its files were written to since it was opened, and what was read of them is worth nothing.  Files that
- * are gone, or others in their places, do not matter. */
+/* False: its files were written to since it was opened, and what was read of them is worth nothing.  Files
+ * that are gone, or others in their places, do not matter. */
 bool mr_symbolizer_is_good(const struct mr_symbolizer *symbolizer);
 /* Whether there is debugging information, not names of functions alone. */
 bool mr_symbolizer_has_lines(const struct mr_symbolizer *symbolizer);
