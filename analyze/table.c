@@ -78,11 +78,10 @@ static int check_operands(const struct memstats_log *log, const struct mr_table_
                           struct mr_error *err)
 {
 	for (size_t i = 0; log && !type->takes_snapshots && i < log->operand_count; i++)
-		MR_FAIL_IF(
-			log->operands[i].snapshot, err, MR_ERR_ARG,
-			"'%.100s@%.100s': a snapshot of a log is for diff, holders and tables of call "
-			"stacks; --where 'snapshot=N' chooses one",
-			log->words[i], log->operands[i].snapshot);
+		MR_FAIL_IF(log->operands[i].snapshot, err, MR_ERR_ARG,
+		           "'%.100s@%.100s': a snapshot of a log is for diff, holders and tables of call "
+		           "stacks; --where 'snapshot=N' chooses one",
+		           log->words[i], log->operands[i].snapshot);
 	return 0;
 }
 
