@@ -264,6 +264,29 @@ def filtering_by_class_asks_no_object():
     cases.equal(run(CLASS_PROPERTY), "[1] [1, 'two'] 2\n")
 
 
+# What stayed goes away while it is being told: whoever asks tracemalloc runs Python code.
+GOING = """
+import _tracemalloc, sys
+from memcapture.reftracker import ObjTracker
+class Leak:
+    pass
+leaks = []
+def is_tracing():
+    leaks.clear()
+    return False
+tracker = ObjTracker(log=sys.argv[1])
+leaks.extend(Leak() for _ in range(100))
+tracker.compare()
+_tracemalloc.is_tracing = is_tracing
+print([row for row in tracker.compare().persistent if row[0] == "__main__.Leak"][0][1], len(leaks))
+tracker.close()
+"""
+
+
+def what_stayed_goes_away_while_it_is_told():
+    cases.equal(run(GOING, "going.dat", PYTHONMALLOC="malloc", MALLOC_PERTURB_="165"), "100 0\n")
+
+
 cases.main(
     looking_when_the_interpreter_is_almost_gone,
     no_collection_in_the_middle_of_a_description,
@@ -274,4 +297,5 @@ cases.main(
     printed_texts_are_no_news,
     a_description_of_any_depth_ends,
     filtering_by_class_asks_no_object,
+    what_stayed_goes_away_while_it_is_told,
 )

@@ -203,29 +203,37 @@ static int tell_totals(struct mr_object_tracker *tracker)
 	return 0;
 }
 
-static void tell_holders(struct mr_object_tracker *tracker, const struct mr_holders *holders,
-                         const struct mr_held *held)
+/* Who holds what, as the log has it; HOLDERS keeps the texts.  Looks at the objects that were asked about, so
+ * before anything runs that could free one.  -1 with a Python error. */
+static int find_holders(struct mr_object_tracker *tracker, struct mr_holders *holders,
+                        struct mr_fed_holder **rows)
 {
 	const struct mr_object_table *const table = &tracker->table;
-	struct mr_fed_holder *const rows = mr_alloc((holders->count + 1) * sizeof(*rows));
+	struct mr_held *held = NULL;
+	const int status = mr_object_tracker_find_holders(tracker, holders, &held);
 
-	for (size_t i = 0; rows && i < holders->count; i++) {
+	*rows = mr_alloc((holders->count + 1) * sizeof(**rows));
+	for (size_t i = 0; *rows && i < holders->count; i++) {
 		const struct mr_holder *const holder = &holders->rows[i];
 		const size_t place =
 			mr_object_table_place(table, mr_lives_block(held[holder->example].object));
 
-		rows[i] = (struct mr_fed_holder){ .class_id = class_of(holder->group),
-			                          .object = place == SIZE_MAX ? 0 : table->records[place].id,
-			                          .root = holder->root,
-			                          .length = holder->length,
-			                          .count = holder->count,
-			                          .bytes = holder->bytes,
-			                          .path = holder->path,
-			                          .example_path = holder->example_path };
+		(*rows)[i] =
+			(struct mr_fed_holder){ .class_id = class_of(holder->group),
+			                        .object = place == SIZE_MAX ? 0 : table->records[place].id,
+			                        .root = holder->root,
+			                        .length = holder->length,
+			                        .count = holder->count,
+			                        .bytes = holder->bytes,
+			                        .path = holder->path,
+			                        .example_path = holder->example_path };
 	}
-	if (rows)
-		mr_object_feed_holders(tracker->feed, tracker->snapshot, rows, holders->count);
-	mr_free(rows);
+	mr_free(held);
+	if (status == 0 && !*rows) {
+		PyErr_NoMemory();
+		return -1;
+	}
+	return status;
 }
 
 int mr_object_tracker_tell(struct mr_object_tracker *tracker, bool baseline, uint64_t duration_ns,
@@ -235,13 +243,12 @@ int mr_object_tracker_tell(struct mr_object_tracker *tracker, bool baseline, uin
 	const uint64_t now_ns = mr_object_feed_now(tracker->feed);
 	struct births births = { 0 };
 	struct mr_holders holders = { 0 };
-	struct mr_held *held = NULL;
+	struct mr_fed_holder *holder_rows = NULL;
 
 	if (!tracker->feed)
 		return 0;
 
-	/* Before anything runs that could free an object. */
-	int status = mr_object_tracker_find_holders(tracker, &holders, &held);
+	int status = find_holders(tracker, &holders, &holder_rows);
 
 	if (status == 0)
 		status = collect_births(tracker, &births);
@@ -264,9 +271,10 @@ int mr_object_tracker_tell(struct mr_object_tracker *tracker, bool baseline, uin
 	mr_object_feed_snapshot(tracker->feed, &snapshot);
 	if (tell_totals(tracker) < 0)
 		status = -1;
-	tell_holders(tracker, &holders, held);
+	if (holder_rows)
+		mr_object_feed_holders(tracker->feed, tracker->snapshot, holder_rows, holders.count);
+	mr_free(holder_rows);
 	mr_holders_release(&holders);
-	mr_free(held);
 	release_births(&births);
 	return status;
 }
