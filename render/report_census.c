@@ -52,11 +52,6 @@ int mr_report_census_split(struct mr_report_data *data, struct mr_error *err)
 
 /* ---- Types --------------------------------------------------------------------------------- */
 
-static uint64_t or_zero(uint64_t number)
-{
-	return number == MR_NO_VALUE ? 0 : number;
-}
-
 static int add_type(struct mr_report_census *census, const char *name, uint64_t count, uint64_t size_bytes,
                     struct mr_error *err)
 {
@@ -100,14 +95,14 @@ static int read_diff(struct mr_report_data *data, struct mr_error *err)
 		if (!run || !run->census || strcmp(mr_report_rows_text(table, row, kind), "type") != 0)
 			continue;
 		struct mr_report_census *census = run->census;
-		census->created += or_zero(mr_report_rows_number(table, row, created));
-		census->created_bytes += or_zero(mr_report_rows_number(table, row, created_size));
-		census->deleted += or_zero(mr_report_rows_number(table, row, deleted));
-		census->deleted_bytes += or_zero(mr_report_rows_number(table, row, deleted_size));
-		const uint64_t count = or_zero(mr_report_rows_number(table, row, persistent));
+		census->created += mr_or_zero(mr_report_rows_number(table, row, created));
+		census->created_bytes += mr_or_zero(mr_report_rows_number(table, row, created_size));
+		census->deleted += mr_or_zero(mr_report_rows_number(table, row, deleted));
+		census->deleted_bytes += mr_or_zero(mr_report_rows_number(table, row, deleted_size));
+		const uint64_t count = mr_or_zero(mr_report_rows_number(table, row, persistent));
 		if (count > 0)
 			MR_TRY(add_type(census, mr_report_rows_text(table, row, class), count,
-			                or_zero(mr_report_rows_number(table, row, persistent_size)), err));
+			                mr_or_zero(mr_report_rows_number(table, row, persistent_size)), err));
 	}
 	return 0;
 }
@@ -125,8 +120,8 @@ static int read_held(struct mr_report_data *data, struct mr_error *err)
 			continue;
 		struct mr_report_census *census = run->census;
 		const char *name = mr_report_rows_text(table, row, class);
-		const uint64_t count = or_zero(mr_report_rows_number(table, row, counts)),
-			       size = or_zero(mr_report_rows_number(table, row, sizes));
+		const uint64_t count = mr_or_zero(mr_report_rows_number(table, row, counts)),
+			       size = mr_or_zero(mr_report_rows_number(table, row, sizes));
 		size_t known = 0;
 		while (known < census->type_count && strcmp(census->types[known].name, name) != 0)
 			known++;
@@ -191,9 +186,9 @@ static int read_ways(struct mr_report_data *data, struct mr_error *err)
 		type->ways[type->way_count++] =
 			(struct mr_census_way){ .path = mr_report_rows_text(table, row, path),
 			                        .root = mr_report_rows_text(table, row, root),
-			                        .count = or_zero(mr_report_rows_number(table, row, count)),
+			                        .count = mr_or_zero(mr_report_rows_number(table, row, count)),
 			                        .size_bytes =
-			                                or_zero(mr_report_rows_number(table, row, size)),
+			                                mr_or_zero(mr_report_rows_number(table, row, size)),
 			                        .row = row };
 	}
 	return 0;
@@ -226,7 +221,7 @@ static void add_site(const struct object_columns *columns, size_t row, struct mr
 			.function = function, .file = file, .line = line, .row = row
 		};
 	type->sites[at].count++;
-	type->sites[at].size_bytes += or_zero(mr_report_rows_number(columns->table, row, columns->last));
+	type->sites[at].size_bytes += mr_or_zero(mr_report_rows_number(columns->table, row, columns->last));
 }
 
 size_t mr_report_census_at(const struct mr_report_census *census, uint64_t time_ns)
@@ -329,7 +324,8 @@ static void read_counts(const struct mr_report_data *data, struct mr_report_cens
 			struct mr_census_type *type =
 				find_type(census, mr_report_rows_text(table, row, class));
 			if (type)
-				type->counts[s] = (double)or_zero(mr_report_rows_number(table, row, count));
+				type->counts[s] =
+					(double)mr_or_zero(mr_report_rows_number(table, row, count));
 		}
 	}
 }

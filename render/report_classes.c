@@ -84,11 +84,6 @@ struct class_columns {
 	int run, snapshot, name, count, size;
 };
 
-static uint64_t or_zero(uint64_t number)
-{
-	return number == MR_NO_VALUE ? 0 : number;
-}
-
 /* A class that a snapshot leaves out has no instance there. */
 static void add_size(struct mr_report_class *class, size_t snapshot, uint64_t size)
 {
@@ -109,8 +104,8 @@ static int read_class_row(const struct class_columns *columns, size_t row, struc
 {
 	struct mr_report_class *class = NULL;
 	MR_TRY(class_get(run, mr_report_rows_text(columns->table, row, columns->name), &class, err));
-	const uint64_t size = or_zero(mr_report_rows_number(columns->table, row, columns->size));
-	const uint64_t count = or_zero(mr_report_rows_number(columns->table, row, columns->count));
+	const uint64_t size = mr_or_zero(mr_report_rows_number(columns->table, row, columns->size));
+	const uint64_t count = mr_or_zero(mr_report_rows_number(columns->table, row, columns->count));
 	class->size_max = size > class->size_max ? size : class->size_max;
 	class->count_max = count > class->count_max ? count : class->count_max;
 	if (index == 0) {
@@ -183,11 +178,11 @@ static int follow(struct mr_report_run *run, const struct class_columns *columns
 			if (!class || !class->sizes)
 				continue;
 			class->sizes[s] =
-				(double)or_zero(mr_report_rows_number(columns->table, row, columns->size));
+				(double)mr_or_zero(mr_report_rows_number(columns->table, row, columns->size));
 			if (class->sizes[s] > class->sizes[class->best])
 				class->best = s;
-			class->counts[s] =
-				(double)or_zero(mr_report_rows_number(columns->table, row, columns->count));
+			class->counts[s] = (double)mr_or_zero(
+				mr_report_rows_number(columns->table, row, columns->count));
 		}
 	}
 	return 0;
@@ -300,7 +295,7 @@ static void count_changes(const struct mr_report_run *run, struct mr_report_clas
 static void read_object(const struct object_columns *columns, size_t row, struct mr_report_run *run,
                         struct mr_report_class *class)
 {
-	const uint64_t birth = or_zero(mr_report_rows_number(columns->table, row, columns->birth));
+	const uint64_t birth = mr_or_zero(mr_report_rows_number(columns->table, row, columns->birth));
 	const uint64_t death = mr_report_rows_number(columns->table, row, columns->death);
 	run->objects_alive += death == MR_NO_VALUE;
 	class->alive += death == MR_NO_VALUE;
@@ -311,7 +306,7 @@ static void read_object(const struct object_columns *columns, size_t row, struct
 	if (death != MR_NO_VALUE)
 		class->instances[moment_of(death, run->duration_ns)]--;
 	count_changes(run, class, birth, death);
-	keep_largest(class, or_zero(mr_report_rows_number(columns->table, row, columns->size)), row);
+	keep_largest(class, mr_or_zero(mr_report_rows_number(columns->table, row, columns->size)), row);
 }
 
 /* Counts the objects of each class, also of those that no snapshot saw.  MET gets each row's class, by

@@ -213,11 +213,6 @@ static void set_offsets(struct mr_report_data *data)
 	}
 }
 
-static uint64_t or_zero(uint64_t number)
-{
-	return number == MR_NO_VALUE ? 0 : number;
-}
-
 static uint64_t peak_of(const struct mr_report_run *run)
 {
 	return run->heap ? run->heap->cost[MR_COST_PEAK] : 0;
@@ -232,8 +227,8 @@ static int by_weight(const void *a, const void *b)
 		return one->objects_total > 0 ? -1 : 1;
 	if (peak_of(one) != peak_of(two))
 		return peak_of(one) > peak_of(two) ? -1 : 1;
-	if (or_zero(one->rss_max) != or_zero(two->rss_max))
-		return or_zero(one->rss_max) > or_zero(two->rss_max) ? -1 : 1;
+	if (mr_or_zero(one->rss_max) != mr_or_zero(two->rss_max))
+		return mr_or_zero(one->rss_max) > mr_or_zero(two->rss_max) ? -1 : 1;
 	if (one->duration_ns != two->duration_ns)
 		return one->duration_ns > two->duration_ns ? -1 : 1;
 	return one->id < two->id ? -1 : 1;

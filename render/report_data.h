@@ -18,6 +18,11 @@
 
 #define MR_NO_VALUE UINT64_MAX /* an optional number that is not there */
 
+static inline uint64_t mr_or_zero(uint64_t number)
+{
+	return number == MR_NO_VALUE ? 0 : number;
+}
+
 #define MR_NO_RUN SIZE_MAX
 
 #define MR_REPORT_CLASSES_MAX 64 /* classes of a run that are followed through time */

@@ -21,11 +21,6 @@ uint64_t mr_heap_hash(uint64_t hash, const char *text)
 	return (hash ^ 0xff) * UINT64_C(0x100000001b3);
 }
 
-static uint64_t or_zero(uint64_t number)
-{
-	return number == MR_NO_VALUE ? 0 : number;
-}
-
 static void add_up(uint64_t *sum, uint64_t number)
 {
 	if (__builtin_add_overflow(*sum, number, sum))
@@ -119,14 +114,14 @@ static int add_site(struct mr_report_data *data, struct place_index *index, size
 	MR_TRY(find_place(index, heap, mr_report_rows_text(table, row, columns->site),
 	                  mr_report_rows_text(table, row, columns->module), &site->place, err));
 	heap->site_count++;
-	site->peak_count = or_zero(mr_report_rows_number(table, row, columns->peak_count));
-	site->live_count = or_zero(mr_report_rows_number(table, row, columns->live_count));
-	site->reallocs = or_zero(mr_report_rows_number(table, row, columns->reallocs));
-	site->grown = or_zero(mr_report_rows_number(table, row, columns->grown));
+	site->peak_count = mr_or_zero(mr_report_rows_number(table, row, columns->peak_count));
+	site->live_count = mr_or_zero(mr_report_rows_number(table, row, columns->live_count));
+	site->reallocs = mr_or_zero(mr_report_rows_number(table, row, columns->reallocs));
+	site->grown = mr_or_zero(mr_report_rows_number(table, row, columns->grown));
 	struct mr_heap_place *place = &heap->places[site->place];
 	place->site_count++;
 	for (size_t c = 0; c < MR_COST_KINDS; c++) {
-		site->cost[c] = or_zero(mr_report_rows_number(table, row, columns->cost[c]));
+		site->cost[c] = mr_or_zero(mr_report_rows_number(table, row, columns->cost[c]));
 		add_up(&place->cost[c], site->cost[c]);
 		add_up(&heap->cost[c], site->cost[c]);
 	}
@@ -178,9 +173,9 @@ static int read_moments(struct mr_report_data *data, struct mr_error *err)
 		struct mr_heap_moment *moment = &heap->moments[heap->moment_count++];
 		*moment = (struct mr_heap_moment){
 			.number = mr_report_rows_number(table, row, number),
-			.time_ns = or_zero(mr_report_rows_number(table, row, time)),
-			.live = or_zero(mr_report_rows_number(table, row, live)),
-			.live_count = or_zero(mr_report_rows_number(table, row, live_count)),
+			.time_ns = mr_or_zero(mr_report_rows_number(table, row, time)),
+			.live = mr_or_zero(mr_report_rows_number(table, row, live)),
+			.live_count = mr_or_zero(mr_report_rows_number(table, row, live_count)),
 			.live_max = mr_report_rows_number(table, row, live_max),
 			.reason = mr_report_rows_text(table, row, reason),
 			.description = mr_report_rows_text(table, row, description),
@@ -258,12 +253,14 @@ static int read_run_account(const struct memstats_table *table, size_t first, si
 		columns[p] = mr_report_rows_column(table, part_columns[p]);
 	for (size_t row = first; row < end; row++) {
 		const size_t i = account->count++;
-		account->times[i] = (double)or_zero(mr_report_rows_number(table, row, time));
-		account->rss[i] = (double)or_zero(mr_report_rows_number(table, row, rss));
+		account->times[i] = (double)mr_or_zero(mr_report_rows_number(table, row, time));
+		account->rss[i] = (double)mr_or_zero(mr_report_rows_number(table, row, rss));
 		for (size_t p = 0; p < MR_ACCOUNT_PARTS; p++)
-			account->parts[p][i] = (double)or_zero(mr_report_rows_number(table, row, columns[p]));
+			account->parts[p][i] =
+				(double)mr_or_zero(mr_report_rows_number(table, row, columns[p]));
 		account->live[i] = account->parts[MR_ACCOUNT_PART_LIVE][i];
-		const double untouched = (double)or_zero(mr_report_rows_number(table, row, untouched_column));
+		const double untouched =
+			(double)mr_or_zero(mr_report_rows_number(table, row, untouched_column));
 		account->parts[MR_ACCOUNT_PART_LIVE][i] -=
 			untouched < account->live[i] ? untouched : account->live[i];
 	}
@@ -334,7 +331,7 @@ static int add_bucket(struct mr_heap_buckets *buckets, const struct mr_heap_buck
 	for (size_t i = 0; i < buckets->count; i++)
 		if (buckets->items[i].low == bucket->low) {
 			add_up(&buckets->items[i].count, bucket->count);
-			add_up(&buckets->items[i].bytes, or_zero(bucket->bytes));
+			add_up(&buckets->items[i].bytes, mr_or_zero(bucket->bytes));
 			return 0;
 		}
 	MR_FAIL_IF(mr_grow(&buckets->items, &buckets->capacity, buckets->count + 1, sizeof(*buckets->items)) <
@@ -367,10 +364,10 @@ static int read_buckets(struct mr_report_data *data, struct mr_error *err)
 		if (!heap)
 			continue;
 		const struct mr_heap_bucket bucket = {
-			.low = or_zero(
+			.low = mr_or_zero(
 				mr_report_rows_number(table, row, is_size ? size_from : lifetime_from)),
 			.high = mr_report_rows_number(table, row, is_size ? size_to : lifetime_to),
-			.count = or_zero(mr_report_rows_number(table, row, count)),
+			.count = mr_or_zero(mr_report_rows_number(table, row, count)),
 			.bytes = mr_report_rows_number(table, row, size),
 		};
 		MR_TRY(add_bucket(is_size ? &heap->sizes : &heap->lifetimes, &bucket, err));

@@ -112,11 +112,6 @@ static unsigned flags_of(const char *text)
 	       (strstr(text, "subject") ? MEMREPORT_NODE_SUBJECT : 0);
 }
 
-static uint64_t or_zero(uint64_t number)
-{
-	return number == MR_NO_VALUE ? 0 : number;
-}
-
 static bool is_of(const struct reading *reading, size_t row, uint64_t run, uint64_t graph)
 {
 	return mr_report_rows_number(reading->nodes, row, reading->run) == run &&
@@ -144,8 +139,9 @@ static size_t read_nodes(const struct reading *reading, uint64_t run, uint64_t g
 				.type = mr_report_rows_text(reading->nodes, row, reading->type),
 				.label = mr_report_rows_text(reading->nodes, row, reading->label),
 				.size_bytes =
-					or_zero(mr_report_rows_number(reading->nodes, row, reading->size)),
-				.count = or_zero(mr_report_rows_number(reading->nodes, row, reading->count)),
+					mr_or_zero(mr_report_rows_number(reading->nodes, row, reading->size)),
+				.count = mr_or_zero(
+					mr_report_rows_number(reading->nodes, row, reading->count)),
 				.flags = flags
 			};
 		}
@@ -173,7 +169,7 @@ static size_t read_edges(const struct reading *reading, uint64_t run, uint64_t n
 			.from = mr_report_rows_number(reading->edges, row, reading->from),
 			.to = mr_report_rows_number(reading->edges, row, reading->to),
 			.label = mr_report_rows_text(reading->edges, row, reading->edge_label),
-			.count = or_zero(mr_report_rows_number(reading->edges, row, reading->edge_count))
+			.count = mr_or_zero(mr_report_rows_number(reading->edges, row, reading->edge_count))
 		};
 		if (mr_report_rows_number(reading->edges, row, reading->edge_run) == run &&
 		    mr_report_rows_number(reading->edges, row, reading->edge_graph) == number &&
@@ -198,12 +194,12 @@ static void set_summary(const struct reading *reading, struct mr_scope *item, si
 		       bytes = mr_report_rows_number(reading->nodes, row, reading->total),
 		       references = mr_report_rows_number(reading->nodes, row, reading->references);
 	char size[32], part[96] = "";
-	mr_text_bytes_short(size, or_zero(bytes));
+	mr_text_bytes_short(size, mr_or_zero(bytes));
 	if (shown < total)
 		snprintf(part, sizeof(part), "; %zu of its %zu nodes are drawn", shown, total);
 	mr_scope_format(
 		item, "summary", "%s: %s, %s%s%s%s", mr_report_rows_text(reading->nodes, row, reading->kind),
-		mr_section_plural(item, or_zero(objects), "object", "objects"), size,
+		mr_section_plural(item, mr_or_zero(objects), "object", "objects"), size,
 		references == MR_NO_VALUE ? "" : ", ",
 		references == MR_NO_VALUE ? ""
 					  : mr_section_plural(item, references, "reference", "references"),
