@@ -86,6 +86,23 @@ enum mr_census_table { MR_CENSUS_HOLDERS, MR_CENSUS_NODES, MR_CENSUS_EDGES, MR_C
 
 /* Takes the censuses of each run out of its snapshots, unless it has no others.  After rows were found. */
 int mr_report_census_split(struct mr_report_data *data, struct mr_error *err) MR_MUST_CHECK;
+/* Whether WAY stands for several, of which nothing is known. */
+static inline bool mr_census_is_joined(const struct mr_census_way *way)
+{
+	return way->path[0] == '(' || !way->path[0];
+}
+
+/* How many objects of TYPE stayed that are of no definitions, and their bytes. */
+static inline uint64_t mr_census_left(const struct mr_census_type *type)
+{
+	return type->count - type->defined;
+}
+
+static inline uint64_t mr_census_left_bytes(const struct mr_census_type *type)
+{
+	return type->size_bytes - type->defined_bytes;
+}
+
 /* Whether objects of the type of that name are classes. */
 bool mr_census_is_class(const char *type);
 /* Reads what stayed, when classes and objects are read. */

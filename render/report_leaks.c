@@ -144,11 +144,6 @@ static bool is_defined_place(const char *name)
 	return IS_AMONG(name, strlen(name), names);
 }
 
-static bool is_joined(const struct mr_census_way *way)
-{
-	return way->path[0] == '(' || !way->path[0];
-}
-
 static const char *first_star(const char *path)
 {
 	const char *star = strstr(path, "[*]");
@@ -195,7 +190,7 @@ static int list_paths(const struct mr_report_census *census, struct paths *paths
 		for (size_t k = 0; k < census->types[i].way_count; k++) {
 			const struct mr_census_way *way = &census->types[i].ways[k];
 			paths->items[paths->count++] = (struct path){ way->path, defining };
-			paths->open = paths->open || (defining && is_joined(way));
+			paths->open = paths->open || (defining && mr_census_is_joined(way));
 		}
 	}
 	if (count > 1)
@@ -256,7 +251,7 @@ static bool is_rest_defined(const struct mr_report_census *census, const struct 
 {
 	uint64_t defined = 0, others = 0;
 	for (size_t i = 0; i < type->way_count; i++)
-		if (!is_joined(&type->ways[i]))
+		if (!mr_census_is_joined(&type->ways[i]))
 			*(type->ways[i].defined ? &defined : &others) += type->ways[i].count;
 	return !is_grown(type) && (defined > others || (census->imports && is_plain(type->name)));
 }
@@ -288,10 +283,10 @@ static int split_ways(const struct mr_report_census *census, const struct paths 
 	MR_FAIL_IF(!sorted, err, MR_ERR_NOMEM, "no memory for %zu holders", type->way_count);
 	size_t kept = 0;
 	for (size_t i = 0; i < type->way_count; i++)
-		if (!is_joined(&type->ways[i]))
+		if (!mr_census_is_joined(&type->ways[i]))
 			type->ways[i].defined = is_defined(census, paths, type, &type->ways[i]);
 	for (size_t i = 0; i < type->way_count; i++)
-		if (is_joined(&type->ways[i]))
+		if (mr_census_is_joined(&type->ways[i]))
 			type->ways[i].defined = is_rest_defined(census, type);
 	for (int pass = 0; pass < 2; pass++) {
 		for (size_t i = 0; i < type->way_count; i++)
@@ -301,7 +296,7 @@ static int split_ways(const struct mr_report_census *census, const struct paths 
 	}
 	/* The pattern that holds many is the one to name. */
 	for (size_t i = 0; i < type->leak_ways; i++)
-		if (sorted[i].count >= MR_LEAK_MANY && !is_joined(&sorted[i])) {
+		if (sorted[i].count >= MR_LEAK_MANY && !mr_census_is_joined(&sorted[i])) {
 			const struct mr_census_way many = sorted[i];
 			memmove(&sorted[1], &sorted[0], i * sizeof(*sorted));
 			sorted[0] = many;
@@ -361,33 +356,29 @@ static bool leads_on(const char *path, const char *shorter)
 	return len > 0 && strncmp(path, shorter, len) == 0 && (path[len] == '.' || path[len] == '[');
 }
 
-static uint64_t left(const struct mr_census_type *type)
-{
-	return type->count - type->defined;
-}
-
 static const char *path_of(const struct mr_census_type *type)
 {
-	return type->leak_ways > 0 && !is_joined(&type->ways[0]) ? type->ways[0].path : "";
+	return type->leak_ways > 0 && !mr_census_is_joined(&type->ways[0]) ? type->ways[0].path : "";
 }
 
 static enum mr_leak_rank rank_of(const struct mr_census_type *type)
 {
-	if (left(type) == 0)
+	if (mr_census_left(type) == 0)
 		return MR_LEAK_DEFINED;
 	for (size_t i = 0; i < type->leak_ways; i++)
-		if (type->ways[i].count >= MR_LEAK_MANY && !is_joined(&type->ways[i]))
+		if (type->ways[i].count >= MR_LEAK_MANY && !mr_census_is_joined(&type->ways[i]))
 			return MR_LEAK_LEADS;
 	/* Nothing may be known of who holds them. */
-	return is_grown(type) || (type->way_count == 0 && left(type) >= MR_LEAK_MANY) ? MR_LEAK_LEADS
-	                                                                              : MR_LEAK_FEW;
+	return is_grown(type) || (type->way_count == 0 && mr_census_left(type) >= MR_LEAK_MANY)
+	               ? MR_LEAK_LEADS
+	               : MR_LEAK_FEW;
 }
 
 /* Whether PART is a part of the objects of WHOLE, rather than much that few of them hold. */
 static bool is_part(const struct mr_census_type *part, const struct mr_census_type *whole)
 {
 	return whole->rank <= part->rank && (is_grown(whole) || !is_grown(part)) &&
-	       left(part) / MR_LEAK_MANY < left(whole);
+	       mr_census_left(part) / MR_LEAK_MANY < mr_census_left(whole);
 }
 
 static void relate(struct mr_report_census *census)
@@ -402,7 +393,7 @@ static void relate(struct mr_report_census *census)
 			if (!is_part(type, other)) {
 				if (type->rank == MR_LEAK_LEADS &&
 				    (other->holds == NO_TYPE ||
-				     left(type) > left(&census->types[other->holds])))
+				     mr_census_left(type) > mr_census_left(&census->types[other->holds])))
 					other->holds = i;
 			} else if (type->belongs_to == NO_TYPE ||
 			           strlen(path_of(other)) <
@@ -442,7 +433,7 @@ static void add_up(struct mr_report_census *census, const struct mr_census_type 
 		size_t at = i;
 		while (census->types[at].belongs_to != NO_TYPE)
 			at = census->types[at].belongs_to;
-		census->types[at].group_bytes += census->types[i].size_bytes - census->types[i].defined_bytes;
+		census->types[at].group_bytes += mr_census_left_bytes(&census->types[i]);
 	}
 	for (size_t i = 0; i < census->type_count; i++) {
 		struct mr_census_type *type = &census->types[i];
@@ -451,7 +442,7 @@ static void add_up(struct mr_report_census *census, const struct mr_census_type 
 		type->holds = type->holds == i ? NO_TYPE : type->holds;
 		if (type->belongs_to != NO_TYPE) {
 			type->rank = MR_LEAK_PART;
-			type->group_bytes = type->size_bytes - type->defined_bytes;
+			type->group_bytes = mr_census_left_bytes(type);
 		}
 		type->score = score_of(census, modules, type);
 	}
@@ -470,8 +461,8 @@ static int by_score(const void *a, const void *b)
 		return one->score > two->score ? -1 : 1;
 	if (one->group_bytes != two->group_bytes)
 		return one->group_bytes > two->group_bytes ? -1 : 1;
-	if (left(one) != left(two))
-		return left(one) > left(two) ? -1 : 1;
+	if (mr_census_left(one) != mr_census_left(two))
+		return mr_census_left(one) > mr_census_left(two) ? -1 : 1;
 	return strcmp(one->name, two->name);
 }
 

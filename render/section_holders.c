@@ -108,8 +108,8 @@ static void add_type(struct steps *steps, const struct mr_census_type *type, enu
 {
 	for (size_t i = 0; i < type->leak_ways && i < WAYS_PER_TYPE; i++) {
 		const struct mr_census_way *way = &type->ways[i];
-		if (way->path[0] == '(')
-			continue; /* other ways: of those nothing is known */
+		if (mr_census_is_joined(way))
+			continue; /* of those nothing is known */
 		const size_t end = add_path(steps, way->path, way->root);
 		if (end == NONE)
 			continue;

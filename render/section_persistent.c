@@ -56,30 +56,15 @@ static const char *since_words(struct mr_scope *scope, const struct mr_report_ce
 
 /* ---- Who holds them ------------------------------------------------------------------------ */
 
-static bool is_joined(const struct mr_census_way *way)
-{
-	return way->path[0] == '(' || !way->path[0];
-}
-
 static bool is_way_named(const struct mr_census_type *type)
 {
-	return type->leak_ways > 0 && !is_joined(&type->ways[0]);
-}
-
-static uint64_t left(const struct mr_census_type *type)
-{
-	return type->count - type->defined;
-}
-
-static uint64_t left_bytes(const struct mr_census_type *type)
-{
-	return type->size_bytes - type->defined_bytes;
+	return type->leak_ways > 0 && !mr_census_is_joined(&type->ways[0]);
 }
 
 static const char *counted_name(struct mr_scope *scope, const struct mr_census_type *type)
 {
 	char number[32], text[160];
-	mr_count_text(number, left(type));
+	mr_count_text(number, mr_census_left(type));
 	snprintf(text, sizeof(text), "%s %s", number, mr_section_name(scope, type->name, 64));
 	return mr_section_name(scope, text, 0);
 }
@@ -92,7 +77,7 @@ static void set_holding(const struct mr_view *view, struct mr_scope *item, const
 	mr_scope_none(item, "path");
 	mr_scope_text(item, "tail", type->leak_ways > 0 ? "Many ways lead to them." : "");
 	if (type->belongs_to != SIZE_MAX) {
-		mr_scope_text(item, "lead", left(type) == 1 ? "It belongs to" : "They belong to");
+		mr_scope_text(item, "lead", mr_census_left(type) == 1 ? "It belongs to" : "They belong to");
 		mr_scope_text(item, "path", census->types[type->belongs_to].name);
 		mr_scope_text(item, "tail", "above.");
 		return;
@@ -101,7 +86,7 @@ static void set_holding(const struct mr_view *view, struct mr_scope *item, const
 		return;
 	const struct mr_census_way *way = &type->ways[0];
 	mr_scope_text(item, "path", way->path);
-	const bool all = way->count == 0 || way->count >= left(type);
+	const bool all = way->count == 0 || way->count >= mr_census_left(type);
 	char number[32];
 	mr_count_text(number, way->count);
 	if (strcmp(way->root, "only each other") == 0) {
@@ -116,7 +101,8 @@ static void set_holding(const struct mr_view *view, struct mr_scope *item, const
 		mr_scope_format(item, "lead",
 		                "%s:", strcmp(way->root, "C code") == 0 ? "C code" : "The interpreter");
 	mr_scope_format(item, "tail",
-	                all ? left(type) == 1 ? "holds it." : "holds them." : "holds %s of them.", number);
+	                all ? mr_census_left(type) == 1 ? "holds it." : "holds them." : "holds %s of them.",
+	                number);
 }
 
 /* What else is to be said of a type: what it holds, what belongs to it, and that it grew. */
@@ -128,12 +114,12 @@ static void set_more(struct mr_scope *item, const struct mr_report_census *censu
 	char size[32];
 	if (type->holds != SIZE_MAX)
 		mr_buffer_printf(&text, " %s the %s above.",
-		                 left(type) == 1 ? "By way of it stay" : "By way of them stay",
+		                 mr_census_left(type) == 1 ? "By way of it stay" : "By way of them stay",
 		                 counted_name(item, &census->types[type->holds]));
 	for (size_t i = 0; i < census->told; i++) {
 		if (census->types[i].belongs_to != index || parts++ >= PARTS_NAMED)
 			continue;
-		mr_text_bytes_short(size, left_bytes(&census->types[i]));
+		mr_text_bytes_short(size, mr_census_left_bytes(&census->types[i]));
 		mr_buffer_printf(&text, "%s %s, %s", parts == 1 ? " With them:" : ",",
 		                 counted_name(item, &census->types[i]), size);
 	}
@@ -251,7 +237,7 @@ static void add_type(const struct mr_view *view, struct mr_scope *scope, size_t 
 	const bool leads = type->rank == MR_LEAK_LEADS;
 	struct mr_scope *item = mr_scope_add(scope, "persistent");
 	char size[32];
-	mr_text_bytes_short(size, left_bytes(type));
+	mr_text_bytes_short(size, mr_census_left_bytes(type));
 	mr_scope_text(item, "title",
 	              type->rank == MR_LEAK_PART              ? "With it"
 	              : leads && type->grown >= MR_LEAK_GROWN ? "Grew"
@@ -261,9 +247,9 @@ static void add_type(const struct mr_view *view, struct mr_scope *scope, size_t 
 	mr_scope_text(item, "name", type->name);
 	mr_section_paint(item, "color", mr_report_paint(view->data, type->name));
 	mr_scope_format(item, "text", "%s, %s,%s %s still there.",
-	                mr_section_plural(item, left(type), "object", "objects"), size,
+	                mr_section_plural(item, mr_census_left(type), "object", "objects"), size,
 	                since_words(item, census, type->first_ns, type->last_ns),
-	                left(type) == 1 ? "is" : "are");
+	                mr_census_left(type) == 1 ? "is" : "are");
 	set_holding(view, item, type);
 	set_more(item, census, index);
 	const char *lead = text_in(item, "lead"), *path = text_in(item, "path"),
@@ -304,11 +290,9 @@ static void set_lede(const struct mr_view *view, struct mr_scope *scope)
 	mr_scope_none(scope, "persistent_lede");
 	if (taken(census) < 2)
 		return;
-	char text[640], created[48] = "", deleted[48] = "", size[32];
-	mr_text_bytes_short(size, census->created_bytes);
-	snprintf(created, sizeof(created), "%s", size);
-	mr_text_bytes_short(size, census->deleted_bytes);
-	snprintf(deleted, sizeof(deleted), "%s", size);
+	char text[640], created[32], deleted[32];
+	mr_text_bytes_short(created, census->created_bytes);
+	mr_text_bytes_short(deleted, census->deleted_bytes);
 	snprintf(text, sizeof(text),
 	         "From %s to %s, of all objects that the interpreter knows. What stayed came after the "
 	         "baseline, was there at the census before the last, and still is.",
@@ -331,8 +315,8 @@ static void set_rest(const struct mr_view *view, struct mr_scope *scope, size_t 
 	if (census->told <= shown)
 		return;
 	for (size_t i = shown; i < census->told; i++) {
-		count += left(&census->types[i]);
-		size_bytes += left_bytes(&census->types[i]);
+		count += mr_census_left(&census->types[i]);
+		size_bytes += mr_census_left_bytes(&census->types[i]);
 	}
 	mr_text_bytes_short(size, size_bytes);
 	mr_scope_format(scope, "persistent_rest", "%s more stayed, with %s, %s.",
@@ -457,7 +441,7 @@ static void add_words(struct mr_buffer *text, struct mr_scope *scope, const stru
                       const char *before)
 {
 	char held[48] = "", number[32];
-	if (type->leak_ways > 0 && type->ways[0].count > 0 && type->ways[0].count < left(type)) {
+	if (type->leak_ways > 0 && type->ways[0].count > 0 && type->ways[0].count < mr_census_left(type)) {
 		mr_count_text(number, type->ways[0].count);
 		snprintf(held, sizeof(held), "%s of ", number);
 	}

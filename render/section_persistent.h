@@ -17,7 +17,7 @@ const char *mr_section_census_name(struct mr_scope *scope, const struct mr_repor
 
 /* Fills "moves" and "censuses", of a run that has a census (section_moves.c). */
 void mr_section_moves(const struct mr_view *view, struct mr_scope *scope);
-/* Fills "title", "summary", "graph" (a chart), "edges", "edges_rest" of ITEM (section_graphs.c). */
+/* Fills "title", "graph" (a chart), "edge_count", "edges", "edges_rest" of ITEM (section_graphs.c). */
 int mr_section_graph(const struct mr_view *view, struct mr_scope *item, const struct memreport_graph *graph,
                      struct mr_error *err) MR_MUST_CHECK;
 /* Fills "graphs" and "graphs_rest" with those of the log, of the run. */
