@@ -5,7 +5,7 @@
  * mr_census_begin() to mr_census_end(), in which no Python code runs, so that
  * everything may be borrowed.
  *
- * Needs the GIL.  Private to census_*.c.
+ * Needs the GIL.  Private to this folder.
  */
 #ifndef MR_CENSUS_PRIVATE_H
 #define MR_CENSUS_PRIVATE_H
@@ -104,6 +104,9 @@ static inline bool mr_gc_is_tracked(const PyObject *object)
 	return mr_gc_head_of(object)->next != 0;
 }
 
+/* The value of NAME in the dict of TYPE itself, borrowed, or NULL: by comparing texts, since to hash or to make
+ * a string is not needed, nor is anyone's __eq__ called. */
+PyObject *mr_census_type_value(PyTypeObject *type, const char *name);
 /* Text that STRING, borrowed, is or begins with: TEXT, or TEXT and a dot. */
 bool mr_is_name_in(PyObject *string, const char *text);
 

@@ -51,10 +51,9 @@ static PyObject *dict_of(PyTypeObject *type)
 #endif
 }
 
-/* The value of NAME in a dict, by comparing texts: to hash or to make a string is not needed, nor is
- * anyone's __eq__ called. */
-static PyObject *look_up(PyObject *dict, const char *name)
+PyObject *mr_census_type_value(PyTypeObject *type, const char *name)
 {
+	PyObject *const dict = dict_of(type);
 	Py_ssize_t at = 0;
 	PyObject *key;
 	PyObject *value;
@@ -72,7 +71,7 @@ static bool type_is_own(PyObject *module, PyTypeObject *type)
 		if (!(at->tp_flags & Py_TPFLAGS_HEAPTYPE))
 			continue;
 		if (((PyHeapTypeObject *)at)->ht_module == module ||
-		    mr_is_name_in(look_up(dict_of(at), "__module__"), "memcapture"))
+		    mr_is_name_in(mr_census_type_value(at, "__module__"), "memcapture"))
 			return true;
 	}
 	return false;
@@ -165,7 +164,7 @@ static PyCFunction find_method(struct mr_census_type *known, bool *is_plain)
 	for (Py_ssize_t i = 0; order && i < PyTuple_GET_SIZE(order); i++) {
 		PyObject *const base = PyTuple_GET_ITEM(order, i);
 		PyObject *const found =
-			PyType_Check(base) ? look_up(dict_of((PyTypeObject *)base), "__sizeof__") : NULL;
+			PyType_Check(base) ? mr_census_type_value((PyTypeObject *)base, "__sizeof__") : NULL;
 
 		if (!found)
 			continue;

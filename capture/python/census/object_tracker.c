@@ -58,20 +58,13 @@ static PyObject *tracker_take(PyObject *object, PyObject *args)
 
 /* ---- What they found ---------------------------------------------------------------------- */
 
-static PyObject *name_of(const struct mr_object_table *table, uint32_t type)
-{
-	const struct mr_type_name *const name = &table->types.names[type];
-
-	return PyUnicode_DecodeUTF8(name->text, name->len, "replace");
-}
-
 static PyObject *totals_row(const struct mr_object_table *table, uint32_t type)
 {
 	const struct mr_type_totals *const totals = &table->types.names[type].totals;
 
-	return Py_BuildValue("NKKKKKKKKK", name_of(table, type), (unsigned long long)totals->created,
-	                     (unsigned long long)totals->created_bytes, (unsigned long long)totals->deleted,
-	                     (unsigned long long)totals->deleted_bytes,
+	return Py_BuildValue("NKKKKKKKKK", mr_type_name_str(&table->types.names[type]),
+	                     (unsigned long long)totals->created, (unsigned long long)totals->created_bytes,
+	                     (unsigned long long)totals->deleted, (unsigned long long)totals->deleted_bytes,
 	                     (unsigned long long)totals->persistent,
 	                     (unsigned long long)totals->persistent_bytes, (unsigned long long)totals->alive,
 	                     (unsigned long long)totals->alive_bytes, (unsigned long long)totals->start);
@@ -129,7 +122,7 @@ static int add_id(struct id_dict *ids, uint64_t address, uint32_t type)
 
 	if (ids->names) {
 		if (!ids->names[type])
-			ids->names[type] = name_of(ids->table, type);
+			ids->names[type] = mr_type_name_str(&ids->table->types.names[type]);
 		value = ids->names[type];
 	}
 	if (key && value)

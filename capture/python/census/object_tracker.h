@@ -46,18 +46,12 @@ struct mr_type_names { /* zeros are none */
 	size_t names_capacity;
 	uint32_t *by_text; /* number of a name and 1, by its hash; 0: free */
 	size_t by_text_capacity;
-	struct {
-		const PyTypeObject *type;
-		uint32_t number;
-	} * by_type; /* in a census; NULL: free */
-	size_t by_type_capacity;
-	size_t by_type_count;
 	struct mr_buffer scratch;
 };
 
 /* The number of TYPE's name; UINT32_MAX: no memory.  It only reads. */
 uint32_t mr_type_names_of(struct mr_type_names *names, PyTypeObject *type);
-void mr_type_names_forget_types(struct mr_type_names *names); /* when the census is over */
+PyObject *mr_type_name_str(const struct mr_type_name *name); /* a new str; NULL with a Python error */
 void mr_type_names_release(struct mr_type_names *names);
 
 /* ---- Records: object_tracker_table.c ----------------------------------------------------- */

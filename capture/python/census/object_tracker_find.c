@@ -154,8 +154,7 @@ static uint8_t *types_in(const struct mr_type_names *types, PyObject *names)
 	if (!wanted)
 		PyErr_NoMemory();
 	for (size_t i = 0; wanted && i < count; i++) {
-		PyObject *const name =
-			PyUnicode_DecodeUTF8(types->names[i].text, types->names[i].len, "replace");
+		PyObject *const name = mr_type_name_str(&types->names[i]);
 		const int is_in = name ? PySet_Contains(names, name) : -1;
 
 		Py_XDECREF(name);

@@ -103,10 +103,9 @@ static PyObject *row_of(const struct mr_object_table *table, const struct mr_hol
 		[MR_HOLDER_FRAME] = "frame",     [MR_HOLDER_INTERPRETER] = "interpreter",
 		[MR_HOLDER_OUTSIDE] = "outside", [MR_HOLDER_CYCLE] = "cycle",
 	};
-	const struct mr_type_name *const name = &table->types.names[holder->group];
 	const char *const root = roots[(size_t)holder->root < MR_ARRAY_LEN(roots) ? holder->root : 0];
 
-	return Py_BuildValue("NsKKKNN", PyUnicode_DecodeUTF8(name->text, name->len, "replace"), root,
+	return Py_BuildValue("NsKKKNN", mr_type_name_str(&table->types.names[holder->group]), root,
 	                     (unsigned long long)holder->length, (unsigned long long)holder->count,
 	                     (unsigned long long)holder->bytes,
 	                     PyUnicode_DecodeUTF8(holder->path, (Py_ssize_t)strlen(holder->path), "replace"),

@@ -8,16 +8,16 @@
  */
 #include "object_tracker.h"
 
-#include "census.h"
+#include "census_private.h"
 #include "memory_mapped.h"
 
 #define BYTES_MAX (UINT64_MAX >> 7) /* as many bits as a record has */
 
 struct taking {
 	struct mr_object_table *table;
+	struct mr_census_types *types; /* of the census; the place of one that is met is its name's number */
 	PyObject *module;
 	bool exact;
-	bool failed; /* no memory */
 };
 
 uint32_t mr_object_print(PyObject *object)
@@ -80,17 +80,29 @@ static int note_size(struct taking *taking, struct mr_known *known, uint64_t byt
 	return 0;
 }
 
+/* What the census knows of the type of OBJECT, with its name's number; NULL: no memory. */
+static struct mr_census_type *type_of(struct taking *taking, PyObject *object)
+{
+	struct mr_census_type *const type = mr_census_type_of(taking->types, taking->module, Py_TYPE(object));
+
+	if (MR_UNLIKELY(type && !type->is_met)) {
+		type->place = mr_type_names_of(&taking->table->types, type->type);
+		type->is_met = type->place != UINT32_MAX;
+	}
+	return type && type->is_met ? type : NULL;
+}
+
+/* -1: no memory. */
 static int visit(PyObject *object, void *context)
 {
 	struct taking *const taking = context;
 	struct mr_object_table *const table = taking->table;
-	const uint32_t type = mr_type_names_of(&table->types, Py_TYPE(object));
-	const uint64_t bytes = mr_census_bytes(taking->module, object);
+	struct mr_census_type *const found = type_of(taking, object);
 
-	if (MR_UNLIKELY(type == UINT32_MAX)) {
-		taking->failed = true;
+	if (MR_UNLIKELY(!found))
 		return -1;
-	}
+	const uint32_t type = found->place;
+	const uint64_t bytes = mr_census_plain_bytes(found, object);
 	struct mr_known *const known = mr_object_table_find(table, object);
 
 	/* An object can be made one of another class; when deaths may have been missed, believe it less. */
@@ -110,7 +122,6 @@ static int visit(PyObject *object, void *context)
 			                   .print = mr_object_print(object) };
 		return 0;
 	}
-	taking->failed = true;
 	return -1;
 }
 
@@ -316,7 +327,7 @@ static int settle(struct mr_object_table *table)
 
 int mr_object_table_take(struct mr_object_table *table, PyObject *module)
 {
-	struct taking taking = { .table = table, .module = module };
+	struct taking taking = { .table = table, .types = &mr_census_session()->types, .module = module };
 
 	if (!table->lives.is_open && mr_lives_open(&table->lives) < 0)
 		return -1;
@@ -326,7 +337,6 @@ int mr_object_table_take(struct mr_object_table *table, PyObject *module)
 
 	int status = mr_census(module, MR_CENSUS_DEEP | MR_CENSUS_CODE, visit, &taking);
 
-	mr_type_names_forget_types(&table->types);
 	for (size_t i = 0; status < 0 && i < table->count; i++)
 		table->records[i].seen = 0;
 	if (status == 0 && settle(table) < 0) {

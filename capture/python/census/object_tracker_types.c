@@ -6,13 +6,9 @@
  */
 #include "object_tracker.h"
 
-#define CAPACITY_FIRST 512u
+#include "census_private.h"
 
-static uint64_t mix(uint64_t value)
-{
-	value *= UINT64_C(0x9E3779B97F4A7C15);
-	return value ^ (value >> 32);
-}
+#define CAPACITY_FIRST 512u
 
 static void append_character(struct mr_buffer *out, Py_UCS4 c)
 {
@@ -46,28 +42,15 @@ static void append_text(struct mr_buffer *out, PyObject *text)
 		append_character(out, PyUnicode_READ(kind, data, i));
 }
 
-/* What a class of Python code says its module is: a str, borrowed, or NULL. */
-static PyObject *module_of(const PyTypeObject *type)
-{
-	Py_ssize_t at = 0;
-	PyObject *key;
-	PyObject *value;
-
-	while (type->tp_dict && PyDict_Next(type->tp_dict, &at, &key, &value)) {
-		if (PyUnicode_CheckExact(key) && PyUnicode_CompareWithASCIIString(key, "__module__") == 0)
-			return PyUnicode_Check(value) ? value : NULL;
-	}
-	return NULL;
-}
-
-static void write_name(struct mr_buffer *out, const PyTypeObject *type)
+static void write_name(struct mr_buffer *out, PyTypeObject *type)
 {
 	mr_buffer_clear(out);
 	if (type->tp_flags & Py_TPFLAGS_HEAPTYPE) {
-		PyObject *const module = module_of(type);
+		PyObject *const module = mr_census_type_value(type, "__module__");
 		PyObject *const name = ((const PyHeapTypeObject *)type)->ht_qualname;
 
-		if (module && PyUnicode_CompareWithASCIIString(module, "builtins") != 0) {
+		if (module && PyUnicode_Check(module) &&
+		    PyUnicode_CompareWithASCIIString(module, "builtins") != 0) {
 			append_text(out, module);
 			mr_buffer_put_u8(out, '.');
 		}
@@ -87,7 +70,8 @@ static uint32_t hash_of(const uint8_t *text, size_t len)
 
 	for (size_t i = 0; i < len; i++)
 		hash = (hash ^ text[i]) * UINT64_C(0x100000001B3);
-	return (uint32_t)mix(hash);
+	hash *= UINT64_C(0x9E3779B97F4A7C15);
+	return (uint32_t)(hash ^ (hash >> 32));
 }
 
 static int grow_by_text(struct mr_type_names *names)
@@ -144,60 +128,15 @@ static uint32_t number_of_name(struct mr_type_names *names)
 	return (uint32_t)names->count - 1;
 }
 
-static int grow_by_type(struct mr_type_names *names)
-{
-	const size_t capacity_old = names->by_type_capacity;
-	const size_t capacity = capacity_old ? 2 * capacity_old : CAPACITY_FIRST;
-	__typeof__(names->by_type) const old = names->by_type;
-	__typeof__(names->by_type) const table = mr_alloc(capacity * sizeof(*table));
-
-	if (!table)
-		return -1;
-	for (size_t i = 0; i < capacity_old; i++) {
-		size_t at = mix((uint64_t)(uintptr_t)old[i].type >> 4) & (capacity - 1);
-
-		if (!old[i].type)
-			continue;
-		while (table[at].type)
-			at = (at + 1) & (capacity - 1);
-		table[at] = old[i];
-	}
-	mr_free(old);
-	names->by_type = table;
-	names->by_type_capacity = capacity;
-	return 0;
-}
-
 uint32_t mr_type_names_of(struct mr_type_names *names, PyTypeObject *type)
 {
-	if (MR_UNLIKELY(names->by_type_count * 2 >= names->by_type_capacity) && grow_by_type(names) < 0)
-		return UINT32_MAX;
-
-	size_t at = mix((uint64_t)(uintptr_t)type >> 4) & (names->by_type_capacity - 1);
-
-	while (names->by_type[at].type) {
-		if (MR_LIKELY(names->by_type[at].type == type))
-			return names->by_type[at].number;
-		at = (at + 1) & (names->by_type_capacity - 1);
-	}
 	write_name(&names->scratch, type);
-
-	const uint32_t number = number_of_name(names);
-
-	if (number != UINT32_MAX) {
-		names->by_type[at].type = type;
-		names->by_type[at].number = number;
-		names->by_type_count++;
-	}
-	return number;
+	return number_of_name(names);
 }
 
-void mr_type_names_forget_types(struct mr_type_names *names)
+PyObject *mr_type_name_str(const struct mr_type_name *name)
 {
-	mr_free(names->by_type);
-	names->by_type = NULL;
-	names->by_type_capacity = 0;
-	names->by_type_count = 0;
+	return PyUnicode_DecodeUTF8(name->text, name->len, "replace");
 }
 
 void mr_type_names_release(struct mr_type_names *names)
@@ -207,6 +146,5 @@ void mr_type_names_release(struct mr_type_names *names)
 	mr_free(names->names);
 	mr_free(names->by_text);
 	mr_buffer_release(&names->scratch);
-	mr_type_names_forget_types(names);
 	*names = (struct mr_type_names){ 0 };
 }
