@@ -91,8 +91,4 @@ PyObject *mr_graph_type_name(PyObject *object);
 /* The graph as Graphviz has it, by calls of WRITE, a Python callable that takes bytes. */
 int mr_graph_write(struct mr_graph *graph, PyObject *module, PyObject *write);
 
-/* ---- graph_object.c ---- */
-
-int mr_graph_add_to_module(PyObject *module);
-
 #endif

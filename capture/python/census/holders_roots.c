@@ -124,7 +124,6 @@ static void add_thread_state(struct mr_reach *reach, const PyThreadState *thread
 struct rest {
 	struct mr_index index; /* of the objects that were not reached */
 	uint32_t *references;  /* to each, from the others */
-	bool failed;
 };
 
 static int count_reference(PyObject *object, void *context)

@@ -23,7 +23,6 @@ void mr_frame_look(const void *place, struct mr_frame *frame)
 	const PyCodeObject *const code = own->f_code;
 
 	*frame = (struct mr_frame){
-		.place = place,
 		.back = own->f_back,
 		.object = (PyObject *)(uintptr_t)place,
 		.caller = (PyObject *)own->f_back,
@@ -125,7 +124,7 @@ void mr_frame_look(const void *place, struct mr_frame *frame)
 {
 	const struct record *const record = place;
 
-	*frame = (struct mr_frame){ .place = place, .back = record->previous };
+	*frame = (struct mr_frame){ .back = record->previous };
 	if (record->owner >= OWNED_BY_INTERPRETER || !record->code || !PyCode_Check(record->code))
 		return;
 	frame->object = record->object;

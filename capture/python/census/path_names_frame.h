@@ -18,7 +18,6 @@
 #include "base.h"
 
 struct mr_frame {
-	const void *place;       /* identity of the frame */
 	const void *back;        /* for mr_frame_look(): the caller's, or NULL */
 	PyObject *object;        /* the frame object, or NULL */
 	PyObject *caller;        /* the frame object that it keeps as its caller's, or NULL */

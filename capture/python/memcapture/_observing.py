@@ -37,7 +37,6 @@ class Observer:
         self.changes = None
         self.found = set()
         self.untracked = {}  # names of classes that are not tracked, and why
-        self.snapshots = 0
         self._looking = threading.Lock()
         self._stopped = threading.Event()
         self._ended = None  # a lock that the observing thread holds
@@ -68,7 +67,6 @@ class Observer:
                 self.changes = self.objects.compare(description)
             elif self.everything:
                 self._take_baseline()
-            self.snapshots += 1
         finally:
             self._looking.release()
 
