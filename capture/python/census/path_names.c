@@ -8,7 +8,6 @@
 #include <structmember.h>
 
 #include "instance_dict.h"
-#include "referents.h"
 
 #define FEW 8 /* children that are compared one after the other */
 
@@ -249,11 +248,6 @@ static void offer_traversed(struct naming *naming, PyObject *object, visitproc v
 		(void)Py_TYPE(object)->tp_traverse(object, visit, context);
 }
 
-static bool is_deque(const PyTypeObject *type)
-{
-	return strcmp(type->tp_name, "collections.deque") == 0;
-}
-
 static int keep_first(PyObject *object, void *context)
 {
 	PyObject **const kept = context;
@@ -323,7 +317,7 @@ int mr_steps_name(PyObject *parent, PyObject *const *children, size_t count, str
 		offer_members(&naming, parent);
 	if (naming.left && PyAnySet_Check(parent)) {
 		offer_traversed(&naming, parent, name_member, &naming);
-	} else if (naming.left && is_deque(Py_TYPE(parent))) {
+	} else if (naming.left && mr_is_deque(parent)) {
 		struct counting counting = { .naming = &naming, .type = (PyObject *)Py_TYPE(parent) };
 
 		offer_traversed(&naming, parent, count_item, &counting);

@@ -17,7 +17,7 @@
 
 enum mr_step_kind {
 	MR_STEP_UNKNOWN,   /* C code's own: no name */
-	MR_STEP_ATTRIBUTE, /* .name: `object` is a str, or NULL and `word` is the name */
+	MR_STEP_ATTRIBUTE, /* .name: `object`, a str, or `word` where it is one */
 	MR_STEP_INDEX,     /* [index] */
 	MR_STEP_KEY,       /* the value of key `object` */
 	MR_STEP_IS_KEY,    /* it is a key */
@@ -34,7 +34,7 @@ struct mr_step {
 		uint64_t index;
 	};
 	enum mr_step_kind kind;
-	bool is_word;
+	bool is_word; /* an attribute: `word` is set, not `object` */
 };
 
 /* Names the references from PARENT to each of CHILDREN (distinct; NULL: none) into STEPS, in one pass
@@ -58,5 +58,11 @@ void mr_object_text(struct mr_buffer *out, PyObject *object);
 void mr_unicode_text(struct mr_buffer *out, PyObject *text, Py_ssize_t max);
 /* Appends the last part of a type's name. */
 void mr_type_text(struct mr_buffer *out, const PyTypeObject *type);
+
+/* Is OBJECT a collections.deque, whose type no header of the interpreter names? */
+static inline bool mr_is_deque(const PyObject *object)
+{
+	return strcmp(Py_TYPE(object)->tp_name, "collections.deque") == 0;
+}
 
 #endif

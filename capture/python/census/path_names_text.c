@@ -220,7 +220,7 @@ void mr_object_text(struct mr_buffer *out, PyObject *object)
 		append_items(out, object, ((PyListObject *)object)->ob_item, PyList_GET_SIZE(object));
 	else if (PyTuple_Check(object))
 		append_items(out, object, ((PyTupleObject *)object)->ob_item, PyTuple_GET_SIZE(object));
-	else if (PyAnySet_CheckExact(object) || strcmp(Py_TYPE(object)->tp_name, "collections.deque") == 0)
+	else if (PyAnySet_CheckExact(object) || mr_is_deque(object))
 		append_items(out, object, NULL, 0);
 	else if (PyBytes_Check(object))
 		append_bytes(out, object, PyBytes_GET_SIZE(object));

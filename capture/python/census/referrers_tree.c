@@ -91,7 +91,7 @@ static void keep_all(const struct mr_levels *levels, bool keep)
 	}
 }
 
-/* 1: OBJECT was included before; 0: it is from now on. */
+/* 1: OBJECT was included before; 0: it was not, and with ADD is from now on.  -1 with a Python error. */
 static int include(const struct growing *growing, PyObject *object, bool add)
 {
 	PyObject *const id = PyLong_FromVoidPtr(object);
