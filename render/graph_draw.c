@@ -95,17 +95,6 @@ static void set_box(struct mr_page *page, struct mr_graph_box *box, const struct
 
 /* ---- Lines ------------------------------------------------------------------------------ */
 
-struct place { /* of an id among the nodes */
-	uint64_t id;
-	uint32_t index;
-};
-
-static int by_id(const void *a, const void *b)
-{
-	const struct place *one = a, *two = b;
-	return (one->id > two->id) - (one->id < two->id);
-}
-
 static int by_ends(const void *a, const void *b)
 {
 	const struct mr_graph_line *one = *(const struct mr_graph_line *const *)a,
@@ -146,27 +135,22 @@ static size_t join_lines(struct mr_page *page, struct mr_graph_line *lines, stru
 	return kept;
 }
 
-static int find_node(const struct place *places, size_t count, uint64_t id, uint32_t *index,
+static int find_node(const struct mr_graph_place *places, size_t count, uint64_t id, uint32_t *index,
                      struct mr_error *err)
 {
-	const struct place key = { id, 0 };
-	const struct place *found = bsearch(&key, places, count, sizeof(*places), by_id);
-	MR_FAIL_IF(!found, err, MR_ERR_ARG,
+	*index = mr_graph_find(places, count, id);
+	MR_FAIL_IF(*index == UINT32_MAX, err, MR_ERR_ARG,
 	           "an edge of the graph names a node %" PRIu64 ", which is not there", id);
-	*index = found->index;
 	return 0;
 }
 
 static int make_lines(struct mr_page *page, const struct memreport_graph *graph, struct mr_graph_line *lines,
                       size_t *line_count, struct mr_error *err)
 {
-	struct place *places = mr_page_alloc(page, (graph->node_count + 1) * sizeof(*places));
+	const struct mr_graph_place *places = mr_graph_places(page, graph);
 	struct mr_graph_line **order =
 		mr_page_alloc(page, (graph->edge_count + 1) * sizeof(struct mr_graph_line *));
 	MR_FAIL_IF(!places || !order, err, MR_ERR_NOMEM, "no memory for a graph");
-	for (size_t i = 0; i < graph->node_count; i++)
-		places[i] = (struct place){ graph->nodes[i].id, (uint32_t)i };
-	qsort(places, graph->node_count, sizeof(*places), by_id);
 	for (size_t i = 1; i < graph->node_count; i++)
 		MR_FAIL_IF(places[i].id == places[i - 1].id, err, MR_ERR_ARG,
 		           "two nodes of the graph have the id %" PRIu64, places[i].id);

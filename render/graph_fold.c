@@ -20,21 +20,26 @@ struct link {                  /* what a node has around it */
 	bool seen;
 };
 
-struct place {
-	uint64_t id;
-	uint32_t index;
-};
-
 static int by_id(const void *a, const void *b)
 {
-	const struct place *one = a, *two = b;
+	const struct mr_graph_place *one = a, *two = b;
 	return (one->id > two->id) - (one->id < two->id);
 }
 
-static uint32_t index_of(const struct place *places, size_t count, uint64_t id)
+struct mr_graph_place *mr_graph_places(struct mr_page *page, const struct memreport_graph *graph)
 {
-	const struct place key = { id, 0 };
-	const struct place *found = bsearch(&key, places, count, sizeof(*places), by_id);
+	struct mr_graph_place *places = mr_page_alloc(page, (graph->node_count + 1) * sizeof(*places));
+	for (uint32_t i = 0; places && i < graph->node_count; i++)
+		places[i] = (struct mr_graph_place){ graph->nodes[i].id, i };
+	if (places)
+		qsort(places, graph->node_count, sizeof(*places), by_id);
+	return places;
+}
+
+uint32_t mr_graph_find(const struct mr_graph_place *places, size_t count, uint64_t id)
+{
+	const struct mr_graph_place key = { id, 0 };
+	const struct mr_graph_place *found = bsearch(&key, places, count, sizeof(*places), by_id);
 	return found ? found->index : NONE;
 }
 
@@ -114,16 +119,13 @@ static void fold(struct mr_page *page, const struct memreport_graph *graph, stru
 static int find_links(struct mr_page *page, const struct memreport_graph *graph, struct link *links,
                       uint32_t *ends, struct mr_error *err)
 {
-	struct place *places = mr_page_alloc(page, (graph->node_count + 1) * sizeof(*places));
+	const struct mr_graph_place *places = mr_graph_places(page, graph);
 	MR_FAIL_IF(!places, err, MR_ERR_NOMEM, "no memory for a graph");
-	for (uint32_t i = 0; i < graph->node_count; i++) {
-		places[i] = (struct place){ graph->nodes[i].id, i };
+	for (uint32_t i = 0; i < graph->node_count; i++)
 		links[i] = (struct link){ .next = NONE, .before = NONE, .fold = NONE };
-	}
-	qsort(places, graph->node_count, sizeof(*places), by_id);
 	for (size_t i = 0; i < graph->edge_count; i++) {
-		const uint32_t from = index_of(places, graph->node_count, graph->edges[i].from),
-			       to = index_of(places, graph->node_count, graph->edges[i].to);
+		const uint32_t from = mr_graph_find(places, graph->node_count, graph->edges[i].from),
+			       to = mr_graph_find(places, graph->node_count, graph->edges[i].to);
 		ends[2 * i] = from;
 		ends[2 * i + 1] = to;
 		if (from == NONE || to == NONE)

@@ -74,20 +74,10 @@ static inline double mr_layers_depth(const struct mr_layout_graph *graph, const 
 	return graph->across ? box->width : box->height;
 }
 
-/* The vertex at the other end of a part. */
-static inline uint32_t mr_layers_above(const struct mr_layers *layers, uint32_t part)
-{
-	return layers->parts[part].upper;
-}
-
-static inline uint32_t mr_layers_below(const struct mr_layers *layers, uint32_t part)
-{
-	return layers->parts[part].lower;
-}
-
-/* Fills a side from the parts.  KEY gives the vertex that a part belongs to. */
-int mr_layers_side_fill(struct mr_layers *layers, struct mr_layers_side *side,
-                        uint32_t (*key)(const struct mr_layers *, uint32_t)) MR_MUST_CHECK;
+/* Puts the numbers 0 to COUNT - 1 into ITEMS by their GROUPS: FIRST (zeroed, with one more) says where each
+ * begins.  The group of a number is at KEYS, STRIDE bytes behind that of the number before. */
+void mr_layers_group(const uint32_t *keys, size_t stride, uint32_t count, uint32_t groups, uint32_t *first,
+                     uint32_t *items);
 /* Fills COMPONENT's layers: ranks, order, coordinates.  LOOPS: by number in the graph, which boxes have
  * one.  -1: no memory. */
 int mr_layers_make(struct mr_layers_component *component, const bool *loops) MR_MUST_CHECK;

@@ -242,20 +242,6 @@ static uint32_t find(uint32_t *above, uint32_t box)
 	return box;
 }
 
-static void sort_into(const uint32_t *part_of, size_t count, uint32_t part_count, uint32_t *first,
-                      uint32_t *items)
-{
-	for (size_t i = 0; i < count; i++)
-		first[part_of[i] + 1]++;
-	for (uint32_t i = 0; i < part_count; i++)
-		first[i + 1] += first[i];
-	for (size_t i = 0; i < count; i++)
-		items[first[part_of[i]]++] = (uint32_t)i;
-	for (uint32_t i = part_count; i > 0; i--)
-		first[i] = first[i - 1];
-	first[0] = 0;
-}
-
 /* Components by their first boxes. */
 static int find_parts(const struct mr_layout_graph *graph, struct mr_layout *layout, struct parts *parts)
 {
@@ -283,8 +269,10 @@ static int find_parts(const struct mr_layout_graph *graph, struct mr_layout *lay
 	}
 	for (size_t i = 0; i < graph->edge_count; i++)
 		edge_parts[i] = layout->parts[graph->edges[i].from];
-	sort_into(layout->parts, graph->box_count, parts->count, parts->box_first, parts->boxes);
-	sort_into(edge_parts, graph->edge_count, parts->count, parts->edge_first, parts->edges);
+	mr_layers_group(layout->parts, sizeof(*layout->parts), (uint32_t)graph->box_count, parts->count,
+	                parts->box_first, parts->boxes);
+	mr_layers_group(edge_parts, sizeof(*edge_parts), (uint32_t)graph->edge_count, parts->count,
+	                parts->edge_first, parts->edges);
 	for (uint32_t part = 0; part < parts->count; part++)
 		for (uint32_t i = parts->box_first[part]; i < parts->box_first[part + 1]; i++)
 			parts->local[parts->boxes[i]] = i - parts->box_first[part];

@@ -35,22 +35,36 @@ void mr_layers_give_back(struct mr_layers_memory *memory)
 	memory->failed = false;
 }
 
-int mr_layers_side_fill(struct mr_layers *layers, struct mr_layers_side *side,
-                        uint32_t (*key)(const struct mr_layers *, uint32_t))
+static uint32_t key_at(const uint32_t *keys, size_t stride, uint32_t number)
+{
+	uint32_t key;
+	memcpy(&key, (const char *)keys + stride * number, sizeof(key));
+	return key;
+}
+
+void mr_layers_group(const uint32_t *keys, size_t stride, uint32_t count, uint32_t groups, uint32_t *first,
+                     uint32_t *items)
+{
+	for (uint32_t i = 0; i < count; i++)
+		first[key_at(keys, stride, i) + 1]++;
+	for (uint32_t i = 0; i < groups; i++)
+		first[i + 1] += first[i];
+	for (uint32_t i = 0; i < count; i++)
+		items[first[key_at(keys, stride, i)]++] = i;
+	for (uint32_t i = groups; i > 0; i--)
+		first[i] = first[i - 1];
+	first[0] = 0;
+}
+
+/* The parts by the vertex at KEYS, which is that of the first one: its upper or its lower. */
+static int fill_side(struct mr_layers *layers, const uint32_t *keys, struct mr_layers_side *side)
 {
 	side->first = mr_layers_take(&layers->memory, layers->count + 1, sizeof(*side->first));
 	side->parts = mr_layers_take(&layers->memory, layers->part_count, sizeof(*side->parts));
 	if (layers->memory.failed)
 		return -1;
-	for (uint32_t i = 0; i < layers->part_count; i++)
-		side->first[key(layers, i) + 1]++;
-	for (uint32_t i = 0; i < layers->count; i++)
-		side->first[i + 1] += side->first[i];
-	for (uint32_t i = 0; i < layers->part_count; i++)
-		side->parts[side->first[key(layers, i)]++] = i;
-	for (uint32_t i = layers->count; i > 0; i--)
-		side->first[i] = side->first[i - 1];
-	side->first[0] = 0;
+	mr_layers_group(keys, sizeof(*layers->parts), layers->part_count, layers->count, side->first,
+	                side->parts);
 	return 0;
 }
 
@@ -63,15 +77,8 @@ static int fill_out(struct mr_layers_component *component)
 	component->out = mr_layers_take(memory, component->link_count, sizeof(uint32_t));
 	if (memory->failed)
 		return -1;
-	for (uint32_t i = 0; i < component->link_count; i++)
-		component->out_first[component->links[i].upper + 1]++;
-	for (uint32_t i = 0; i < component->box_count; i++)
-		component->out_first[i + 1] += component->out_first[i];
-	for (uint32_t i = 0; i < component->link_count; i++)
-		component->out[component->out_first[component->links[i].upper]++] = i;
-	for (uint32_t i = component->box_count; i > 0; i--)
-		component->out_first[i] = component->out_first[i - 1];
-	component->out_first[0] = 0;
+	mr_layers_group(&component->links->upper, sizeof(*component->links), component->link_count,
+	                component->box_count, component->out_first, component->out);
 	return 0;
 }
 
@@ -279,8 +286,8 @@ int mr_layers_make(struct mr_layers_component *component, const bool *loops)
 		layers->layer_first[layers->rank[i] + 1]++;
 	for (uint32_t i = 0; i < layers->rank_count; i++)
 		layers->layer_first[i + 1] += layers->layer_first[i];
-	if (mr_layers_side_fill(layers, &layers->up, mr_layers_below) < 0 ||
-	    mr_layers_side_fill(layers, &layers->down, mr_layers_above) < 0 || mr_layers_order(layers) < 0)
+	if (fill_side(layers, &layers->parts->lower, &layers->up) < 0 ||
+	    fill_side(layers, &layers->parts->upper, &layers->down) < 0 || mr_layers_order(layers) < 0)
 		return -1;
 	return mr_layers_place(layers, component->graph->across ? 14 : 24);
 }

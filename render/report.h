@@ -43,6 +43,16 @@ int mr_drawing_finish(const struct mr_chart *chart, const struct mr_legend_item 
 	MR_MUST_CHECK;
 int mr_drawing_write(const struct mr_buffer *bytes, FILE *out, struct mr_error *err) MR_MUST_CHECK;
 
+struct mr_graph_place { /* of an id among the nodes */
+	uint64_t id;
+	uint32_t index;
+};
+
+/* The nodes of GRAPH by id, in the page's memory (graph_fold.c); NULL: there is none. */
+struct mr_graph_place *mr_graph_places(struct mr_page *page, const struct memreport_graph *graph);
+/* The index of the node with that ID among COUNT of them; UINT32_MAX: there is none. */
+uint32_t mr_graph_find(const struct mr_graph_place *places, size_t count, uint64_t id);
+
 /* GRAPH, or where it has long chains or rings a copy, in the page's memory, in which one node each stands
  * for what is between their ends (graph_fold.c).  Fails only with MR_ERR_NOMEM. */
 int mr_graph_fold(struct mr_page *page, const struct memreport_graph *graph, struct memreport_graph *folded,
