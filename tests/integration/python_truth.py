@@ -464,7 +464,9 @@ def random_programs():
         live(book, tracker, 20, f"program {seed}")
         tracker.close()
         used_again += book.used_again
-    cases.equal(used_again > 2000, True, f"only {used_again} addresses were used again")
+    # AddressSanitizer keeps addresses from being used again; free lists go on doing it.
+    expected = 100 if os.environ.get("MR_SANITIZED") else 2000
+    cases.equal(used_again > expected, True, f"only {used_again} addresses were used again")
 
 
 if __name__ == "__main__":
