@@ -210,6 +210,17 @@ void mr_writing_show(struct mr_writing *writing, enum memstats_type type, const 
 	mr_buffer_append(out, text, strlen(text));
 }
 
+void mr_output_bytes(struct mr_writing *writing, uint64_t size_bytes, size_t width)
+{
+	char text[32];
+
+	if (writing->flags & MEMSTATS_EXACT_BYTES)
+		snprintf(text, sizeof(text), "%" PRIu64, size_bytes);
+	else
+		mr_text_bytes_short(text, size_bytes);
+	mr_buffer_printf(&writing->buffer, "%*s", (int)width, text);
+}
+
 void mr_output_rule(struct mr_buffer *out, size_t start, size_t width)
 {
 	if (out->failed)

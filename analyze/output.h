@@ -62,6 +62,8 @@ void mr_output_field(struct mr_buffer *out, const void *text, size_t len, size_t
 void mr_output_name(struct mr_buffer *out, const char *text, size_t max, bool from_left);
 /* The same as ClassTracker has it, where PYTHON is true: with '|' for the end of a line. */
 void mr_output_name_of(struct mr_buffer *out, bool python, const char *text, size_t max, bool from_left);
+/* Appends SIZE_BYTES as columns of bytes show them, at the right of WIDTH characters. */
+void mr_output_bytes(struct mr_writing *writing, uint64_t size_bytes, size_t width);
 /* Ends the line that begins at START of OUT with dashes up to WIDTH characters, behind a space where it has a
  * title. */
 void mr_output_rule(struct mr_buffer *out, size_t start, size_t width);

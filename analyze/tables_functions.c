@@ -185,15 +185,6 @@ static void functions_cell(const void *state, size_t index, size_t column, struc
 
 #define NAME_MAX_WIDTH 50
 
-static void put_bytes(struct mr_writing *writing, uint64_t size_bytes)
-{
-	struct mr_cell cell;
-
-	mr_cell_number(&cell, size_bytes);
-	mr_writing_show(writing, MEMSTATS_BYTES, &cell, 0);
-	mr_output_field(&writing->buffer, writing->scratch.data, writing->scratch.len, 11, true);
-}
-
 static void put_row(struct mr_writing *writing, const struct functions_table *table, const struct row *row)
 {
 	const struct mr_stacks_run *run = &table->runs.runs[row->run];
@@ -202,10 +193,10 @@ static void put_row(struct mr_writing *writing, const struct functions_table *ta
 	const struct mr_stack_cost *all = &table->costs[row->run].all[row->function];
 	struct mr_buffer name = { NULL, 0, 0, false };
 
-	put_bytes(writing, self->peak_bytes);
-	put_bytes(writing, all->peak_bytes);
-	put_bytes(writing, self->live_bytes);
-	put_bytes(writing, all->live_bytes);
+	mr_output_bytes(writing, self->peak_bytes, 11);
+	mr_output_bytes(writing, all->peak_bytes, 11);
+	mr_output_bytes(writing, self->live_bytes, 11);
+	mr_output_bytes(writing, all->live_bytes, 11);
 	mr_buffer_printf(&writing->buffer, "%10" PRIu64 "%10" PRIu64 "  ", self->count, all->count);
 	mr_name_shorten(&name, function->name);
 	if (function->is_named && function->module[0] != '\0')

@@ -168,17 +168,6 @@ static void nodes_cell(const void *state, size_t row, size_t column, struct mr_c
 
 /* ---- Text ------------------------------------------------------------------------ */
 
-static void put_bytes(struct mr_writing *writing, uint64_t size_bytes)
-{
-	char text[32];
-
-	if (writing->flags & MEMSTATS_EXACT_BYTES)
-		snprintf(text, sizeof(text), "%" PRIu64, size_bytes);
-	else
-		mr_text_bytes_short(text, size_bytes);
-	mr_buffer_printf(&writing->buffer, "%12s", text);
-}
-
 static void put_head(struct mr_writing *writing, const struct mr_model *model, const struct mr_run *run,
                      uint32_t index)
 {
@@ -186,7 +175,6 @@ static void put_head(struct mr_writing *writing, const struct mr_model *model, c
 	const char *kind = kind_name(graph->kind);
 	const char *title = mr_model_string(model, graph->title);
 	const size_t start = writing->buffer.len;
-	char text[32];
 
 	mr_buffer_printf(&writing->buffer, "---- GRAPH %" PRIu64 "%s%s", (uint64_t)index + 1,
 	                 kind ? " of " : "", kind ? kind : "");
@@ -195,12 +183,11 @@ static void put_head(struct mr_writing *writing, const struct mr_model *model, c
 		mr_output_name(&writing->buffer, title, TITLE_WIDTH, false);
 	}
 	mr_output_rule(&writing->buffer, start, MR_OUTPUT_WIDTH);
-	if (writing->flags & MEMSTATS_EXACT_BYTES)
-		snprintf(text, sizeof(text), "%" PRIu64 " bytes", graph->size_bytes);
-	else
-		mr_text_bytes_short(text, graph->size_bytes);
-	mr_buffer_printf(&writing->buffer, "%" PRIu64 " %s, %s, %" PRIu64 " %s\n", graph->object_count,
-	                 graph->object_count == 1 ? "object" : "objects", text, graph->reference_count,
+	mr_buffer_printf(&writing->buffer, "%" PRIu64 " %s, ", graph->object_count,
+	                 graph->object_count == 1 ? "object" : "objects");
+	mr_output_bytes(writing, graph->size_bytes, 0);
+	mr_buffer_printf(&writing->buffer, "%s, %" PRIu64 " %s\n",
+	                 writing->flags & MEMSTATS_EXACT_BYTES ? " bytes" : "", graph->reference_count,
 	                 graph->reference_count == 1 ? "reference" : "references");
 	mr_buffer_printf(&writing->buffer, "%6s  %12s  %-*s  %s\n", "node", "size", TYPE_WIDTH, "type",
 	                 "label");
@@ -220,7 +207,7 @@ static void put_node(struct mr_writing *writing, const struct mr_model *model,
 	const char *label = mr_model_string(model, node->label);
 
 	mr_buffer_printf(&writing->buffer, "%6" PRIu32 "  ", node->id);
-	put_bytes(writing, node->size_bytes);
+	mr_output_bytes(writing, node->size_bytes, 12);
 	mr_buffer_append(&writing->buffer, "  ", 2);
 	put_text(writing, mr_model_string(model, node->type), TYPE_WIDTH,
 	         label[0] != '\0' || flags || node->count != 1 ? TYPE_WIDTH : 0);

@@ -255,13 +255,9 @@ static const struct mr_holder_way *way_of(const struct holders *holders, const s
 
 static void put_amount(struct mr_writing *writing, uint64_t count, uint64_t size_bytes)
 {
-	char text[32];
-
-	if (writing->flags & MEMSTATS_EXACT_BYTES)
-		snprintf(text, sizeof(text), "%" PRIu64, size_bytes);
-	else
-		mr_text_bytes_short(text, size_bytes);
-	mr_buffer_printf(&writing->buffer, "%10" PRIu64 "  %12s  ", count, text);
+	mr_buffer_printf(&writing->buffer, "%10" PRIu64 "  ", count);
+	mr_output_bytes(writing, size_bytes, 12);
+	mr_buffer_append(&writing->buffer, "  ", 2);
 }
 
 static void put_title(struct mr_writing *writing, const struct holders *holders, const struct row *row)

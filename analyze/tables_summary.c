@@ -145,8 +145,7 @@ static void fill_run(struct summary *summary, uint32_t run_index, uint32_t *orde
 			const struct mr_class_total *total =
 				&run->class_totals[snapshot->class_total_first + i];
 
-			if (total->class_index == 0 ||
-			    run->streams[run->classes[total->class_index].stream].source == MR_SOURCE_CENSUS)
+			if (total->class_index == 0)
 				continue;
 			rows[places[total->class_index]].count = total->count;
 			rows[places[total->class_index]].size_bytes = total->size_bytes;
