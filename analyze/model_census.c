@@ -14,12 +14,6 @@ static int no_memory(struct mr_error *err)
 	return mr_fail(err, MR_ERR_NOMEM, "out of memory for the graphs of a log");
 }
 
-#define COMPARE(a, b)                              \
-	do {                                       \
-		if ((a) != (b))                    \
-			return (a) < (b) ? -1 : 1; \
-	} while (0)
-
 /* ---- Reading -------------------------------------------------------------------- */
 
 int mr_model__read_holders(struct mr_loading *loading, const struct mr_block *block, struct mr_error *err)
@@ -138,11 +132,11 @@ static int compare_holders(const void *left, const void *right, void *context)
 	const struct mr_holder_way *const a = left;
 	const struct mr_holder_way *const b = right;
 
-	COMPARE(a->snapshot, b->snapshot);
-	COMPARE(a->class_index, b->class_index);
-	COMPARE(b->size_bytes, a->size_bytes);
-	COMPARE(b->count, a->count);
-	COMPARE(a->length, b->length);
+	MR_COMPARE(a->snapshot, b->snapshot);
+	MR_COMPARE(a->class_index, b->class_index);
+	MR_COMPARE(b->size_bytes, a->size_bytes);
+	MR_COMPARE(b->count, a->count);
+	MR_COMPARE(a->length, b->length);
 	const int order = strcmp(mr_model_string(model, a->path), mr_model_string(model, b->path));
 	return order != 0 ? order : (a->object > b->object) - (a->object < b->object);
 }
@@ -204,9 +198,9 @@ static int compare_times(const void *left, const void *right)
 	const struct place *const a = left;
 	const struct place *const b = right;
 
-	COMPARE(a->graph.time_ns, b->graph.time_ns);
-	COMPARE(a->stream, b->stream);
-	COMPARE(a->id, b->id);
+	MR_COMPARE(a->graph.time_ns, b->graph.time_ns);
+	MR_COMPARE(a->stream, b->stream);
+	MR_COMPARE(a->id, b->id);
 	return 0;
 }
 
@@ -215,8 +209,8 @@ static int compare_ids(const void *left, const void *right)
 	const struct place *const a = left;
 	const struct place *const b = right;
 
-	COMPARE(a->stream, b->stream);
-	COMPARE(a->id, b->id);
+	MR_COMPARE(a->stream, b->stream);
+	MR_COMPARE(a->id, b->id);
 	return 0;
 }
 
@@ -287,11 +281,11 @@ static int compare_nodes(const void *left, const void *right)
 	const struct mr_graph_node *const a = left;
 	const struct mr_graph_node *const b = right;
 
-	COMPARE(a->graph, b->graph);
-	COMPARE(a->id, b->id);
-	COMPARE(b->size_bytes, a->size_bytes);
-	COMPARE(a->type, b->type);
-	COMPARE(a->label, b->label);
+	MR_COMPARE(a->graph, b->graph);
+	MR_COMPARE(a->id, b->id);
+	MR_COMPARE(b->size_bytes, a->size_bytes);
+	MR_COMPARE(a->type, b->type);
+	MR_COMPARE(a->label, b->label);
 	return 0;
 }
 
@@ -373,11 +367,11 @@ static int compare_edges(const void *left, const void *right)
 	const struct mr_graph_edge *const a = left;
 	const struct mr_graph_edge *const b = right;
 
-	COMPARE(a->graph, b->graph);
-	COMPARE(a->from, b->from);
-	COMPARE(a->to, b->to);
-	COMPARE(a->label, b->label);
-	COMPARE(a->count, b->count);
+	MR_COMPARE(a->graph, b->graph);
+	MR_COMPARE(a->from, b->from);
+	MR_COMPARE(a->to, b->to);
+	MR_COMPARE(a->label, b->label);
+	MR_COMPARE(a->count, b->count);
 	return 0;
 }
 

@@ -13,12 +13,6 @@ static int no_memory(struct mr_error *err)
 	return mr_fail(err, MR_ERR_NOMEM, "out of memory for the heap in a log");
 }
 
-#define COMPARE(a, b)                              \
-	do {                                       \
-		if ((a) != (b))                    \
-			return (a) < (b) ? -1 : 1; \
-	} while (0)
-
 /* ---- Reading ----------------------------------------------------------------------- */
 
 int mr_model__read_heap_snapshots(struct mr_loading *loading, const struct mr_block *block,
@@ -151,10 +145,10 @@ static int compare_heap_snapshots(const void *left, const void *right)
 	const struct mr_heap_snapshot *const a = left;
 	const struct mr_heap_snapshot *const b = right;
 
-	COMPARE(a->number, b->number);
-	COMPARE(a->time_ns, b->time_ns);
-	COMPARE(a->count, b->count);
-	COMPARE(a->live_bytes, b->live_bytes);
+	MR_COMPARE(a->number, b->number);
+	MR_COMPARE(a->time_ns, b->time_ns);
+	MR_COMPARE(a->count, b->count);
+	MR_COMPARE(a->live_bytes, b->live_bytes);
 	return 0;
 }
 
@@ -186,9 +180,9 @@ static int compare_images(const void *left, const void *right)
 	const struct mr_heap_image *const a = left;
 	const struct mr_heap_image *const b = right;
 
-	COMPARE(a->begin_ns, b->begin_ns);
-	COMPARE(a->end_ns, b->end_ns);
-	COMPARE(a->stream, b->stream);
+	MR_COMPARE(a->begin_ns, b->begin_ns);
+	MR_COMPARE(a->end_ns, b->end_ns);
+	MR_COMPARE(a->stream, b->stream);
 	return 0;
 }
 
@@ -258,10 +252,10 @@ static int compare_heap_threads(const void *left, const void *right)
 	const struct mr_heap_thread *const a = left;
 	const struct mr_heap_thread *const b = right;
 
-	COMPARE(a->image, b->image);
-	COMPARE(a->time_first_ns, b->time_first_ns);
-	COMPARE(a->thread, b->thread);
-	COMPARE(a->count, b->count);
+	MR_COMPARE(a->image, b->image);
+	MR_COMPARE(a->time_first_ns, b->time_first_ns);
+	MR_COMPARE(a->thread, b->thread);
+	MR_COMPARE(a->count, b->count);
 	return 0;
 }
 
@@ -270,9 +264,9 @@ static int compare_accounts(const void *left, const void *right)
 	const struct mr_account *const a = left;
 	const struct mr_account *const b = right;
 
-	COMPARE(a->time_ns, b->time_ns);
-	COMPARE(a->rss_bytes, b->rss_bytes);
-	COMPARE(a->heap_bytes, b->heap_bytes);
+	MR_COMPARE(a->time_ns, b->time_ns);
+	MR_COMPARE(a->rss_bytes, b->rss_bytes);
+	MR_COMPARE(a->heap_bytes, b->heap_bytes);
 	return 0;
 }
 

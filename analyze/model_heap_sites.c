@@ -19,12 +19,6 @@ static int no_memory(struct mr_error *err)
 	return mr_fail(err, MR_ERR_NOMEM, "out of memory for the sites in a log");
 }
 
-#define COMPARE(a, b)                              \
-	do {                                       \
-		if ((a) != (b))                    \
-			return (a) < (b) ? -1 : 1; \
-	} while (0)
-
 static void add_up(uint64_t *sum, uint64_t more)
 {
 	if (__builtin_add_overflow(*sum, more, sum))
@@ -213,10 +207,10 @@ static int compare_rows(const void *left, const void *right)
 	const struct mr_heap_row *const a = left;
 	const struct mr_heap_row *const b = right;
 
-	COMPARE(a->stack, b->stack);
-	COMPARE(a->snapshot, b->snapshot);
-	COMPARE(a->site.count, b->site.count);
-	COMPARE(a->site.live_bytes, b->site.live_bytes);
+	MR_COMPARE(a->stack, b->stack);
+	MR_COMPARE(a->snapshot, b->snapshot);
+	MR_COMPARE(a->site.count, b->site.count);
+	MR_COMPARE(a->site.live_bytes, b->site.live_bytes);
 	return 0;
 }
 
@@ -225,7 +219,7 @@ static int compare_sites(const void *left, const void *right)
 	const struct mr_heap_site *const a = left;
 	const struct mr_heap_site *const b = right;
 
-	COMPARE(a->stack, b->stack);
+	MR_COMPARE(a->stack, b->stack);
 	return 0;
 }
 

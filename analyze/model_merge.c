@@ -13,12 +13,6 @@ static int no_memory(struct mr_error *err)
 	return mr_fail(err, MR_ERR_NOMEM, "out of memory for the runs of a log");
 }
 
-#define COMPARE(a, b)                              \
-	do {                                       \
-		if ((a) != (b))                    \
-			return (a) < (b) ? -1 : 1; \
-	} while (0)
-
 uint32_t mr_model__resolve(struct mr_model *model, struct mr_stream_state *stream, enum mr_defined what,
                            uint64_t id)
 {
@@ -183,13 +177,13 @@ static int compare_symbols(const void *left, const void *right)
 	const struct mr_raw_symbol *const a = left;
 	const struct mr_raw_symbol *const b = right;
 
-	COMPARE(a->code, b->code);
-	COMPARE(a->depth, b->depth);
+	MR_COMPARE(a->code, b->code);
+	MR_COMPARE(a->depth, b->depth);
 	/* A place that was named twice has the better name: the one with a position. */
-	COMPARE(a->symbol.file == 0, b->symbol.file == 0);
-	COMPARE(a->symbol.function, b->symbol.function);
-	COMPARE(a->symbol.file, b->symbol.file);
-	COMPARE(a->symbol.line, b->symbol.line);
+	MR_COMPARE(a->symbol.file == 0, b->symbol.file == 0);
+	MR_COMPARE(a->symbol.function, b->symbol.function);
+	MR_COMPARE(a->symbol.file, b->symbol.file);
+	MR_COMPARE(a->symbol.line, b->symbol.line);
 	return 0;
 }
 
@@ -318,9 +312,9 @@ static int compare_snapshots(const void *left, const void *right)
 	const struct mr_snapshot *const a = left;
 	const struct mr_snapshot *const b = right;
 
-	COMPARE(a->time_ns, b->time_ns);
-	COMPARE(a->stream, b->stream);
-	COMPARE(a->number, b->number);
+	MR_COMPARE(a->time_ns, b->time_ns);
+	MR_COMPARE(a->stream, b->stream);
+	MR_COMPARE(a->number, b->number);
 	return 0;
 }
 
@@ -329,8 +323,8 @@ static int compare_numbered(const void *left, const void *right)
 	const struct mr_numbered *const a = left;
 	const struct mr_numbered *const b = right;
 
-	COMPARE(a->number, b->number);
-	COMPARE(a->index, b->index);
+	MR_COMPARE(a->number, b->number);
+	MR_COMPARE(a->index, b->index);
 	return 0;
 }
 
@@ -404,10 +398,10 @@ static int compare_processes(const void *left, const void *right)
 	const struct mr_process *const a = left;
 	const struct mr_process *const b = right;
 
-	COMPARE(a->time_ns, b->time_ns);
-	COMPARE(a->name, b->name);
-	COMPARE(a->command, b->command);
-	COMPARE(a->executable, b->executable);
+	MR_COMPARE(a->time_ns, b->time_ns);
+	MR_COMPARE(a->name, b->name);
+	MR_COMPARE(a->command, b->command);
+	MR_COMPARE(a->executable, b->executable);
 	return 0;
 }
 

@@ -52,6 +52,13 @@ static inline uint32_t mr_id_map_get(struct mr_id_map *map, uint64_t id)
 
 /* ---- Lists ---------------------------------------------------------------- */
 
+/* Ends a comparison for sorting where A and B differ: the smaller one comes first. */
+#define MR_COMPARE(a, b)                           \
+	do {                                       \
+		if ((a) != (b))                    \
+			return (a) < (b) ? -1 : 1; \
+	} while (0)
+
 #define MR_LIST(type)            \
 	struct {                 \
 		type *items;     \

@@ -13,12 +13,6 @@ static int no_memory(struct mr_error *err)
 	return mr_fail(err, MR_ERR_NOMEM, "out of memory for the runs of a log");
 }
 
-#define COMPARE(a, b)                              \
-	do {                                       \
-		if ((a) != (b))                    \
-			return (a) < (b) ? -1 : 1; \
-	} while (0)
-
 /* Streams whose process is not known have nothing in common. */
 static bool has_identity(const struct mr_stream_state *stream)
 {
@@ -28,13 +22,13 @@ static bool has_identity(const struct mr_stream_state *stream)
 /* By process. */
 static int compare_identity(const struct mr_stream_state *a, const struct mr_stream_state *b)
 {
-	COMPARE(a->boot_id[0], b->boot_id[0]);
-	COMPARE(a->boot_id[1], b->boot_id[1]);
-	COMPARE(a->start_ticks, b->start_ticks);
-	COMPARE(a->pid, b->pid);
+	MR_COMPARE(a->boot_id[0], b->boot_id[0]);
+	MR_COMPARE(a->boot_id[1], b->boot_id[1]);
+	MR_COMPARE(a->start_ticks, b->start_ticks);
+	MR_COMPARE(a->pid, b->pid);
 	if (!has_identity(a)) {
-		COMPARE(a->segment, b->segment);
-		COMPARE(a->id, b->id);
+		MR_COMPARE(a->segment, b->segment);
+		MR_COMPARE(a->id, b->id);
 	}
 	return 0;
 }
@@ -48,11 +42,11 @@ static int compare_streams(const void *left, const void *right)
 
 	if (order != 0)
 		return order;
-	COMPARE(a->clock_monotonic_ns, b->clock_monotonic_ns);
-	COMPARE(a->clock_realtime_ns, b->clock_realtime_ns);
-	COMPARE(a->source, b->source);
-	COMPARE(a->segment, b->segment);
-	COMPARE(a->id, b->id);
+	MR_COMPARE(a->clock_monotonic_ns, b->clock_monotonic_ns);
+	MR_COMPARE(a->clock_realtime_ns, b->clock_realtime_ns);
+	MR_COMPARE(a->source, b->source);
+	MR_COMPARE(a->segment, b->segment);
+	MR_COMPARE(a->id, b->id);
 	return 0;
 }
 
@@ -234,12 +228,12 @@ static int compare_runs(const void *left, const void *right)
 	const struct mr_run *const a = left;
 	const struct mr_run *const b = right;
 
-	COMPARE(a->start_realtime_ns, b->start_realtime_ns);
-	COMPARE(a->start_monotonic_ns, b->start_monotonic_ns);
-	COMPARE(a->file, b->file);
-	COMPARE(a->start_ticks, b->start_ticks);
-	COMPARE(a->pid, b->pid);
-	COMPARE(a->streams[0].segment, b->streams[0].segment);
+	MR_COMPARE(a->start_realtime_ns, b->start_realtime_ns);
+	MR_COMPARE(a->start_monotonic_ns, b->start_monotonic_ns);
+	MR_COMPARE(a->file, b->file);
+	MR_COMPARE(a->start_ticks, b->start_ticks);
+	MR_COMPARE(a->pid, b->pid);
+	MR_COMPARE(a->streams[0].segment, b->streams[0].segment);
 	return 0;
 }
 
@@ -256,10 +250,10 @@ static int compare_identities(const void *left, const void *right)
 	const struct identity *const a = left;
 	const struct identity *const b = right;
 
-	COMPARE(a->boot_id[0], b->boot_id[0]);
-	COMPARE(a->boot_id[1], b->boot_id[1]);
-	COMPARE(a->start_ticks, b->start_ticks);
-	COMPARE(a->pid, b->pid);
+	MR_COMPARE(a->boot_id[0], b->boot_id[0]);
+	MR_COMPARE(a->boot_id[1], b->boot_id[1]);
+	MR_COMPARE(a->start_ticks, b->start_ticks);
+	MR_COMPARE(a->pid, b->pid);
 	return 0;
 }
 

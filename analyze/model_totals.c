@@ -12,21 +12,15 @@ static int no_memory(struct mr_error *err)
 	return mr_fail(err, MR_ERR_NOMEM, "out of memory for the totals of a log");
 }
 
-#define COMPARE(a, b)                              \
-	do {                                       \
-		if ((a) != (b))                    \
-			return (a) < (b) ? -1 : 1; \
-	} while (0)
-
 static int compare_class_totals(const void *left, const void *right)
 {
 	const struct mr_class_total *const a = left;
 	const struct mr_class_total *const b = right;
 
-	COMPARE(a->snapshot, b->snapshot);
-	COMPARE(a->class_index, b->class_index);
-	COMPARE(a->count, b->count);
-	COMPARE(a->size_bytes, b->size_bytes);
+	MR_COMPARE(a->snapshot, b->snapshot);
+	MR_COMPARE(a->class_index, b->class_index);
+	MR_COMPARE(a->count, b->count);
+	MR_COMPARE(a->size_bytes, b->size_bytes);
 	return 0;
 }
 
@@ -36,11 +30,11 @@ static int compare_referent_totals(const void *left, const void *right, void *co
 	const struct mr_referent_total *const a = left;
 	const struct mr_referent_total *const b = right;
 
-	COMPARE(a->snapshot, b->snapshot);
-	COMPARE(a->class_index, b->class_index);
-	COMPARE(ranks[a->path], ranks[b->path]);
-	COMPARE(a->count, b->count);
-	COMPARE(a->size_bytes, b->size_bytes);
+	MR_COMPARE(a->snapshot, b->snapshot);
+	MR_COMPARE(a->class_index, b->class_index);
+	MR_COMPARE(ranks[a->path], ranks[b->path]);
+	MR_COMPARE(a->count, b->count);
+	MR_COMPARE(a->size_bytes, b->size_bytes);
 	return 0;
 }
 
