@@ -308,30 +308,11 @@ int mr_census_collect(PyObject *module)
 	return found ? 0 : -1;
 }
 
-bool mr_census_is_own(PyObject *module, PyObject *object)
-{
-	bool is_own = false;
-
-	if (mr_census_begin(module) < 0) {
-		PyErr_Clear(); /* no memory to know better */
-		return false;
-	}
-	const struct mr_census_type *const known =
-		mr_census_type_of(&the_session.types, module, Py_TYPE(object));
-
-	is_own = (known && known->is_own) || mr_own_has(&the_session.own, object);
-	mr_census_end(module);
-	return is_own;
-}
-
 uint64_t mr_census_bytes(PyObject *module, PyObject *object)
 {
-	struct mr_census_types alone = { 0 };
-	struct mr_census_types *const types = the_session.depth ? &the_session.types : &alone;
-	struct mr_census_type *const known = mr_census_type_of(types, module, Py_TYPE(object));
-	const uint64_t bytes =
-		known ? mr_census_plain_bytes(known, object) : (uint64_t)Py_TYPE(object)->tp_basicsize;
+	struct mr_census_type alone = { .type = Py_TYPE(object) };
+	struct mr_census_type *const known =
+		the_session.depth ? mr_census_type_of(&the_session.types, module, Py_TYPE(object)) : NULL;
 
-	mr_census_types_release(&alone);
-	return bytes;
+	return mr_census_plain_bytes(known ? known : &alone, object);
 }

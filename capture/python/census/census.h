@@ -49,10 +49,6 @@ void mr_census_end(PyObject *module);
 /* gc.collect(); -1 with a Python error.  Runs Python code. */
 int mr_census_collect(PyObject *module);
 
-/* Is OBJECT this package's own: an object of one of its types, a part of its modules, or what is held
- * by these alone?  Outside mr_census_begin() and mr_census_end() that takes a walk over all objects. */
-bool mr_census_is_own(PyObject *module, PyObject *object);
-
 /* The flat size of OBJECT as sys.getsizeof() has it, without running Python code: where its type's
  * __sizeof__ is written in Python, by the one in C that it stands before, at last object's. */
 uint64_t mr_census_bytes(PyObject *module, PyObject *object);
