@@ -91,24 +91,7 @@ void mr_lives_close(struct mr_lives *lives)
 	if (sets)
 		return;
 	mr_lives_unhook();
-	for (uint64_t region = 0;; region++) {
-		struct mr_any_leaf *const leaf = mr_lives_map_next(&mr_lives_any, &region);
-
-		if (!leaf)
-			break;
-		memset(leaf, 0, sizeof(*leaf));
-	}
-}
-
-void mr_lives_clear(struct mr_lives *lives)
-{
-	for (uint64_t region = 0;; region++) {
-		struct mr_lives_leaf *const leaf = mr_lives_map_next(&lives->map, &region);
-
-		if (!leaf)
-			break;
-		memset(leaf, 0, sizeof(*leaf));
-	}
+	mr_lives_map_clear(&mr_lives_any);
 }
 
 int mr_lives_mark(struct mr_lives *lives, uint64_t block)

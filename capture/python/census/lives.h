@@ -43,9 +43,6 @@ struct mr_lives {
 int mr_lives_open(struct mr_lives *lives);
 void mr_lives_close(struct mr_lives *lives); /* zeros are fine */
 
-/* Forgets all that is known and placed. */
-void mr_lives_clear(struct mr_lives *lives);
-
 /* How far behind the begin of its block OBJECT begins: the collector's header, and before that the
  * pointers to a dict and to weak references that instances of classes have; 0, 16 or 32. */
 static inline unsigned mr_lives_header(PyObject *object)
@@ -89,6 +86,32 @@ static inline bool mr_lives_knows(const struct mr_lives *lives, uint64_t block)
 	const unsigned granule = mr_lives_granule(block);
 
 	return leaf && ((leaf->known[granule / 64] >> (granule % 64)) & 1);
+}
+
+static inline bool mr_lives_is_placed(const struct mr_lives *lives, uint64_t block)
+{
+	const struct mr_lives_leaf *const leaf = mr_lives_leaf_of(lives, block);
+	const unsigned granule = mr_lives_granule(block);
+
+	return leaf && ((leaf->placed[granule / 64] >> (granule % 64)) & 1);
+}
+
+/* BLOCK is known. */
+static inline void mr_lives_set_placed(struct mr_lives *lives, uint64_t block)
+{
+	const unsigned granule = mr_lives_granule(block);
+
+	mr_lives_leaf_of(lives, block)->placed[granule / 64] |= UINT64_C(1) << (granule % 64);
+}
+
+/* How many have a place before BLOCK, which has one: by `before` and `base`. */
+static inline size_t mr_lives_place(const struct mr_lives *lives, uint64_t block)
+{
+	const struct mr_lives_leaf *const leaf = mr_lives_leaf_of(lives, block);
+	const unsigned granule = mr_lives_granule(block);
+	const uint64_t below = leaf->placed[granule / 64] & ((UINT64_C(1) << (granule % 64)) - 1);
+
+	return leaf->base + leaf->before[granule / 64] + (size_t)__builtin_popcountll(below);
 }
 
 #endif

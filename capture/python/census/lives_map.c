@@ -123,3 +123,14 @@ void *mr_lives_map_next(const struct mr_lives_map *map, uint64_t *region)
 	}
 	return NULL;
 }
+
+void mr_lives_map_clear(struct mr_lives_map *map)
+{
+	for (uint64_t region = 0;; region++) {
+		void *const leaf = mr_lives_map_next(map, &region);
+
+		if (!leaf)
+			break;
+		memset(leaf, 0, map->leaf_bytes);
+	}
+}

@@ -36,6 +36,7 @@ int mr_lives_map_prepare(struct mr_lives_map *map) MR_MUST_CHECK; /* `top` is th
 void mr_lives_map_release(struct mr_lives_map *map);
 /* The leaf of ADDRESS, zeroed when it is new; NULL: no memory, or no such address. */
 void *mr_lives_map_add(struct mr_lives_map *map, uint64_t address);
+void mr_lives_map_clear(struct mr_lives_map *map); /* makes all leaves zeros */
 /* The leaf of the first region at or behind *REGION, which is then that region's number (its addresses
  * shifted by MR_MAP_LEAF_SHIFT); NULL: none. */
 void *mr_lives_map_next(const struct mr_lives_map *map, uint64_t *region);

@@ -34,14 +34,10 @@ uint32_t mr_object_print(PyObject *object)
 
 size_t mr_object_table_place(const struct mr_object_table *table, uint64_t block)
 {
-	const struct mr_lives_leaf *const leaf = mr_lives_leaf_of(&table->lives, block);
-	const unsigned granule = mr_lives_granule(block);
-
-	if (!leaf || !((leaf->placed[granule / 64] >> (granule % 64)) & 1))
+	if (!mr_lives_is_placed(&table->lives, block))
 		return SIZE_MAX;
 
-	const uint64_t below = leaf->placed[granule / 64] & ((UINT64_C(1) << (granule % 64)) - 1);
-	const size_t place = leaf->base + leaf->before[granule / 64] + (size_t)__builtin_popcountll(below);
+	const size_t place = mr_lives_place(&table->lives, block);
 
 	return place < table->count ? place : SIZE_MAX;
 }
@@ -191,16 +187,8 @@ static void count_fresh(struct mr_object_table *table, struct mr_known *known)
 
 /* ---- Places -------------------------------------------------------------------------------- */
 
-static void set_placed(struct mr_object_table *table, const struct mr_known *known)
-{
-	struct mr_lives_leaf *const leaf = mr_lives_leaf_of(&table->lives, mr_known_block(known));
-	const unsigned granule = mr_lives_granule(mr_known_block(known));
-
-	leaf->placed[granule / 64] |= UINT64_C(1) << (granule % 64);
-}
-
 /* Counts how many are placed before each word.  All that is known is placed. */
-static size_t count_places(struct mr_object_table *table)
+static void count_places(struct mr_object_table *table)
 {
 	size_t count = 0;
 
@@ -209,7 +197,7 @@ static size_t count_places(struct mr_object_table *table)
 		unsigned before = 0;
 
 		if (!leaf)
-			return count;
+			return;
 		leaf->base = count;
 		for (unsigned i = 0; i < MR_MAP_WORDS; i++) {
 			leaf->before[i] = (uint16_t)before;
@@ -232,11 +220,7 @@ static void clear_places(struct mr_object_table *table)
 
 static void put_record(struct mr_object_table *table, struct mr_known *records, const struct mr_known *known)
 {
-	const struct mr_lives_leaf *const leaf = mr_lives_leaf_of(&table->lives, mr_known_block(known));
-	const unsigned granule = mr_lives_granule(mr_known_block(known));
-	const uint64_t below = leaf->placed[granule / 64] & ((UINT64_C(1) << (granule % 64)) - 1);
-	struct mr_known *const place =
-		&records[leaf->base + leaf->before[granule / 64] + (size_t)__builtin_popcountll(below)];
+	struct mr_known *const place = &records[mr_lives_place(&table->lives, mr_known_block(known))];
 
 	*place = *known;
 	place->seen = 0;
@@ -260,7 +244,7 @@ static void drop_all(struct mr_object_table *table)
 	table->records = NULL;
 	table->count = 0;
 	drop_fresh(table);
-	mr_lives_clear(&table->lives);
+	mr_lives_map_clear(&table->lives.map);
 }
 
 /* Makes the table of what is alive; what is new becomes known. */
@@ -287,10 +271,10 @@ static int place_all(struct mr_object_table *table)
 	clear_places(table);
 	for (size_t i = 0; i < table->count; i++) {
 		if (table->records[i].seen)
-			set_placed(table, &table->records[i]);
+			mr_lives_set_placed(&table->lives, mr_known_block(&table->records[i]));
 	}
 	for (size_t i = 0; i < table->fresh_count; i++)
-		set_placed(table, &table->fresh[i]);
+		mr_lives_set_placed(&table->lives, mr_known_block(&table->fresh[i]));
 	count_places(table);
 	for (size_t i = 0; i < table->count; i++) {
 		if (table->records[i].seen)

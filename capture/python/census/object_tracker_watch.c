@@ -33,26 +33,16 @@ static inline struct object_watch *as_watch(PyObject *self)
 	return (struct object_watch *)self;
 }
 
-static bool is_placed(const struct object_watch *self, uint64_t block)
-{
-	const struct mr_lives_leaf *const leaf = mr_lives_leaf_of(&self->lives, block);
-	const unsigned granule = mr_lives_granule(block);
-
-	return leaf && ((leaf->placed[granule / 64] >> (granule % 64)) & 1);
-}
-
 static int make_known(struct object_watch *self, uint64_t block)
 {
-	const unsigned granule = mr_lives_granule(block);
-
 	/* Whoever was there before is dead. */
-	for (size_t i = 0; is_placed(self, block) && i < self->count; i++) {
+	for (size_t i = 0; mr_lives_is_placed(&self->lives, block) && i < self->count; i++) {
 		if (self->items[i].block == block)
 			self->items[i].is_dead = true;
 	}
 	if (mr_lives_mark(&self->lives, block) < 0)
 		return -1;
-	mr_lives_leaf_of(&self->lives, block)->placed[granule / 64] |= UINT64_C(1) << (granule % 64);
+	mr_lives_set_placed(&self->lives, block);
 	return 0;
 }
 
