@@ -33,7 +33,6 @@ except ImportError:
 
 ROOM = 400  # objects at a time
 PARTS = 5  # of an object, at most
-LINKS = 2
 HAS_DICT = sys.version_info < (3, 11)  # an instance has one from the start
 
 
@@ -253,7 +252,6 @@ if numpy:
         (lambda one, two: numpy.float64(many), only, 0),
         (lambda one, two: numpy.array([one, two], object), only, 2),
     )
-IN_FRAMES = [at for at, kind in enumerate(KINDS) if kind[0] is generator]
 
 
 def type_name(kind):

@@ -16,7 +16,6 @@ import cases
 from memcapture._capture import find_holders
 from memcapture.reftracker import ObjTracker
 
-THIS = __name__
 TOKEN = re.compile(
     r"\.(?P<name>[^\W\d]\w*)|\[(?P<index>\d+)\]|\['(?P<text>[^']*)'\]|<key '(?P<key>[^']*)'>|(?P<member>\{\.\.\.\})"
     r"|\[(?P<tuple>\([^]]*\))\]|\.(?P<unknown>\?)")
