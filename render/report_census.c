@@ -3,6 +3,7 @@
  * Reads what stayed from the tables diff, holders, objects and classes: one pass
  * over each, whatever the number of objects.
  */
+#include "report_classes.h"
 #include "report_data.h"
 #include "report_leaks.h"
 
@@ -226,15 +227,7 @@ static void add_site(const struct object_columns *columns, size_t row, struct mr
 
 size_t mr_report_census_at(const struct mr_report_census *census, uint64_t time_ns)
 {
-	size_t low = 0, high = census->snapshot_count - 1;
-	while (low < high) {
-		const size_t middle = low + (high - low) / 2;
-		if (census->snapshots[middle].time_ns < time_ns)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return mr_report_snapshot_at(census->snapshots, census->snapshot_count - 1, time_ns);
 }
 
 /* Whether the object stayed: made after the baseline, there at the census before the last and at

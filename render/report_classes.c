@@ -260,13 +260,12 @@ static size_t moment_of(uint64_t time_ns, uint64_t duration_ns)
 	                                   : (size_t)part + (part > (double)(size_t)part);
 }
 
-/* The first snapshot at or after TIME; the number of snapshots when there is none. */
-static size_t snapshot_at(const struct mr_report_run *run, uint64_t time_ns)
+size_t mr_report_snapshot_at(const struct mr_report_snapshot *snapshots, size_t count, uint64_t time_ns)
 {
-	size_t low = 0, high = run->snapshot_count;
+	size_t low = 0, high = count;
 	while (low < high) {
 		const size_t middle = low + (high - low) / 2;
-		if (run->snapshots[middle].time_ns < time_ns)
+		if (snapshots[middle].time_ns < time_ns)
 			low = middle + 1;
 		else
 			high = middle;
@@ -278,8 +277,10 @@ static size_t snapshot_at(const struct mr_report_run *run, uint64_t time_ns)
 static void count_changes(const struct mr_report_run *run, struct mr_report_class *class, uint64_t birth,
                           uint64_t death)
 {
-	const size_t first = snapshot_at(run, birth);
-	const size_t end = death == MR_NO_VALUE ? run->snapshot_count : snapshot_at(run, death);
+	const size_t first = mr_report_snapshot_at(run->snapshots, run->snapshot_count, birth);
+	const size_t end = death == MR_NO_VALUE
+	                           ? run->snapshot_count
+	                           : mr_report_snapshot_at(run->snapshots, run->snapshot_count, death);
 	if (first >= end)
 		return; /* no snapshot saw it */
 	class->created[first]++;

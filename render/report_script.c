@@ -53,7 +53,7 @@ static bool is_python(const char *name)
 static bool takes_word(const char *word)
 {
 	static const char *const names[] = { "--classes", "--interval", "-o", "--output" };
-	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+	for (size_t i = 0; i < MR_ARRAY_LEN(names); i++)
 		if (strcmp(word, names[i]) == 0)
 			return true;
 	return false;

@@ -5,17 +5,11 @@ everything than a page has room for, and one in which nothing stayed."""
 import golden_census
 import golden_logs
 import log_making
-from golden_census import BASELINE, CENSUS, MODULE, MS
+from golden_census import BASELINE, CENSUS, MODULE, MS, stream_of
 from log_making import block
 
 LARGE_TYPES = 400
 LARGE_NODES = 500
-
-
-def stream_of(names, pid):
-    return block("STREAM", boot_id_high=[1], boot_id_low=[2], pid=[pid], start_ticks=[70], source=[CENSUS],
-                 clock_monotonic=[10**9], clock_realtime=[1793000000 * 10**9],
-                 creator=[names("memcapture (Python) 1.0.0")], version=[0x10003], language=[1])
 
 
 def summary(names, counts, sums, description=0):
@@ -31,7 +25,7 @@ def stayed(evil):
     log, names = log_making.Log(minor=3, pid=601), golden_logs.Names()
     ids, texts = list(range(1, len(evil) + 1)), [names(text) for text in evil]
     count = len(ids)
-    log.frame(stream_of(names, 601), names.block(), block("CLASSES", id=ids, name=texts),
+    log.frame(stream_of(names, CENSUS, 601), names.block(), block("CLASSES", id=ids, name=texts),
               block("CODE", id=ids, file=texts, function=texts, line=ids), block("STACKS", id=ids, parent=[0] * count,
                                                                                 code=ids))
     log.frame(block("BIRTHS", object=ids, time=[200 * MS] * count, **{"class": ids}, stack=ids, size=[65] * count))
@@ -62,7 +56,7 @@ def large():
     log, names = log_making.Log(minor=3, pid=602), golden_logs.Names()
     ids = list(range(1, LARGE_TYPES + 1))
     texts = [names(f"package.module{n % 7}.Type{n:03}") for n in ids]
-    log.frame(stream_of(names, 602), names.block(), block("CLASSES", id=ids, name=texts))
+    log.frame(stream_of(names, CENSUS, 602), names.block(), block("CLASSES", id=ids, name=texts))
     totals = [(s, n, s * n, 48 * s * n, n * (s > 1), 48 * n * (s > 1), n * (s > 2), 48 * n * (s > 2))
               for s in (1, 2, 3, 4) for n in ids]
     table = list(zip(*totals))
@@ -91,7 +85,7 @@ def large():
 def quiet(censuses):
     """So many censuses, in which nothing changes."""
     log, names = log_making.Log(minor=3, pid=603), golden_logs.Names()
-    log.frame(stream_of(names, 603), names.block(), block("CLASSES", id=[1], name=[names("dict")]))
+    log.frame(stream_of(names, CENSUS, 603), names.block(), block("CLASSES", id=[1], name=[names("dict")]))
     log.frame(summary(names, [7] * censuses, [448] * censuses),
               block("CLASS_TOTALS", snapshot=list(range(1, censuses + 1)), **{"class": [1] * censuses},
                     count=[7] * censuses, size=[448] * censuses, flat=[448] * censuses), names.block())
