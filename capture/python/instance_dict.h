@@ -45,6 +45,20 @@ struct mr_instance_dict {
 
 enum mr_dict_kind mr_instance_dict_kind(const PyTypeObject *type);
 
+/* Bytes of the pointers to a dict and to weak references that lie before an instance of TYPE, and before the
+ * collector's header. */
+static inline unsigned mr_instance_prefix_bytes(const PyTypeObject *type)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+	const unsigned long with = Py_TPFLAGS_MANAGED_DICT | Py_TPFLAGS_MANAGED_WEAKREF;
+#elif PY_VERSION_HEX >= 0x030B0000
+	const unsigned long with = Py_TPFLAGS_MANAGED_DICT;
+#else
+	const unsigned long with = 0;
+#endif
+	return type->tp_flags & with ? 2 * (unsigned)sizeof(PyObject *) : 0;
+}
+
 /* Looks at OBJECT, whose type is of KIND (not MR_DICT_NONE).  Nothing of what it fills in may be
  * used after Python code has run. */
 enum mr_dict_found mr_instance_dict_look(PyObject *object, enum mr_dict_kind kind,

@@ -38,8 +38,7 @@ bool mr_is_name_in(PyObject *string, const char *text)
 	return memcmp(name, text, len) == 0 && (name[len] == '\0' || name[len] == '.');
 }
 
-/* The dict of TYPE, borrowed, or NULL. */
-static PyObject *dict_of(PyTypeObject *type)
+PyObject *mr_census_type_dict(PyTypeObject *type)
 {
 #if PY_VERSION_HEX >= 0x030C0000
 	PyObject *const dict = PyType_GetDict(type); /* of builtin types it is the interpreter's */
@@ -53,7 +52,11 @@ static PyObject *dict_of(PyTypeObject *type)
 
 PyObject *mr_census_type_value(PyTypeObject *type, const char *name)
 {
-	PyObject *const dict = dict_of(type);
+	return mr_census_dict_value(mr_census_type_dict(type), name);
+}
+
+PyObject *mr_census_dict_value(PyObject *dict, const char *name)
+{
 	Py_ssize_t at = 0;
 	PyObject *key;
 	PyObject *value;
@@ -144,16 +147,8 @@ void mr_census_types_release(struct mr_census_types *types)
 /* What lies before an object of TYPE, as sys.getsizeof() counts it. */
 static uint32_t header_bytes_of(const PyTypeObject *type)
 {
-	uint32_t bytes = type->tp_flags & Py_TPFLAGS_HAVE_GC ? (uint32_t)sizeof(struct mr_gc_head) : 0;
-
-#if PY_VERSION_HEX >= 0x030C0000
-	if (type->tp_flags & (Py_TPFLAGS_MANAGED_DICT | Py_TPFLAGS_MANAGED_WEAKREF))
-		bytes += 2 * (uint32_t)sizeof(PyObject *);
-#elif PY_VERSION_HEX >= 0x030B0000
-	if (type->tp_flags & Py_TPFLAGS_MANAGED_DICT)
-		bytes += 2 * (uint32_t)sizeof(PyObject *);
-#endif
-	return bytes;
+	return (type->tp_flags & Py_TPFLAGS_HAVE_GC ? (uint32_t)sizeof(struct mr_gc_head) : 0) +
+	       mr_instance_prefix_bytes(type);
 }
 
 /* The __sizeof__ in C that objects of the type have, or would have but for one written in Python. */

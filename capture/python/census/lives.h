@@ -23,6 +23,7 @@
 
 #include <Python.h>
 
+#include "instance_dict.h"
 #include "lives_map.h"
 
 struct mr_lives_leaf {
@@ -48,17 +49,10 @@ void mr_lives_close(struct mr_lives *lives); /* zeros are fine */
 static inline unsigned mr_lives_header(PyObject *object)
 {
 	const PyTypeObject *const type = Py_TYPE(object);
-	unsigned bytes = 0;
+	unsigned bytes = mr_instance_prefix_bytes(type);
 
 	if ((type->tp_flags & Py_TPFLAGS_HAVE_GC) && (!type->tp_is_gc || type->tp_is_gc(object)))
 		bytes += 2 * (unsigned)sizeof(uintptr_t);
-#if PY_VERSION_HEX >= 0x030C0000
-	if (type->tp_flags & (Py_TPFLAGS_MANAGED_DICT | Py_TPFLAGS_MANAGED_WEAKREF))
-		bytes += 2 * (unsigned)sizeof(PyObject *);
-#elif PY_VERSION_HEX >= 0x030B0000
-	if (type->tp_flags & Py_TPFLAGS_MANAGED_DICT)
-		bytes += 2 * (unsigned)sizeof(PyObject *);
-#endif
 	return bytes;
 }
 
