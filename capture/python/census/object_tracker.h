@@ -150,12 +150,12 @@ PyObject *mr_object_tracker_select(PyObject *self, PyObject *args);
 PyObject *mr_object_tracker_lookup(PyObject *self, PyObject *id);
 int mr_object_find_add_to_module(PyObject *module);
 
-/* object_tracker_holders.c: who holds what is persistent, at most MR_HELD_MAX objects.  Right after a
- * census; the groups are numbers of types, and *HELD, to be freed, is what was asked about.  -1 with a
- * Python error. */
+/* object_tracker_holders.c: who holds what is persistent, with SEEN only of what is marked so, at most
+ * MR_HELD_MAX objects.  Right after a census; the groups are numbers of types, and *HELD, to be freed, is
+ * what was asked about.  -1 with a Python error. */
 #define MR_HELD_MAX 100000u
 #define MR_WAYS_MAX 8u
-int mr_object_tracker_find_holders(struct mr_object_tracker *tracker, struct mr_holders *holders,
+int mr_object_tracker_find_holders(struct mr_object_tracker *tracker, bool seen, struct mr_holders *holders,
                                    struct mr_held **held);
 PyObject *mr_object_tracker_holders(PyObject *self, PyObject *unused); /* _holders() */
 

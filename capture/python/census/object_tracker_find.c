@@ -29,20 +29,17 @@ struct finding {
 	size_t capacity;
 };
 
+static int by_address(const void *a, const void *b)
+{
+	const uint64_t left = *(const uint64_t *)a;
+	const uint64_t right = *(const uint64_t *)b;
+
+	return (left > right) - (left < right);
+}
+
 static bool is_wanted(const struct finding *finding, uint64_t address)
 {
-	size_t low = 0;
-	size_t high = finding->wanted_count;
-
-	while (low < high) {
-		const size_t middle = (low + high) / 2;
-
-		if (finding->wanted[middle] < address)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low < finding->wanted_count && finding->wanted[low] == address;
+	return bsearch(&address, finding->wanted, finding->wanted_count, sizeof(address), by_address) != NULL;
 }
 
 static int meet(PyObject *object, void *context)
@@ -113,14 +110,6 @@ static PyObject *pairs_of(const struct finding *finding)
 		PyList_SET_ITEM(list, (Py_ssize_t)i, pair);
 	}
 	return list;
-}
-
-static int by_address(const void *a, const void *b)
-{
-	const uint64_t left = *(const uint64_t *)a;
-	const uint64_t right = *(const uint64_t *)b;
-
-	return (left > right) - (left < right);
 }
 
 /* Ids as sorted addresses; what is no id of an object is left out.  NULL with a Python error. */

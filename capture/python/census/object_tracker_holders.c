@@ -44,7 +44,7 @@ static size_t thin_out(struct mr_held *held, size_t count)
 	return kept;
 }
 
-/* What is persistent, and, if need be, marked as seen; NULL with a Python error. */
+/* What is persistent, with SEEN only if it is marked so; NULL with a Python error. */
 static struct mr_held *gather(const struct mr_object_table *table, bool seen, size_t *count)
 {
 	struct mr_held *const held = mr_alloc(((size_t)table->persistent + 1) * sizeof(*held));
@@ -68,8 +68,8 @@ static struct mr_held *gather(const struct mr_object_table *table, bool seen, si
 	return held;
 }
 
-static int find_of(struct mr_object_tracker *tracker, bool seen, struct mr_holders *holders,
-                   struct mr_held **held)
+int mr_object_tracker_find_holders(struct mr_object_tracker *tracker, bool seen, struct mr_holders *holders,
+                                   struct mr_held **held)
 {
 	size_t count;
 
@@ -77,12 +77,6 @@ static int find_of(struct mr_object_tracker *tracker, bool seen, struct mr_holde
 	if (!*held)
 		return -1;
 	return count ? mr_holders_find(tracker->module, *held, count, MR_WAYS_MAX, holders) : 0;
-}
-
-int mr_object_tracker_find_holders(struct mr_object_tracker *tracker, struct mr_holders *holders,
-                                   struct mr_held **held)
-{
-	return find_of(tracker, false, holders, held);
 }
 
 /* ---- From Python ----------------------------------------------------------------------------- */
@@ -125,7 +119,7 @@ PyObject *mr_object_tracker_holders(PyObject *self, PyObject *Py_UNUSED(unused))
 	int status = mr_census(tracker->module, MR_CENSUS_DEEP | MR_CENSUS_CODE, mark_seen, table);
 
 	if (status == 0)
-		status = find_of(tracker, true, &holders, &held);
+		status = mr_object_tracker_find_holders(tracker, true, &holders, &held);
 	for (size_t i = 0; i < table->count; i++)
 		table->records[i].seen = 0;
 	tracker->busy++;

@@ -210,7 +210,7 @@ static int find_holders(struct mr_object_tracker *tracker, struct mr_holders *ho
 {
 	const struct mr_object_table *const table = &tracker->table;
 	struct mr_held *held = NULL;
-	const int status = mr_object_tracker_find_holders(tracker, holders, &held);
+	const int status = mr_object_tracker_find_holders(tracker, false, holders, &held);
 
 	*rows = mr_alloc((holders->count + 1) * sizeof(**rows));
 	for (size_t i = 0; *rows && i < holders->count; i++) {
