@@ -27,13 +27,6 @@ struct paper {
 	unsigned page;
 };
 
-static const char *text_of(const struct mr_scope *scope, const char *name)
-{
-	struct mr_value value;
-	return mr_scope_find(scope, name, strlen(name), &value) && value.kind == MR_VALUE_TEXT ? value.text
-	                                                                                       : "";
-}
-
 static struct mr_value value_of(const struct mr_scope *scope, const char *name)
 {
 	struct mr_value value;
@@ -164,7 +157,7 @@ static void graph_of(struct paper *paper, const struct mr_scope *scope)
 		width = (natural < width ? natural : width) * room / height;
 		height = chart_height(value.chart, width);
 	}
-	heading(paper, text_of(scope, "title"), 10, height + 8);
+	heading(paper, mr_scope_text_of(scope, "title"), 10, height + 8);
 	need(paper, height + 8);
 	draw_chart(paper, value.chart, MARGIN, width);
 	paper->y += height + 8;
@@ -214,7 +207,7 @@ static void cells(struct paper *paper, const struct column *columns, size_t coun
 			                             columns[i].number ? MR_ANCHOR_END : MR_ANCHOR_START,
 			                             row ? MR_PAINT_INK : MR_PAINT_MUTED };
 		mr_canvas_text_fit(shown, sizeof(shown),
-		                   row ? text_of(row, columns[i].name) : columns[i].heading, width,
+		                   row ? mr_scope_text_of(row, columns[i].name) : columns[i].heading, width,
 		                   style.size, false);
 		mr_canvas_text(paper->canvas, columns[i].number ? x + width : x, paper->y + 10, style, shown);
 		x += columns[i].share * WIDTH;
@@ -257,10 +250,10 @@ static void headline(struct paper *paper, const struct mr_scope *run)
 {
 	const struct mr_value figures = value_of(run, "figures"), verdicts = value_of(run, "verdicts");
 	char facts[512];
-	line(paper, text_of(run, "command"), TEXT_SIZE, false, MR_PAINT_MUTED);
-	snprintf(facts, sizeof(facts), "%s%srecorded for %s%s%s", text_of(run, "start_text"),
-	         text_of(run, "start_text")[0] ? ", " : "", text_of(run, "duration"),
-	         text_of(run, "exit")[0] ? ", " : "", text_of(run, "exit"));
+	line(paper, mr_scope_text_of(run, "command"), TEXT_SIZE, false, MR_PAINT_MUTED);
+	snprintf(facts, sizeof(facts), "%s%srecorded for %s%s%s", mr_scope_text_of(run, "start_text"),
+	         mr_scope_text_of(run, "start_text")[0] ? ", " : "", mr_scope_text_of(run, "duration"),
+	         mr_scope_text_of(run, "exit")[0] ? ", " : "", mr_scope_text_of(run, "exit"));
 	line(paper, facts, TEXT_SIZE, false, MR_PAINT_MUTED);
 	paper->y += 10;
 	need(paper, 60);
@@ -271,14 +264,15 @@ static void headline(struct paper *paper, const struct mr_scope *run)
 		const struct mr_text_style small = { 8, false, MR_ANCHOR_START, MR_PAINT_MUTED };
 		const struct mr_text_style large = { 15, true, MR_ANCHOR_START, MR_PAINT_INK };
 		char note[128];
-		mr_canvas_text_fit(note, sizeof(note), text_of(figure, "note"), WIDTH / 5 - 6, 8, false);
-		mr_canvas_text(paper->canvas, x, paper->y + 8, small, text_of(figure, "label"));
-		mr_canvas_text(paper->canvas, x, paper->y + 26, large, text_of(figure, "value"));
+		mr_canvas_text_fit(note, sizeof(note), mr_scope_text_of(figure, "note"), WIDTH / 5 - 6, 8,
+		                   false);
+		mr_canvas_text(paper->canvas, x, paper->y + 8, small, mr_scope_text_of(figure, "label"));
+		mr_canvas_text(paper->canvas, x, paper->y + 26, large, mr_scope_text_of(figure, "value"));
 		mr_canvas_text(paper->canvas, x, paper->y + 39, small, note);
 	}
 	paper->y += 54;
 	for (const struct mr_scope *verdict = verdicts.scope; verdict; verdict = mr_scope_next(verdict))
-		paragraph(paper, text_of(verdict, "text"), 10, MR_PAINT_INK);
+		paragraph(paper, mr_scope_text_of(verdict, "text"), 10, MR_PAINT_INK);
 }
 
 /* The first rows behind each tab of sites. */
@@ -295,7 +289,7 @@ static void sites(struct paper *paper, const struct mr_scope *run)
 	for (const struct mr_scope *tab = tabs.scope; tab; tab = mr_scope_next(tab)) {
 		if (value_of(tab, "sites").count == 0)
 			continue;
-		heading(paper, text_of(tab, "title"), 10, 60);
+		heading(paper, mr_scope_text_of(tab, "title"), 10, 60);
 		TABLE(paper, tab, "sites", columns);
 	}
 }
@@ -317,7 +311,7 @@ static void heap(struct paper *paper, const struct mr_scope *run)
 	if (suspects.count > 0)
 		heading(paper, "Suspects", 13, 40);
 	for (const struct mr_scope *suspect = suspects.scope; suspect; suspect = mr_scope_next(suspect))
-		paragraph(paper, text_of(suspect, "sentence"), 10, MR_PAINT_INK);
+		paragraph(paper, mr_scope_text_of(suspect, "sentence"), 10, MR_PAINT_INK);
 	heading(paper, "Where it was allocated", 13, 80);
 	sites(paper, run);
 	if (value_of(run, "flame_wide").kind == MR_VALUE_CHART)
@@ -353,15 +347,15 @@ static void persistent(struct paper *paper, const struct mr_scope *run)
 		return;
 	}
 	heading(paper, "Objects that stayed", 13, 40);
-	if (text_of(run, "persistent_none")[0])
-		paragraph(paper, text_of(run, "persistent_none"), 10, MR_PAINT_INK);
+	if (mr_scope_text_of(run, "persistent_none")[0])
+		paragraph(paper, mr_scope_text_of(run, "persistent_none"), 10, MR_PAINT_INK);
 	for (const struct mr_scope *type = value_of(run, "persistent").scope; type;
 	     type = mr_scope_next(type))
-		paragraph(paper, text_of(type, "sentence"), 10, MR_PAINT_INK);
-	if (text_of(run, "persistent_rest")[0])
-		paragraph(paper, text_of(run, "persistent_rest"), 10, MR_PAINT_INK);
-	if (text_of(run, "definitions")[0])
-		paragraph(paper, text_of(run, "definitions"), 10, MR_PAINT_INK);
+		paragraph(paper, mr_scope_text_of(type, "sentence"), 10, MR_PAINT_INK);
+	if (mr_scope_text_of(run, "persistent_rest")[0])
+		paragraph(paper, mr_scope_text_of(run, "persistent_rest"), 10, MR_PAINT_INK);
+	if (mr_scope_text_of(run, "definitions")[0])
+		paragraph(paper, mr_scope_text_of(run, "definitions"), 10, MR_PAINT_INK);
 	for (const struct mr_scope *item = value_of(run, "holder_graphs").scope; item;
 	     item = mr_scope_next(item))
 		graph_of(paper, item);
@@ -393,8 +387,9 @@ static void snapshots(struct paper *paper, const struct mr_scope *run)
 		if (!largest.flag)
 			continue;
 		char text[256];
-		snprintf(text, sizeof(text), "The largest: %s, %s in %s objects", text_of(item, "name"),
-		         text_of(item, "size"), text_of(item, "objects"));
+		snprintf(text, sizeof(text), "The largest: %s, %s in %s objects",
+		         mr_scope_text_of(item, "name"), mr_scope_text_of(item, "size"),
+		         mr_scope_text_of(item, "objects"));
 		heading(paper, text, 10, 180);
 		if (donut.kind == MR_VALUE_CHART) {
 			draw_chart(paper, donut.chart, MARGIN + (WIDTH - DONUT) / 2, DONUT);
@@ -426,7 +421,7 @@ static void classes(struct paper *paper, const struct mr_scope *run)
 	TABLE(paper, run, "classes", all);
 	for (const struct mr_scope *item = details.scope; item && shown < CLASSES_MAX;
 	     item = mr_scope_next(item), shown++) {
-		heading(paper, text_of(item, "class"), 10, 170);
+		heading(paper, mr_scope_text_of(item, "class"), 10, 170);
 		chart_pair(paper, item, charts);
 		TABLE(paper, item, "objects", objects);
 	}
@@ -470,7 +465,7 @@ static void health(struct paper *paper, const struct mr_scope *root)
 	if (warnings.count == 0)
 		line(paper, "Nothing is wrong with the log.", TEXT_SIZE, false, MR_PAINT_INK);
 	for (const struct mr_scope *warning = warnings.scope; warning; warning = mr_scope_next(warning))
-		paragraph(paper, text_of(warning, "text"), TEXT_SIZE, MR_PAINT_INK);
+		paragraph(paper, mr_scope_text_of(warning, "text"), TEXT_SIZE, MR_PAINT_INK);
 }
 
 static void lay_out(struct paper *paper, const struct mr_scope *root)
@@ -489,7 +484,7 @@ static void lay_out(struct paper *paper, const struct mr_scope *root)
 	}
 	for (const struct mr_scope *run = runs.scope; run; run = mr_scope_next(run)) {
 		if (runs.count > 1)
-			heading(paper, text_of(run, "name"), 16, 200);
+			heading(paper, mr_scope_text_of(run, "name"), 16, 200);
 		headline(paper, run);
 		paper->y += 8;
 		heap(paper, run);
@@ -510,12 +505,12 @@ int mr_report_pdf(struct memreport *report, struct mr_buffer *out, struct mr_err
 	MR_TRY(mr_report_fill(report, report->limit, &page, err));
 	const struct mr_scope *root = mr_page_root(page);
 	struct paper paper = { .canvas = mr_canvas_new(MR_CANVAS_PDF, PAGE_WIDTH, PAGE_HEIGHT),
-		               .title = text_of(root, "title") };
+		               .title = mr_scope_text_of(root, "title") };
 	int status = paper.canvas ? 0 : mr_fail(err, MR_ERR_NOMEM, "no memory for the report");
 	if (status == 0) {
 		/* To the second, as PDF has it; a log without a clock gives the same bytes, too. */
 		char created[32];
-		const char *recorded = text_of(root, "recorded");
+		const char *recorded = mr_scope_text_of(root, "recorded");
 		snprintf(created, sizeof(created), "%.19sZ",
 		         strlen(recorded) >= 19 ? recorded : "1970-01-01T00:00:00");
 		mr_canvas_document(paper.canvas, paper.title, created);

@@ -405,6 +405,13 @@ bool mr_scope_find(const struct mr_scope *scope, const char *name, size_t len, s
 	return true;
 }
 
+const char *mr_scope_text_of(const struct mr_scope *scope, const char *name)
+{
+	struct mr_value value;
+	return mr_scope_find(scope, name, strlen(name), &value) && value.kind == MR_VALUE_TEXT ? value.text
+	                                                                                       : "";
+}
+
 const struct mr_scope *mr_scope_next(const struct mr_scope *item)
 {
 	return item->next;

@@ -85,6 +85,8 @@ struct mr_scope *mr_scope_within(const struct mr_scope *scope);
  * B of scope A, "a.raw" the exact number.
  * false when nothing has that name. */
 bool mr_scope_find(const struct mr_scope *scope, const char *name, size_t len, struct mr_value *value);
+/* The text that NAME stands for; "" where that is none. */
+const char *mr_scope_text_of(const struct mr_scope *scope, const char *name);
 /* The next item of the list that this one is in, or NULL. */
 const struct mr_scope *mr_scope_next(const struct mr_scope *item);
 /* Whether a template's data-if takes it for true. */

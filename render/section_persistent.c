@@ -222,14 +222,6 @@ static void add_curve(const struct mr_view *view, struct mr_scope *item, const s
 
 /* ---- One type ---------------------------------------------------------------------------------------- */
 
-static const char *text_in(const struct mr_scope *scope, const char *name)
-{
-	struct mr_value value;
-	return scope && mr_scope_find(scope, name, strlen(name), &value) && value.kind == MR_VALUE_TEXT
-	               ? value.text
-	               : "";
-}
-
 static void add_type(const struct mr_view *view, struct mr_scope *scope, size_t index)
 {
 	const struct mr_report_census *census = view->run->census;
@@ -252,12 +244,12 @@ static void add_type(const struct mr_view *view, struct mr_scope *scope, size_t 
 	                mr_census_left(type) == 1 ? "is" : "are");
 	set_holding(view, item, type);
 	set_more(item, census, index);
-	const char *lead = text_in(item, "lead"), *path = text_in(item, "path"),
-		   *tail = text_in(item, "tail");
+	const char *lead = mr_scope_text_of(item, "lead"), *path = mr_scope_text_of(item, "path"),
+		   *tail = mr_scope_text_of(item, "tail");
 	mr_scope_format(item, "sentence", "%s: %s%s%s%s%s%s%s%s",
-	                mr_section_name(item, type->name, NAME_COLUMNS), text_in(item, "text"),
+	                mr_section_name(item, type->name, NAME_COLUMNS), mr_scope_text_of(item, "text"),
 	                lead[0] ? " " : "", lead, path[0] ? " " : "", path, tail[0] ? " " : "", tail,
-	                text_in(item, "more"));
+	                mr_scope_text_of(item, "more"));
 	add_ways(view, item, type);
 	add_sites(view, item, type);
 	add_curve(view, item, type);
