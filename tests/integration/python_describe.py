@@ -144,6 +144,7 @@ def kinds_of_holders():
     cases.equal(refPathString([error, error.args, thing]), "<ValueError ValueError>.args[0]")
     named = {"k": thing}
     told(named.values(), named, ".mapping")
+    cases.equal(refPathString([list, list.append]), "<type type>.append", "a dict of the interpreter's")
     cases.equal(refPathString([thing]), "<Thing Thing>")
 
 

@@ -104,8 +104,11 @@ static inline bool mr_gc_is_tracked(const PyObject *object)
 	return mr_gc_head_of(object)->next != 0;
 }
 
-/* The value of NAME in the dict of TYPE itself, borrowed, or NULL: by comparing texts, since to hash or to make
- * a string is not needed, nor is anyone's __eq__ called. */
+/* The dict of TYPE itself, borrowed, or NULL. */
+PyObject *mr_census_type_dict(PyTypeObject *type);
+/* The value of NAME in DICT (or NULL), or in the dict of TYPE itself, borrowed, or NULL: by comparing
+ * texts, since to hash or to make a string is not needed, nor is anyone's __eq__ called. */
+PyObject *mr_census_dict_value(PyObject *dict, const char *name);
 PyObject *mr_census_type_value(PyTypeObject *type, const char *name);
 /* Text that STRING, borrowed, is or begins with: TEXT, or TEXT and a dot. */
 bool mr_is_name_in(PyObject *string, const char *text);

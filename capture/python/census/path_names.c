@@ -7,6 +7,7 @@
 
 #include <structmember.h>
 
+#include "census_private.h"
 #include "instance_dict.h"
 
 #define FEW 8 /* children that are compared one after the other */
@@ -159,10 +160,12 @@ static void offer_members(struct naming *naming, const PyObject *object)
 
 static void offer_type(struct naming *naming, PyTypeObject *type)
 {
+	PyObject *const dict = mr_census_type_dict(type);
+
 	/* A type that is being torn down has lost some of these. */
-	if (type->tp_dict) {
-		offer_kind(naming, type->tp_dict, MR_STEP_DICT);
-		offer_entries(naming, type->tp_dict, MR_STEP_ATTRIBUTE);
+	if (dict) {
+		offer_kind(naming, dict, MR_STEP_DICT);
+		offer_entries(naming, dict, MR_STEP_ATTRIBUTE);
 	}
 	offer_word(naming, (PyObject *)type->tp_base, "__base__");
 	offer_word(naming, type->tp_bases, "__bases__");

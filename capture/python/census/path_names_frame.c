@@ -10,6 +10,8 @@
  */
 #include "path_names_frame.h"
 
+#include "census_private.h"
+
 #if PY_VERSION_HEX < 0x030B0000
 
 const void *mr_frame_innermost(PyThreadState *thread)
@@ -176,19 +178,6 @@ bool mr_frame_is_cell(const struct mr_frame *frame, Py_ssize_t at)
 
 #endif
 
-static bool begins_with(PyObject *text, const char *prefix)
-{
-	const size_t len = strlen(prefix);
-
-	if (!text || !PyUnicode_CheckExact(text) || !PyUnicode_IS_COMPACT_ASCII(text) ||
-	    (size_t)PyUnicode_GET_LENGTH(text) < len)
-		return false;
-
-	const char *const found = PyUnicode_DATA(text);
-
-	return memcmp(found, prefix, len) == 0 && (found[len] == '\0' || found[len] == '.');
-}
-
 bool mr_frame_is_own(const struct mr_frame *frame)
 {
 	Py_ssize_t at = 0;
@@ -199,8 +188,8 @@ bool mr_frame_is_own(const struct mr_frame *frame)
 	if (!frame->globals || !PyDict_Check(frame->globals))
 		return false;
 	for (int looked = 0; looked < 8 && PyDict_Next(frame->globals, &at, &key, &value); looked++) {
-		if (begins_with(key, "__package__"))
-			return begins_with(value, "memcapture");
+		if (mr_is_name_in(key, "__package__"))
+			return mr_is_name_in(value, "memcapture");
 	}
 	return false;
 }

@@ -6,6 +6,8 @@
  */
 #include "path_names.h"
 
+#include "census_private.h"
+
 #define PLAIN_TEXT_MAX 50 /* characters of a string, as Reftracker has it */
 #define PLAIN_ITEMS_MAX 5
 #define TUPLE_ITEMS_MAX 4
@@ -193,19 +195,12 @@ static void append_string(struct mr_buffer *out, PyObject *text)
 
 static void append_module(struct mr_buffer *out, PyObject *module)
 {
-	PyObject *const dict = PyModule_GetDict(module);
-	Py_ssize_t at = 0;
-	PyObject *key;
-	PyObject *value;
+	PyObject *const name = mr_census_dict_value(PyModule_GetDict(module), "__name__");
 
-	while (dict && PyDict_Next(dict, &at, &key, &value)) {
-		if (PyUnicode_CheckExact(key) && PyUnicode_CompareWithASCIIString(key, "__name__") == 0 &&
-		    PyUnicode_Check(value)) {
-			mr_unicode_text(out, value, PY_SSIZE_T_MAX);
-			return;
-		}
-	}
-	append_unknown(out, module);
+	if (name && PyUnicode_Check(name))
+		mr_unicode_text(out, name, PY_SSIZE_T_MAX);
+	else
+		append_unknown(out, module);
 }
 
 void mr_object_text(struct mr_buffer *out, PyObject *object)
