@@ -287,6 +287,24 @@ def what_stayed_goes_away_while_it_is_told():
     cases.equal(run(GOING, "going.dat", PYTHONMALLOC="malloc", MALLOC_PERTURB_="165"), "100 0\n")
 
 
+SORTED = """
+import gc
+from memcapture import muppy
+class Hostile:
+    def __sizeof__(self):
+        for found in gc.get_referrers(self):
+            if type(found) is list and found is not objects:
+                found.clear()
+        return 8
+objects = [Hostile() for _ in range(100)]
+print(len(muppy.sort(objects)), gc.is_tracked(muppy.sort(objects)))
+"""
+
+
+def a_list_that_is_being_sorted():
+    cases.equal(run(SORTED), "100 True\n")
+
+
 cases.main(
     looking_when_the_interpreter_is_almost_gone,
     no_collection_in_the_middle_of_a_description,
@@ -298,4 +316,5 @@ cases.main(
     a_description_of_any_depth_ends,
     filtering_by_class_asks_no_object,
     what_stayed_goes_away_while_it_is_told,
+    a_list_that_is_being_sorted,
 )

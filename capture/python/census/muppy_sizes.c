@@ -126,11 +126,13 @@ static int by_size(const void *left, const void *right)
 static PyObject *muppy_sort(PyObject *module, PyObject *objects)
 {
 	struct mr_census_types types = { .keeps = true };
-	PyObject *const list = PySequence_List(objects); /* nobody else's: it stays as it is */
+	PyObject *const list = PySequence_List(objects);
 	const size_t count = list ? (size_t)PyList_GET_SIZE(list) : 0;
 	struct sized *const order = mr_alloc((count + 1) * sizeof(*order));
 	int status = list ? 0 : -1;
 
+	if (list) /* so that sizes that are made by Python code do not find it, and it stays as it is */
+		PyObject_GC_UnTrack(list);
 	if (list && !order) {
 		PyErr_NoMemory();
 		status = -1;
@@ -144,6 +146,7 @@ static PyObject *muppy_sort(PyObject *module, PyObject *objects)
 		qsort(order, count, sizeof(*order), by_size);
 		for (size_t i = 0; i < count; i++)
 			PyList_SET_ITEM(list, (Py_ssize_t)i, order[i].object);
+		PyObject_GC_Track(list);
 	}
 	mr_free(order);
 	mr_census_types_release(&types);
