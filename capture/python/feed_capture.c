@@ -63,33 +63,17 @@ int mr_feed_capture_open(struct memcapture **capture, enum mr_stream_source sour
 	return -1;
 }
 
-static int raise_first(const struct mr_error *failure, const struct memcapture_error *error, const char *name)
+int mr_feed_capture_close(struct memcapture *capture, const struct mr_error *failure, const char *name)
 {
+	struct memcapture_error error = { 0 };
 	struct mr_error err = *failure;
 
-	if (error->code < 0)
-		mr_fail(&err, error->code, "%s", error->message);
+	if (memcapture_close(capture, &error) < 0)
+		mr_fail(&err, error.code, "%s", error.message);
 	if (err.code == MR_OK)
 		return 0;
 	mr_feed_raise(&err, name[0] != '\0' ? name : NULL);
 	return -1;
-}
-
-int mr_feed_capture_close(struct memcapture *capture, const struct mr_error *failure, const char *name)
-{
-	struct memcapture_error error = { 0 };
-
-	/* What it returns is in ERROR as well. */
-	(void)(memcapture_close(capture, &error) < 0);
-	return raise_first(failure, &error, name);
-}
-
-int mr_feed_capture_status(struct memcapture *capture, const struct mr_error *failure, const char *name)
-{
-	struct memcapture_error error = { 0 };
-
-	(void)(memcapture_status(capture, &error) < 0);
-	return raise_first(failure, &error, name);
 }
 
 void mr_feed_capture_mark(struct memcapture *capture, const char *text, size_t len, struct mr_error *failure)

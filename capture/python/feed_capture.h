@@ -30,8 +30,6 @@ int mr_feed_capture_open(struct memcapture **capture, enum mr_stream_source sour
 /* Ends the log; CAPTURE is gone in any case.  -1 with a Python error: FAILURE, when it is one, or
  * what could not be written to NAME. */
 int mr_feed_capture_close(struct memcapture *capture, const struct mr_error *failure, const char *name);
-/* 0, or -1 with a Python error: FAILURE, or the capture's first one. */
-int mr_feed_capture_status(struct memcapture *capture, const struct mr_error *failure, const char *name);
 /* A word in the log at this moment.  What fails is kept in FAILURE. */
 void mr_feed_capture_mark(struct memcapture *capture, const char *text, size_t len, struct mr_error *failure);
 

@@ -27,7 +27,7 @@ struct mr_feed_sink {
 
 void mr_feed_sink_release(struct mr_feed_sink *sink);
 
-/* One block at a time: begin, columns (mr_feed_sink_block()), end.  A failure is kept. */
+/* One block at a time: begin, columns (mr_block_column()), end.  A failure is kept. */
 struct mr_block_writer *mr_feed_sink_begin(struct mr_feed_sink *sink, enum mr_kind kind, uint32_t rows);
 void mr_feed_sink_end(struct mr_feed_sink *sink, const struct mr_log_span *span); /* NULL: of no time */
 

@@ -154,11 +154,6 @@ int mr_feed_close(struct mr_feed *feed)
 	return status;
 }
 
-int mr_feed_status(const struct mr_feed *feed)
-{
-	return mr_feed_capture_status(feed->capture, &feed->account->sink.failure, feed->path);
-}
-
 /* ---- What happens -------------------------------------------------------------------------- */
 
 void mr_feed_class(struct mr_feed *feed, uint32_t class_index, unsigned level, bool keep, bool trace)
@@ -235,7 +230,7 @@ void mr_feed_restart(struct mr_feed *feed, struct mr_store *store)
 		mr_feed_move(feed, store);
 		return;
 	}
-	/* A failure is the capture's, for mr_feed_status(). */
+	/* A failure is the capture's, for mr_feed_close(). */
 	(void)(memcapture_clear(feed->capture, NULL) < 0);
 	mr_feed_account_move(feed->account, store, true);
 }

@@ -26,7 +26,7 @@ int mr_feed_open(struct mr_feed **feed, struct mr_store *store, const char *path
 int mr_feed_close(struct mr_feed *feed);
 
 /* In a forked child all of the following do nothing.  FEED may be NULL.
- * These never fail towards the program: the first failure is kept for mr_feed_status(). */
+ * These never fail towards the program: the first failure is kept for mr_feed_close(). */
 void mr_feed_class(struct mr_feed *feed, uint32_t class_index, unsigned level, bool keep, bool trace);
 void mr_feed_birth(struct mr_feed *feed, uint32_t row);
 void mr_feed_death(struct mr_feed *feed, uint32_t row); /* or detached: by the row's flags */
@@ -38,7 +38,5 @@ void mr_feed_restart(struct mr_feed *feed, struct mr_store *store);
 /* detach_all(): what the log tells of stays, the objects that were observed are told as
  * detached, and STORE is the one that it tells of from now on. */
 void mr_feed_move(struct mr_feed *feed, struct mr_store *store);
-/* 0, or -1 with a Python OSError: the first failure. */
-int mr_feed_status(const struct mr_feed *feed);
 
 #endif

@@ -59,13 +59,6 @@ int mr_object_feed_close(struct mr_object_feed *feed)
 	return status;
 }
 
-int mr_object_feed_status(const struct mr_object_feed *feed)
-{
-	if (feed == NULL)
-		return 0;
-	return mr_feed_capture_status(feed->capture, &feed->account->sink.failure, feed->path);
-}
-
 uint64_t mr_object_feed_now(const struct mr_object_feed *feed)
 {
 	return feed != NULL ? mr_feed_capture_now(feed->capture) : 0;

@@ -7,7 +7,7 @@
  *
  * Ids are the caller's, and count from 1.  FEED may be NULL everywhere: then, and in a
  * forked child, nothing happens.  The first failure is kept for
- * mr_object_feed_status().  Needs the GIL.  Private to the extension _capture.
+ * mr_object_feed_close().  Needs the GIL.  Private to the extension _capture.
  */
 #ifndef MR_OBJECT_FEED_H
 #define MR_OBJECT_FEED_H
@@ -21,8 +21,7 @@ struct mr_object_feed;
 
 /* As mr_feed_open(). */
 int mr_object_feed_open(struct mr_object_feed **feed, PyObject *module, const char *path);
-int mr_object_feed_close(struct mr_object_feed *feed);
-int mr_object_feed_status(const struct mr_object_feed *feed); /* -1 with a Python OSError */
+int mr_object_feed_close(struct mr_object_feed *feed); /* -1 with a Python OSError */
 /* Nanoseconds since the stream's zero, which is the package's import. */
 uint64_t mr_object_feed_now(const struct mr_object_feed *feed);
 /* A word in the log at this moment. */
