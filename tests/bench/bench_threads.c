@@ -18,7 +18,7 @@ struct worker {
 	pthread_t thread;
 	uint64_t state;
 	long pairs;
-} __attribute__((aligned(64))); /* threads that share no line measure no one else's waiting */
+};
 
 static uint64_t next(uint64_t *state)
 {
@@ -83,7 +83,7 @@ int main(int argc, char **argv)
 
 	if (threads < 1 || pairs < 1)
 		return 2;
-	struct worker *workers = aligned_alloc(64, (size_t)threads * sizeof(*workers));
+	struct worker *workers = calloc((size_t)threads, sizeof(*workers));
 	if (workers == NULL)
 		return 2;
 	for (long i = 0; i < threads; i++) {
