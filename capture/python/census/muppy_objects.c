@@ -33,7 +33,9 @@ static void wish_huge_pages(void *block, size_t size_bytes)
 static int take(struct taken *taken, PyObject *object)
 {
 	if (MR_UNLIKELY(taken->count == taken->capacity)) {
-		const size_t capacity = taken->capacity ? taken->capacity + taken->capacity / 2 : 4096;
+		/* What is not written to takes no memory, and is given back; moving what was written to
+		 * breaks up its huge pages. */
+		const size_t capacity = taken->capacity ? 4 * taken->capacity : 4096;
 		PyObject **const items = PyMem_Realloc(taken->items, capacity * sizeof(PyObject *));
 
 		if (!items)
