@@ -162,11 +162,6 @@ uint32_t mr_object_feed_stack(struct mr_object_feed *feed, PyObject *trace)
 
 /* ---- Objects ---------------------------------------------------------------------------------- */
 
-static uint32_t up_to(size_t count, uint32_t rows_max)
-{
-	return count < rows_max ? (uint32_t)count : rows_max;
-}
-
 void mr_object_feed_births(struct mr_object_feed *feed, uint64_t time_ns, const struct mr_fed_birth *rows,
                            size_t count)
 {
@@ -175,7 +170,7 @@ void mr_object_feed_births(struct mr_object_feed *feed, uint64_t time_ns, const 
 	if (!mr_object_feed_alive(feed))
 		return;
 	for (uint32_t n; count > 0; rows += n, count -= n) {
-		n = up_to(count, MR_FEED_ROWS);
+		n = mr_object_feed_up_to(count, MR_FEED_ROWS);
 		struct mr_block_writer *const block =
 			mr_feed_sink_begin(&feed->account->sink, MR_KIND_BIRTHS, n);
 
@@ -197,7 +192,7 @@ void mr_object_feed_deaths(struct mr_object_feed *feed, uint64_t time_ns, const 
 	if (!mr_object_feed_alive(feed))
 		return;
 	for (uint32_t n; count > 0; objects += n, count -= n) {
-		n = up_to(count, MR_FEED_ROWS);
+		n = mr_object_feed_up_to(count, MR_FEED_ROWS);
 		struct mr_block_writer *const block =
 			mr_feed_sink_begin(&feed->account->sink, MR_KIND_DEATHS, n);
 
@@ -215,7 +210,7 @@ void mr_object_feed_sizes(struct mr_object_feed *feed, uint32_t snapshot, const 
 	if (!mr_object_feed_alive(feed))
 		return;
 	for (uint32_t n; count > 0; rows += n, count -= n) {
-		n = up_to(count, MR_FEED_ROWS);
+		n = mr_object_feed_up_to(count, MR_FEED_ROWS);
 		struct mr_block_writer *const block =
 			mr_feed_sink_begin(&feed->account->sink, MR_KIND_SIZES, n);
 

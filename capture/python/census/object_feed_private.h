@@ -28,6 +28,12 @@ static inline bool mr_object_feed_alive(const struct mr_object_feed *feed)
 	return feed != NULL && mr_tracker_alive(feed->capture);
 }
 
+/* How many of COUNT rows the next block takes. */
+static inline uint32_t mr_object_feed_up_to(size_t count, uint32_t rows_max)
+{
+	return count < rows_max ? (uint32_t)count : rows_max;
+}
+
 /* The block under way gets the column ID, whose values are EXPRESSION of ROWS[i]. */
 #define MR_OBJECT_FEED_COLUMN(feed, block, id, count, expression)      \
 	do {                                                           \

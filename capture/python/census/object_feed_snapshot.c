@@ -41,7 +41,7 @@ void mr_object_feed_class_totals(struct mr_object_feed *feed, uint32_t snapshot,
 	if (!mr_object_feed_alive(feed))
 		return;
 	for (uint32_t n; count > 0; rows += n, count -= n) {
-		n = count < MR_OBJECT_FEED_ROWS ? (uint32_t)count : MR_OBJECT_FEED_ROWS;
+		n = mr_object_feed_up_to(count, MR_OBJECT_FEED_ROWS);
 		struct mr_block_writer *const block =
 			mr_feed_sink_begin(&feed->account->sink, MR_KIND_CLASS_TOTALS, n);
 
@@ -92,7 +92,7 @@ void mr_object_feed_holders(struct mr_object_feed *feed, uint32_t snapshot, cons
 	if (!mr_object_feed_alive(feed))
 		return;
 	for (uint32_t n; count > 0; rows += n, count -= n) {
-		n = count < MR_OBJECT_FEED_ROWS ? (uint32_t)count : MR_OBJECT_FEED_ROWS;
+		n = mr_object_feed_up_to(count, MR_OBJECT_FEED_ROWS);
 		put_holders(feed, snapshot, rows, n);
 	}
 }
