@@ -44,7 +44,7 @@
 #define MR_CHANNEL_WRITER_NAME "writer" /* the writer's page in the folder */
 
 #define MR_CHANNEL_MAGIC UINT64_C(0x6c656e6e61686372) /* "rchannel" */
-#define MR_CHANNEL_VERSION 4
+#define MR_CHANNEL_VERSION 5
 #define MR_CHANNEL_RINGS_MAX 1024
 #define MR_CHANNEL_COUNTERS_MAX 16
 #define MR_CHANNEL_CLOCK_SEGMENTS_MAX 64
@@ -126,7 +126,7 @@ enum mr_ring_state {
 struct mr_ring {
 	_Alignas(64) _Atomic uint64_t head; /* where the next record goes; the program's */
 	uint64_t tail_seen;                 /* the program's last look at tail */
-	_Atomic uint32_t busy;              /* an event of the heap is being appended: see heap_events.h */
+	_Atomic uint32_t nested;            /* the heap's: events that wait in memory of the thread's own */
 	_Atomic uint64_t waits;             /* times that a thread found the ring full */
 	_Atomic uint64_t wait_ns;
 	_Atomic uint64_t dropped;              /* records lost because the writer had stopped */

@@ -6,30 +6,25 @@
  */
 #include "heap_drain.h"
 
-#include <linux/membarrier.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
 #include "futex.h"
 #include "tracker_clock.h"
 
 #define WINDOW 128                   /* events */
 #define AHEAD 2560                   /* bytes of a ring: about what a window takes */
 #define MANY 16                      /* events that it does not pay to copy */
-#define BUSY_SPINS 200               /* looks at a ring in which a record is under way */
-#define STUCK_NS UINT64_C(200000000) /* after which nobody believes that it still is */
+#define STUCK_NS UINT64_C(200000000) /* after which nobody believes that events of handlers will come */
 
 struct ring {
 	struct mr_ring *ring; /* NULL: not looked at */
 	const uint8_t *data;
 	uint64_t size;
 	uint64_t tail;
-	uint64_t head; /* as this run saw it */
-	uint64_t ticks_last;
-	uint64_t busy_since_ns; /* with the head at BUSY_HEAD; 0: it is not */
-	uint64_t busy_head;
+	uint64_t head;            /* as this run saw it */
+	uint64_t ticks_last;      /* nothing that comes is earlier */
+	uint64_t nested_since_ns; /* with the head at NESTED_HEAD; 0: there are none */
+	uint64_t nested_head;
 	uint32_t tid;
-	bool busy; /* a record with a time before the bound may still come */
+	bool nested; /* events of signal handlers, with times before the bound, may still come */
 	bool broken;
 	uint16_t first; /* of the window's events, the next */
 	uint16_t count; /* of them, from 0 */
@@ -42,7 +37,8 @@ struct mr_heap_drain {
 	struct mr_error *complaint;
 	uint64_t bytes;
 	uint64_t events;
-	uint64_t bound;
+	uint64_t bound; /* what is later is not taken yet */
+	uint64_t floor; /* the last run's bound: all that is earlier was taken */
 	uint64_t now_ticks;
 	uint32_t ring_count; /* entries of `rings` that may be in use */
 	uint32_t heap_count;
@@ -371,30 +367,50 @@ static void look_at_head(struct mr_heap_drain *drain, struct ring *ring)
 		ring->head = head;
 }
 
-/* Waits a moment for the record that is under way in RING, if there is one. */
-static void look_at_busy(struct mr_heap_drain *drain, struct ring *ring)
+/* Whether events of handlers wait to be appended to RING: looked at before the head, so that they are seen
+ * there or here. */
+static void look_at_nested(struct ring *ring)
 {
-	const uint64_t head = atomic_load_explicit(&ring->ring->head, memory_order_acquire);
+	const bool nested = atomic_load_explicit(&ring->ring->nested, memory_order_acquire) != 0;
+	const uint64_t now_ns = nested ? mr_clock_monotonic_ns() : 0;
 
-	ring->busy = false;
-	for (unsigned i = 0; i < BUSY_SPINS; i++) {
-		if (atomic_load_explicit(&ring->ring->busy, memory_order_acquire) == 0 ||
-		    atomic_load_explicit(&ring->ring->head, memory_order_acquire) != head) {
-			ring->busy_since_ns = 0;
-			look_at_head(drain, ring);
-			return;
-		}
-		mr_cpu_relax();
-	}
-	look_at_head(drain, ring);
-
-	const uint64_t now_ns = mr_clock_monotonic_ns();
-	if (ring->busy_since_ns == 0 || ring->busy_head != head) {
-		ring->busy_since_ns = now_ns;
-		ring->busy_head = head;
+	if (!nested || ring->nested_since_ns == 0 || ring->nested_head != ring->head) {
+		ring->nested_since_ns = now_ns;
+		ring->nested_head = ring->head;
 	}
 	/* A thread that left by longjmp() may never come back to its ring. */
-	ring->busy = now_ns - ring->busy_since_ns < STUCK_NS;
+	ring->nested = nested && now_ns - ring->nested_since_ns < STUCK_NS;
+}
+
+/* Reads the clock before whatever is read after it. */
+static uint64_t ticks_before_all(const struct mr_heap_drain *drain)
+{
+	const uint64_t ticks = mr_heap_drain_ticks_now(drain);
+
+#if defined(__x86_64__)
+	__builtin_ia32_lfence();
+#elif defined(__aarch64__)
+	__asm__ volatile("isb" ::: "memory");
+#endif
+	atomic_thread_fence(memory_order_seq_cst);
+	return ticks;
+}
+
+/* Sets how far RING is filled. */
+static void look_at_ring(struct mr_heap_drain *drain, struct ring *ring, bool ended)
+{
+	if (ring->broken) { /* emptied all the same: its thread is not to wait for room */
+		ring->tail = atomic_load_explicit(&ring->ring->head, memory_order_acquire);
+		ring->head = ring->tail;
+		return;
+	}
+	/* What was not there by the last bound came after it, whatever it says: see heap_events.h. */
+	if (ring->ticks_last < drain->floor)
+		ring->ticks_last = drain->floor;
+	ring->nested = false; /* those of a thread that is no more never come */
+	if (!ended)
+		look_at_nested(ring);
+	look_at_head(drain, ring);
 }
 
 /* Sets how far each ring is filled, and up to which time all that there will be is there. */
@@ -402,38 +418,22 @@ static void find_bound(struct mr_heap_drain *drain, bool ended)
 {
 	uint32_t used = 0;
 
+	/* A second ring, were there one by now, would begin after all that this one had then. */
 	if (drain->ring_count == 1 && open_ring(drain, &drain->rings[0], 0))
-		look_at_head(drain, &drain->rings[0]);
+		look_at_ring(drain, &drain->rings[0], ended);
 	if (!look_at_new_rings(drain))
 		return;
 	for (uint32_t i = 0; i < drain->ring_count; i++)
 		used += open_ring(drain, &drain->rings[i], i);
-	drain->now_ticks = mr_heap_drain_ticks_now(drain);
 	drain->bound = UINT64_MAX;
-	/* A second ring, were there one by now, would begin after all that this one had then. */
-	if (!ended && used == 1 && drain->ring_count == 1)
-		return;
-	if (!ended && drain->ring_count > 1) {
-		drain->bound = drain->now_ticks;
-		(void)syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0);
+	if (ended || used != 1 || drain->ring_count != 1) {
+		if (!ended && drain->ring_count > 1)
+			drain->bound = ticks_before_all(drain);
+		for (uint32_t i = 0; i < drain->ring_count; i++)
+			if (drain->rings[i].ring)
+				look_at_ring(drain, &drain->rings[i], ended);
 	}
-	for (uint32_t i = 0; i < drain->ring_count; i++) {
-		struct ring *const ring = &drain->rings[i];
-
-		if (!ring->ring)
-			continue;
-		if (ring->broken) { /* emptied all the same: its thread is not to wait for room */
-			ring->tail = atomic_load_explicit(&ring->ring->head, memory_order_acquire);
-			ring->head = ring->tail;
-			continue;
-		}
-		if (ended) {
-			ring->busy = false; /* whoever was in the middle of a record never finishes it */
-			look_at_head(drain, ring);
-		} else {
-			look_at_busy(drain, ring);
-		}
-	}
+	drain->now_ticks = mr_heap_drain_ticks_now(drain);
 }
 
 /* ---- Merging --------------------------------------------------------------------------------- */
@@ -477,7 +477,7 @@ static void hand_on(struct mr_heap_drain *drain)
 /* RING has nothing more; what it is about to append may be as old as its last event. */
 static void run_dry(struct mr_heap_drain *drain, const struct ring *ring)
 {
-	if (ring->busy && ring->ticks_last < drain->bound)
+	if (ring->nested && ring->ticks_last < drain->bound)
 		drain->bound = ring->ticks_last;
 }
 
@@ -553,6 +553,16 @@ static void merge(struct mr_heap_drain *drain)
 	hand_on(drain);
 }
 
+static void raise_floor(struct mr_heap_drain *drain)
+{
+	const uint64_t taken = drain->bound != UINT64_MAX ? drain->bound
+	                       : drain->ring_count > 0    ? drain->rings[0].ticks_last
+	                                                  : 0;
+
+	if (drain->floor < taken)
+		drain->floor = taken;
+}
+
 uint64_t mr_heap_drain_run(struct mr_heap_drain *drain, bool ended, struct mr_error *complaint)
 {
 	const uint64_t bytes = drain->bytes;
@@ -561,10 +571,16 @@ uint64_t mr_heap_drain_run(struct mr_heap_drain *drain, bool ended, struct mr_er
 	find_bound(drain, ended);
 	gather(drain);
 	merge(drain);
+	raise_floor(drain);
 	for (uint32_t i = 0; i < drain->ring_count; i++)
 		if (drain->rings[i].ring)
 			make_room(&drain->rings[i], true);
 	return drain->bytes - bytes;
+}
+
+uint64_t mr_heap_drain_taken_to(const struct mr_heap_drain *drain)
+{
+	return drain->floor;
 }
 
 /* ---- Facts -------------------------------------------------------------------------------------- */

@@ -7,8 +7,9 @@
  *
  * The rings are another program's memory: each word is read once, lengths are
  * checked, and a ring that holds nonsense is given up, with a message; the others
- * go on.  Stamps of a ring that fall, or lie in the future, are moved to where
- * they can be true.  Private to memrecord; one thread.
+ * go on.  Stamps of a ring that fall, lie in the future, or are earlier than what was
+ * taken before they were to be seen, are moved to where they can be true.  Private to
+ * memrecord; one thread.
  */
 #ifndef MR_HEAP_DRAIN_H
 #define MR_HEAP_DRAIN_H
@@ -57,6 +58,8 @@ void mr_heap_drain_free(struct mr_heap_drain *drain);
 /* Takes what is there and may be taken yet; with ENDED (nobody will append any more) all
  * that is there.  Gives the bytes of records that it took. */
 uint64_t mr_heap_drain_run(struct mr_heap_drain *drain, bool ended, struct mr_error *complaint);
+/* All events up to these ticks were handed on. */
+uint64_t mr_heap_drain_taken_to(const struct mr_heap_drain *drain);
 /* The tid that ring RING was made for. */
 uint32_t mr_heap_drain_tid(const struct mr_heap_drain *drain, uint32_t ring);
 

@@ -4,20 +4,33 @@
  * aligned words in rings of kind MR_RING_HEAP, one ring a thread, in a channel
  * whose header says MR_SOURCE_HEAP (channel.h).  Private to capture/.
  *
- * Order.  A ring's records are in the order of their ticks.  Across rings the
- * writer orders by ticks, and may do so up to a bound that it finds like this:
- * it reads the clock (BOUND), calls membarrier(2), and looks at each ring: one
- * that is not `busy` will append nothing older than BOUND; one that is will
- * soon be done.  So a thread sets `busy` before it reads the clock, and clears
- * it after the ring's head is stored; no fence is needed, only that the compiler
- * keeps that order.
- *
- * An allocation is appended after the allocator gave the block and before the
- * program has it; a free before the allocator gets it.  So whatever other threads
+ * Order.  An allocation is appended after the allocator gave the block and before
+ * the program has it; a free before the allocator gets it.  So whatever other threads
  * do with the same address lies on the right side of both.  A realloc is two
  * records: REALLOC_BEGIN before the call, by which the old block is gone, and
  * REALLOC_END after it, by which there is a new one, at the same address or not,
  * or the old one is back because the call failed.
+ *
+ * A ring's records are in the order of their ticks, and the writer merges rings by
+ * them.  It reads the clock (BOUND), then each ring's head, and takes what it sees
+ * up to BOUND.  What it did not see became visible after BOUND, whatever its ticks
+ * say: a thread may rest for long between reading the clock and storing the head.  All that
+ * time it is inside the allocator as far as the program is concerned, so that any
+ * moment of it is as true as any other; the writer takes BOUND for such a record.
+ * Thus a thread needs to announce nothing, and nobody waits for one that rests.
+ *
+ * Events of signal handlers that interrupt an append are the exception: they wait in
+ * memory of the thread's own, while the program may go on with their blocks.  Their
+ * number is in `nested` before their clock is read, and is 0 again once they are in the ring;
+ * as long as there are any, the writer takes nothing of any ring that is later than what this
+ * ring had before.
+ *
+ * Ticks are read without waiting for what the processor has begun, which would cost
+ * as much as all else together.  It may read them while some hundred instructions before are
+ * still under way, and so a little early: before the free that made a block's address free,
+ * or, in a free, before the allocation by the thread that handed the block over.  Such a pair
+ * of one address is put right by whoever takes the events (heap_early.h).  Where that would be
+ * difficult, a thread that is not alone does wait: realloc and mappings.
  */
 #ifndef MR_HEAP_EVENTS_H
 #define MR_HEAP_EVENTS_H

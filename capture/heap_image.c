@@ -61,6 +61,8 @@ void mr_heap_image_begin(struct mr_heap_image *image)
 	image->clock_is_tsc = header->clock_is_tsc != 0;
 	image->zero_ns = header->zero_monotonic_ns;
 	image->profile.tick_multiplier = tick_multiplier(image);
+	image->early_ticks = (uint64_t)(((unsigned __int128)MR_HEAP_EARLY_NS << 32) /
+	                                (image->profile.tick_multiplier | 1));
 	image->string_next = 1;
 	image->stream = mr_heap_log_stream(log);
 
@@ -372,39 +374,114 @@ static void take_realloc_end(struct mr_heap_image *image, uint32_t thread, const
 		          back);
 }
 
+/* False: there is a block at the address, and nothing was changed. */
+static inline bool take_alloc(struct mr_heap_image *image, uint32_t thread, const struct mr_heap_taken *event)
+{
+	const uint32_t site = site_of(image, event->stack);
+
+	if (MR_UNLIKELY(site == UINT32_MAX))
+		return true;
+	if (MR_UNLIKELY(!mr_heap_profile_alloc(&image->profile, thread, site, event->address, event->size,
+	                                       event->ticks)))
+		return false;
+	if (MR_UNLIKELY(image->common->events))
+		put_event(image, event, MR_HEAP_EVENT_ALLOC, thread, 0);
+	return true;
+}
+
+/* False: there is no block at the address, and nothing was changed. */
+static inline bool take_free(struct mr_heap_image *image, uint32_t thread, const struct mr_heap_taken *event)
+{
+	const uint64_t back = mr_heap_profile_free(&image->profile, thread, event->address, event->ticks);
+
+	if (MR_UNLIKELY(back == MR_HEAP_NO_BLOCK))
+		return false;
+	if (MR_UNLIKELY(image->common->events))
+		put_event(image, event, MR_HEAP_EVENT_FREE, thread, back);
+	return true;
+}
+
+/* ---- Events that came early ---------------------------------------------------------------- */
+
+static bool retry(void *context, const struct mr_heap_early_event *early)
+{
+	struct mr_heap_image *const image = context;
+
+	return early->event.type == MR_HEAP_RECORD_ALLOC ? take_alloc(image, early->thread, &early->event)
+	                                                 : take_free(image, early->thread, &early->event);
+}
+
+/* Takes EVENT as it is: there is nothing in the log that makes sense of it. */
+static void take_alone(struct mr_heap_image *image, uint32_t thread, const struct mr_heap_taken *event)
+{
+	if (event->type == MR_HEAP_RECORD_ALLOC) {
+		mr_heap_profile_make_way(&image->profile, event->address, event->ticks);
+		(void)take_alloc(image, thread, event);
+		return;
+	}
+	mr_heap_profile_free_unknown(&image->profile, thread);
+	if (image->common->events)
+		put_event(image, event, MR_HEAP_EVENT_FREE, thread, 0);
+}
+
+/* Takes those that came before TICKS as they are, NOW. */
+static __attribute__((noinline)) void give_up(struct mr_heap_image *image, uint64_t ticks, uint64_t now)
+{
+	struct mr_heap_early_event overdue;
+
+	while (mr_heap_early_overdue(&image->early, ticks, &overdue)) {
+		overdue.event.ticks = now;
+		take_alone(image, overdue.thread, &overdue.event);
+	}
+}
+
+/* All up to NOW was taken. */
+static inline void give_up_overdue(struct mr_heap_image *image, uint64_t now)
+{
+	if (MR_UNLIKELY(image->early.count > 0) && now > image->early_ticks)
+		give_up(image, now - image->early_ticks, now);
+}
+
+static __attribute__((noinline)) void take_early(struct mr_heap_image *image, uint32_t thread,
+                                                 const struct mr_heap_taken *event)
+{
+	if (mr_heap_drain_ring_count(image->drain) == 1) {
+		take_alone(image, thread, event);
+		return;
+	}
+	if (image->early.count == MR_HEAP_EARLY_MAX)
+		give_up(image, image->early.events[0].event.ticks + 1, event->ticks);
+	mr_heap_early_keep(&image->early, event, thread);
+}
+
 static inline void take_event(struct mr_heap_image *image, const struct mr_heap_taken *event)
 {
 	const uint32_t thread = thread_of(image, event->ring, event->ticks);
-	uint64_t back = 0;
-	uint32_t site;
 
 	if (MR_UNLIKELY(event->ticks >= image->ticks_due))
 		on_due(image, event->ticks);
+	give_up_overdue(image, event->ticks);
 	image->profile.threads[thread].ticks_last = event->ticks;
 	switch (event->type) {
 	case MR_HEAP_RECORD_ALLOC:
-		site = site_of(image, event->stack);
-		if (MR_UNLIKELY(site == UINT32_MAX))
-			return;
-		mr_heap_profile_alloc(&image->profile, thread, site, event->address, event->size,
-		                      event->ticks);
-		if (MR_UNLIKELY(image->common->events))
-			put_event(image, event, MR_HEAP_EVENT_ALLOC, thread, 0);
-		return;
+		if (MR_UNLIKELY(!take_alloc(image, thread, event)))
+			take_early(image, thread, event);
+		break;
 	case MR_HEAP_RECORD_FREE:
-		back = mr_heap_profile_free(&image->profile, thread, event->address, event->ticks);
-		if (MR_UNLIKELY(image->common->events))
-			put_event(image, event, MR_HEAP_EVENT_FREE, thread, back);
-		return;
+		if (MR_UNLIKELY(!take_free(image, thread, event)))
+			take_early(image, thread, event);
+		break;
 	case MR_HEAP_RECORD_REALLOC_BEGIN:
 		mr_heap_profile_realloc_begin(&image->profile, thread, event->address, event->ticks);
-		return;
+		break;
 	case MR_HEAP_RECORD_REALLOC_END:
 		take_realloc_end(image, thread, event);
-		return;
+		break;
 	default:
 		take_other(image, thread, event);
 	}
+	if (MR_UNLIKELY(image->early.count > 0))
+		mr_heap_early_retry(&image->early, event->address, event->ticks, retry, image);
 }
 
 /* Each step needs what the one before asked for. */
@@ -534,6 +611,10 @@ uint64_t mr_heap_image_run(struct mr_heap_image *image, bool ended)
 
 	const uint64_t bytes = mr_heap_drain_run(image->drain, ended, &image->complaint);
 
+	if (ended)
+		give_up(image, UINT64_MAX, image->ticks_last);
+	else
+		give_up_overdue(image, mr_heap_drain_taken_to(image->drain));
 	if (bytes > 0)
 		image->changed = true;
 	else if (image->changed && image->begun && !ended && now_ticks >= image->ticks_due)

@@ -9,7 +9,7 @@
 #define MR_HEAP_IMAGE_H
 
 #include "heap_account.h"
-#include "heap_drain.h"
+#include "heap_early.h"
 #include "heap_log.h"
 #include "heap_maps.h"
 #include "heap_profile.h"
@@ -70,6 +70,7 @@ struct mr_heap_image {
 	struct mr_heap_profile profile;
 	struct mr_heap_maps maps;
 	struct mr_heap_stacks stacks;
+	struct mr_heap_early early;
 	uint32_t pid;
 	uint64_t start_ticks;
 	uint64_t over_ns; /* CLOCK_MONOTONIC; when the next image of the process began; 0: this is the last */
@@ -82,6 +83,7 @@ struct mr_heap_image {
 	uint64_t string_next;
 	uint64_t zero_ns; /* CLOCK_MONOTONIC */
 	uint64_t ticks_last;
+	uint64_t early_ticks; /* MR_HEAP_EARLY_NS */
 
 	uint32_t *ring_threads; /* by ring: index + 1 in the profile's threads; 0: not known yet */
 	size_t ring_thread_capacity;

@@ -217,31 +217,29 @@ static inline void count_end(struct mr_heap_profile *profile, uint64_t address,
 	count_in(profile, &site->lifetimes, mr_heap_bucket_of(lifetime_ns), block->size);
 }
 
-/* An address that is live already: what freed it was not recorded. */
-static bool make_way(struct mr_heap_profile *profile, uint64_t address, uint64_t ticks)
+void mr_heap_profile_make_way(struct mr_heap_profile *profile, uint64_t address, uint64_t ticks)
 {
 	struct mr_heap_block gone;
 	uint64_t sequence;
 
 	if (!mr_heap_blocks_take(&profile->blocks, address, &gone, &sequence))
-		return false;
+		return;
 	leave(profile, &gone);
 	count_end(profile, address, &gone, ticks);
-	return true;
 }
 
-static inline void put_block(struct mr_heap_profile *profile, uint64_t address,
+/* False: there is a block at ADDRESS. */
+static inline bool put_block(struct mr_heap_profile *profile, uint64_t address,
                              const struct mr_heap_block *block, uint64_t sequence, uint64_t ticks)
 {
-	enum mr_heap_put put = mr_heap_blocks_put(&profile->blocks, address, block, sequence);
+	const enum mr_heap_put put = mr_heap_blocks_put(&profile->blocks, address, block, sequence);
 
-	if (MR_UNLIKELY(put == MR_HEAP_PUT_IS_THERE) && make_way(profile, address, ticks))
-		put = mr_heap_blocks_put(&profile->blocks, address, block, sequence);
-	if (MR_UNLIKELY(put != MR_HEAP_PUT)) {
-		profile->failed = true;
-		return;
+	if (MR_LIKELY(put == MR_HEAP_PUT)) {
+		come(profile, block, ticks);
+		return true;
 	}
-	come(profile, block, ticks);
+	profile->failed |= put == MR_HEAP_PUT_NO_MEMORY;
+	return put == MR_HEAP_PUT_NO_MEMORY;
 }
 
 static inline void count_alloc(struct mr_heap_profile *profile, uint32_t thread_index, uint32_t site_index,
@@ -258,7 +256,7 @@ static inline void count_alloc(struct mr_heap_profile *profile, uint32_t thread_
 	count_in(profile, &site->sizes, mr_heap_bucket_of(size_bytes), size_bytes);
 }
 
-static inline void alloc(struct mr_heap_profile *profile, uint32_t thread, uint32_t site, uint64_t address,
+static inline bool alloc(struct mr_heap_profile *profile, uint32_t thread, uint32_t site, uint64_t address,
                          uint64_t size_bytes, uint64_t ticks)
 {
 	const struct mr_heap_block block = {
@@ -268,15 +266,17 @@ static inline void alloc(struct mr_heap_profile *profile, uint32_t thread, uint3
 		.thread = (uint16_t)thread,
 	};
 
+	if (MR_UNLIKELY(!put_block(profile, address, &block, profile->sequence + 1, ticks)))
+		return false;
 	count_alloc(profile, thread, site, size_bytes);
-	put_block(profile, address, &block, profile->sequence, ticks);
 	profile->threads[thread].last_address = address;
+	return true;
 }
 
-void mr_heap_profile_alloc(struct mr_heap_profile *profile, uint32_t thread, uint32_t site, uint64_t address,
+bool mr_heap_profile_alloc(struct mr_heap_profile *profile, uint32_t thread, uint32_t site, uint64_t address,
                            uint64_t size_bytes, uint64_t ticks)
 {
-	alloc(profile, thread, site, address, size_bytes, ticks);
+	return alloc(profile, thread, site, address, size_bytes, ticks);
 }
 
 static uint64_t distance(const struct mr_heap_profile *profile, uint64_t sequence)
@@ -290,14 +290,18 @@ uint64_t mr_heap_profile_free(struct mr_heap_profile *profile, uint32_t thread, 
 	struct mr_heap_block gone;
 	uint64_t sequence;
 
+	if (MR_UNLIKELY(!mr_heap_blocks_take(&profile->blocks, address, &gone, &sequence)))
+		return MR_HEAP_NO_BLOCK;
 	profile->threads[thread].frees++;
-	if (MR_UNLIKELY(!mr_heap_blocks_take(&profile->blocks, address, &gone, &sequence))) {
-		profile->threads[thread].unknown_frees++;
-		return 0;
-	}
 	leave(profile, &gone);
 	count_end(profile, address, &gone, ticks);
 	return distance(profile, sequence);
+}
+
+void mr_heap_profile_free_unknown(struct mr_heap_profile *profile, uint32_t thread)
+{
+	profile->threads[thread].frees++;
+	profile->threads[thread].unknown_frees++;
 }
 
 /* ---- realloc ------------------------------------------------------------------------ */
@@ -334,9 +338,12 @@ void mr_heap_profile_realloc_begin(struct mr_heap_profile *profile, uint32_t thr
 static void put_back(struct mr_heap_profile *profile, struct mr_heap_thread_figures *thread, uint64_t ticks)
 {
 	thread->moving = false;
-	if (thread->moving_known)
-		put_block(profile, thread->moving_address, &thread->moving_block, thread->moving_sequence,
-		          ticks);
+	if (!thread->moving_known)
+		return;
+	/* Nobody else can have got the address in between: what is there was freed, and that was not recorded. */
+	mr_heap_profile_make_way(profile, thread->moving_address, ticks);
+	(void)put_block(profile, thread->moving_address, &thread->moving_block, thread->moving_sequence,
+	                ticks);
 }
 
 uint64_t mr_heap_profile_realloc_end(struct mr_heap_profile *profile, uint32_t thread_index,
@@ -365,7 +372,10 @@ uint64_t mr_heap_profile_realloc_end(struct mr_heap_profile *profile, uint32_t t
 		profile->reallocs++;
 		profile->grown_bytes += grown;
 	}
-	alloc(profile, thread_index, site_index, address, size_bytes, ticks);
+	if (MR_UNLIKELY(!alloc(profile, thread_index, site_index, address, size_bytes, ticks))) {
+		mr_heap_profile_make_way(profile, address, ticks);
+		(void)alloc(profile, thread_index, site_index, address, size_bytes, ticks);
+	}
 	return back;
 }
 

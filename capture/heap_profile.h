@@ -117,13 +117,21 @@ uint32_t mr_heap_profile_add_site(struct mr_heap_profile *profile, uint32_t stac
 /* A new thread: its index, or 0 when it has to share. */
 uint32_t mr_heap_profile_add_thread(struct mr_heap_profile *profile, uint32_t tid);
 
-/* Thread THREAD got a block from SITE; both exist.  TICKS never fall. */
-void mr_heap_profile_alloc(struct mr_heap_profile *profile, uint32_t thread, uint32_t site, uint64_t address,
+/* Thread THREAD got a block from SITE; both exist.  TICKS never fall.  False: there is a block at ADDRESS,
+ * and nothing was changed. */
+bool mr_heap_profile_alloc(struct mr_heap_profile *profile, uint32_t thread, uint32_t site, uint64_t address,
                            uint64_t size_bytes, uint64_t ticks);
-/* Gives how many allocations ago the block was made (1: the last one); 0: not known. */
+/* The block at ADDRESS, if there is one, is gone: what freed it was not recorded. */
+void mr_heap_profile_make_way(struct mr_heap_profile *profile, uint64_t address, uint64_t ticks);
+
+#define MR_HEAP_NO_BLOCK UINT64_MAX
+/* Gives how many allocations ago the block was made (1: the last one; 0: not known); MR_HEAP_NO_BLOCK: there is
+ * none at ADDRESS, and nothing was changed. */
 uint64_t mr_heap_profile_free(struct mr_heap_profile *profile, uint32_t thread, uint64_t address,
                               uint64_t ticks);
-/* realloc: the old block, then the new one. */
+/* Counts a free of a block that nothing is known of. */
+void mr_heap_profile_free_unknown(struct mr_heap_profile *profile, uint32_t thread);
+/* realloc: the old block, then the new one, for which another one makes way. */
 void mr_heap_profile_realloc_begin(struct mr_heap_profile *profile, uint32_t thread, uint64_t address,
                                    uint64_t ticks);
 /* ADDRESS 0: with SIZE_BYTES 0 the block was freed, otherwise it lives on.  Gives what free() gives, of

@@ -28,7 +28,7 @@ static bool interrupted(const struct mr_thread *thread, uintptr_t frame)
 	const uintptr_t gate = thread->gate;
 	stack_t alternate;
 
-	if (thread->nested_count >= MR_NESTED_BELIEVED)
+	if (mr_nested_count(thread) >= MR_NESTED_BELIEVED)
 		return false;
 	if (!mr_sandboxed && sigaltstack(NULL, &alternate) == 0 && (alternate.ss_flags & SS_DISABLE) == 0) {
 		const uintptr_t base = (uintptr_t)alternate.ss_sp;
@@ -46,12 +46,9 @@ static bool interrupted(const struct mr_thread *thread, uintptr_t frame)
 /* Leaves EVENT to the hook that was interrupted. */
 static void leave_nested(struct mr_thread *thread, const struct mr_event *event)
 {
-	const uint32_t index = thread->nested_count;
+	/* Visible before the clock is read; and an entry of its own, should another handler interrupt this one. */
+	const uint32_t index = atomic_fetch_add(&thread->ring.ring->nested, 1);
 
-	/* A handler that interrupts this one ends before it goes on; it may take the same entry before
-	 * the next line, never after. */
-	thread->nested_count = index + 1;
-	atomic_signal_fence(memory_order_seq_cst);
 	if (index >= MR_NESTED_MAX) {
 		mr_process_count(MR_HEAP_NESTED_LOST, MR_HEAP_NESTED_LOST);
 		count_lost(event);
@@ -60,8 +57,6 @@ static void leave_nested(struct mr_thread *thread, const struct mr_event *event)
 
 	struct mr_nested *const nested = &thread->nested[index];
 	uint64_t words[MR_RECORD_WORDS_MAX] = { 0 };
-	atomic_store_explicit(&thread->ring.ring->busy, 1, memory_order_relaxed);
-	atomic_signal_fence(memory_order_seq_cst);
 	nested->len = mr_event_write(words, event, mr_thread_clock(thread), 0);
 	memcpy(nested->words + 1, words + 1, sizeof(words) - sizeof(words[0]));
 	atomic_signal_fence(memory_order_seq_cst);
@@ -84,44 +79,43 @@ static struct mr_nested *nested_next(struct mr_thread *thread, uint32_t end)
 	return next;
 }
 
-/* They become visible all at once: the writer takes a head that has moved for a sign that what comes next is
- * stamped later. */
-bool mr_append_nested(struct mr_thread *thread)
+/* Appends those of the first COUNT entries that were not yet. */
+static void append_entries(struct mr_thread *thread, uint32_t count)
 {
 	const bool room = mr_ring_reserve(&thread->ring, MR_APPEND_RESERVE);
-	uint32_t count = thread->nested_count;
 	uint8_t *const at = mr_ring_at_head(&thread->ring);
+	struct mr_nested *nested;
 	size_t len = 0;
 
-	for (;;) {
-		struct mr_nested *const nested =
-			nested_next(thread, count < MR_NESTED_MAX ? count : MR_NESTED_MAX);
-
-		if (nested != NULL) {
-			if (room && len + nested->len <= MR_APPEND_RESERVE) {
-				memcpy(at + len, nested->words, nested->len);
-				len += nested->len;
-			} else {
-				mr_process_count(MR_HEAP_NESTED_LOST, MR_HEAP_NESTED_LOST);
-			}
-			nested->words[0] = 0;
-		} else if (__atomic_compare_exchange_n(&thread->nested_count, &count, 0, false,
-		                                       __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
-			/* One instruction: a handler comes before it or after it. */
-			break;
+	while ((nested = nested_next(thread, count < MR_NESTED_MAX ? count : MR_NESTED_MAX)) != NULL) {
+		if (room && len + nested->len <= MR_APPEND_RESERVE) {
+			memcpy(at + len, nested->words, nested->len);
+			len += nested->len;
+		} else {
+			mr_process_count(MR_HEAP_NESTED_LOST, MR_HEAP_NESTED_LOST);
 		}
+		nested->words[0] = 0;
 	}
 	if (len > 0)
 		mr_ring_commit(&thread->ring, len);
-	return room && mr_ring_reserve(&thread->ring, sizeof(uint64_t[MR_RECORD_WORDS_MAX]));
+}
+
+bool mr_append_nested(struct mr_thread *thread)
+{
+	uint32_t count = mr_nested_count(thread);
+
+	/* One instruction: a handler comes before it, and then there is more, or after it. */
+	do
+		append_entries(thread, count);
+	while (!atomic_compare_exchange_strong(&thread->ring.ring->nested, &count, 0));
+	return mr_ring_reserve(&thread->ring, sizeof(uint64_t[MR_RECORD_WORDS_MAX]));
 }
 
 void mr_append_rest(struct mr_thread *thread, const uintptr_t *frame)
 {
-	while (thread->nested_count != 0 && thread->gate == MR_GATE_OPEN) {
+	while (mr_nested_count(thread) != 0 && thread->gate == MR_GATE_OPEN) {
 		mr_gate_take(thread, frame);
 		(void)mr_append_nested(thread);
-		atomic_store_explicit(&thread->ring.ring->busy, 0, memory_order_release);
 		mr_gate_leave(thread, MR_GATE_OPEN);
 	}
 }
@@ -130,7 +124,6 @@ void mr_append_rest(struct mr_thread *thread, const uintptr_t *frame)
 static void take_over(struct mr_thread *thread)
 {
 	mr_thread_forget_stack(thread);
-	atomic_store_explicit(&thread->ring.ring->busy, 0, memory_order_release);
 	mr_gate_leave(thread, MR_GATE_OPEN);
 }
 
@@ -139,7 +132,6 @@ static void take_over(struct mr_thread *thread)
 void mr_append_stall(struct mr_thread *thread, const struct mr_event *event)
 {
 	count_lost(event);
-	atomic_store_explicit(&thread->ring.ring->busy, 0, memory_order_release);
 	mr_gate_leave(thread, MR_GATE_STALLED);
 }
 

@@ -21,7 +21,7 @@
  * it puts its events with their stamps into the thread's side buffer and
  * touches nothing else, and the hook that it interrupted flushes them: before its
  * own event when it has not read the clock yet, after it otherwise, so that stamps in a
- * ring never fall.  A handler that leaves by siglongjmp() abandons the hook that it
+ * ring never fall.  How many there are is in the ring, for the writer to see.  A handler that leaves by siglongjmp() abandons the hook that it
  * interrupted.  The next hook sees that nobody can be in the frame that the gate
  * names, because it is no caller's or its return address is not there any more, and
  * takes over; should it be misled, it does so after MR_NESTED_BELIEVED events.  The real
@@ -125,7 +125,6 @@ struct mr_thread {
 	volatile uintptr_t gate_return; /* the return address in the frame that it is */
 	struct mr_ring_writer ring;
 	struct mr_stack_memo *memo;
-	volatile uint32_t nested_count; /* handed out, even where there was no room */
 	bool clock_is_counter;
 	volatile bool ordered;  /* there are other threads: see mr_thread_clock() */
 	_Atomic uint32_t owner; /* tid; 0: free for the next thread */
@@ -134,10 +133,8 @@ struct mr_thread {
 
 extern __thread struct mr_thread *mr_thread_current;
 
-/* The clock, for an event.  A processor may read its counter some hundred instructions ahead of
- * where the program is: then a block that one thread frees and another gets at
- * once has the two events in the wrong order.  So it first finishes what it has begun; one thread alone
- * needs no such thing. */
+/* The clock, once all that was begun before is done; see heap_events.h.  One thread alone needs no such
+ * thing. */
 MR_HOT uint64_t mr_thread_clock(const struct mr_thread *thread)
 {
 	if (thread->ordered) {
@@ -191,7 +188,12 @@ struct mr_event {
 
 /* A thread whose gate is not open: see "The rule of reentrancy". */
 void mr_append_slow(const struct mr_event *event, const uintptr_t *frame);
-/* Appends what signal handlers left in the side buffer.  False: now there is no room for one more record. */
+/* Events of signal handlers that wait in the side buffer, those for which there was no room included. */
+MR_HOT uint32_t mr_nested_count(const struct mr_thread *thread)
+{
+	return atomic_load_explicit(&thread->ring.ring->nested, memory_order_relaxed);
+}
+/* Appends them.  False: now there is no room for one more record. */
 bool mr_append_nested(struct mr_thread *thread);
 /* After the gate was opened: more was left while it was being opened. */
 void mr_append_rest(struct mr_thread *thread, const uintptr_t *frame);
@@ -226,6 +228,14 @@ MR_HOT uint32_t mr_event_write(uint64_t *at, const struct mr_event *event, uint6
 	return sizeof(struct mr_heap_alloc) + sizeof(uint64_t);
 }
 
+/* The clock of an event of TYPE. */
+MR_HOT uint64_t mr_event_clock(const struct mr_thread *thread, enum mr_heap_record_type type)
+{
+	if (type == MR_HEAP_RECORD_ALLOC || type == MR_HEAP_RECORD_FREE)
+		return mr_clock_ticks(thread->clock_is_counter);
+	return mr_thread_clock(thread);
+}
+
 /* Appends EVENT; the gate is open, and will be again. */
 MR_HOT void mr_append_open(struct mr_thread *thread, const struct mr_event *event, const uintptr_t *frame)
 {
@@ -239,14 +249,10 @@ MR_HOT void mr_append_open(struct mr_thread *thread, const struct mr_event *even
 		mr_append_stall(thread, event);
 		return;
 	}
-
-	struct mr_ring *const ring = thread->ring.ring;
-	atomic_store_explicit(&ring->busy, 1, memory_order_relaxed);
 	for (;;) {
+		ticks = mr_event_clock(thread, event->type);
 		atomic_signal_fence(memory_order_seq_cst);
-		ticks = mr_thread_clock(thread);
-		atomic_signal_fence(memory_order_seq_cst);
-		if (MR_LIKELY(thread->nested_count == 0))
+		if (MR_LIKELY(mr_nested_count(thread) == 0))
 			break;
 		if (!mr_append_nested(thread)) {
 			mr_append_stall(thread, event);
@@ -254,9 +260,8 @@ MR_HOT void mr_append_open(struct mr_thread *thread, const struct mr_event *even
 		}
 	}
 	mr_ring_commit(&thread->ring, mr_event_write(mr_ring_at_head(&thread->ring), event, ticks, stack));
-	atomic_store_explicit(&ring->busy, 0, memory_order_release);
 	mr_gate_leave(thread, MR_GATE_OPEN);
-	if (MR_UNLIKELY(thread->nested_count != 0))
+	if (MR_UNLIKELY(mr_nested_count(thread) != 0))
 		mr_append_rest(thread, frame);
 }
 

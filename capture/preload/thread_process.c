@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <linux/membarrier.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -198,9 +197,6 @@ static bool begin(struct mr_process *process)
 		process->channel = NULL;
 		return false;
 	}
-	/* The writer asks this process's threads for a barrier (membarrier(2)); where it cannot, events of
-	 * several threads within some nanoseconds may be told in the wrong order. */
-	(void)syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0);
 	inherited = process->channel;
 	if (!forks_watched)
 		forks_watched = pthread_atfork(fork_prepare, NULL, fork_child) == 0;

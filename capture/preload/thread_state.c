@@ -128,7 +128,8 @@ static struct mr_thread *adopt(const struct mr_process *process, uint32_t look)
 
 	if (thread != NULL) {
 		thread->gate = MR_GATE_CLOSED;
-		thread->nested_count = 0;
+		memset(thread->nested, 0, sizeof(thread->nested));
+		atomic_store_explicit(&thread->ring.ring->nested, 0, memory_order_release);
 		mr_thread_forget_stack(thread);
 	}
 	return thread;
@@ -187,15 +188,12 @@ bool mr_thread_append_text(struct mr_thread *thread, enum mr_heap_record_type ty
 
 	if (!mr_ring_reserve(&thread->ring, record_len))
 		return false;
-	atomic_store_explicit(&thread->ring.ring->busy, 1, memory_order_relaxed);
-	atomic_signal_fence(memory_order_seq_cst);
 	record.ticks = mr_thread_clock(thread);
 	uint8_t *const at = mr_ring_at_head(&thread->ring);
 	memcpy(at, &record, sizeof(record));
 	memcpy(at + sizeof(record), text, kept);
 	memset(at + sizeof(record) + kept, 0, record_len - sizeof(record) - kept);
 	mr_ring_commit(&thread->ring, record_len);
-	atomic_store_explicit(&thread->ring.ring->busy, 0, memory_order_release);
 	return true;
 }
 
@@ -214,7 +212,6 @@ static struct mr_thread *enter(void)
 		return NULL;
 	}
 
-	atomic_store_explicit(&thread->ring.ring->busy, 0, memory_order_relaxed);
 	(void)prctl(PR_GET_NAME, name, 0, 0, 0);
 	(void)mr_thread_append_text(thread, MR_HEAP_RECORD_THREAD, 0, name, strnlen(name, sizeof(name)));
 	mr_thread_current = thread;

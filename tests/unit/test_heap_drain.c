@@ -125,33 +125,50 @@ Test(heap_drain, events_of_several_rings__come_in_the_order_of_time)
 	end();
 }
 
-Test(heap_drain, a_record_under_way__holds_back_what_may_be_later)
+Test(heap_drain, events_of_a_handler_that_wait__hold_back_what_may_be_later)
 {
 	begin(2);
 	append(0, 10);
 	append(1, 20);
 	append(0, 30);
-	atomic_store(&rings[0].ring->busy, 1);
+	atomic_store(&rings[0].ring->nested, 1);
 	append(1, 40);
 	(void)mr_heap_drain_run(drain, false, &complaint);
-	/* The one under way may be as old as 30. */
+	/* They may be as old as 30. */
 	cr_expect(eq(sz, taken_count, 3));
 	append(0, 35);
-	atomic_store(&rings[0].ring->busy, 0);
+	atomic_store(&rings[0].ring->nested, 0);
 	(void)mr_heap_drain_run(drain, false, &complaint);
 	cr_expect(eq(sz, taken_count, 5));
 	cr_expect(in_order());
 	end();
 }
 
-Test(heap_drain, a_record_that_was_never_finished__holds_nothing_back_at_the_end)
+Test(heap_drain, events_of_a_handler_that_never_come__hold_nothing_back_at_the_end)
 {
 	begin(2);
 	append(0, 10);
-	atomic_store(&rings[0].ring->busy, 1);
+	atomic_store(&rings[0].ring->nested, 1);
 	append(1, 40);
 	(void)mr_heap_drain_run(drain, true, &complaint);
 	cr_expect(eq(sz, taken_count, 2));
+	end();
+}
+
+Test(heap_drain, a_record_shown_after_a_later_one_was_taken__comes_after_it)
+{
+	begin(2);
+	append(0, 10);
+	(void)mr_heap_drain_run(drain, false, &complaint);
+	append(0, mr_clock_monotonic_ns());
+	(void)mr_heap_drain_run(drain, false, &complaint);
+	cr_expect(eq(sz, taken_count, 2));
+	/* Its thread rested after it had read the clock. */
+	append(1, 20);
+	(void)mr_heap_drain_run(drain, false, &complaint);
+	cr_expect(eq(sz, taken_count, 3));
+	cr_expect(in_order());
+	cr_expect(le(u64, taken[2], mr_heap_drain_taken_to(drain)));
 	end();
 }
 
@@ -232,7 +249,7 @@ Test(heap_drain, random_bytes__harm_nobody)
 			atomic_store(&rings[i].ring->head, below(2)   ? RING_BYTES
 			                                   : below(9) ? 8 * below(4096)
 			                                              : state);
-			atomic_store(&rings[i].ring->busy, below(2));
+			atomic_store(&rings[i].ring->nested, below(2));
 		}
 		for (unsigned run = 0; run < 3; run++)
 			(void)mr_heap_drain_run(drain, run == 2, &complaint);

@@ -216,13 +216,30 @@ Test(heap_profile, a_failed_realloc__is_as_if_it_had_not_been)
 	mr_heap_profile_release(&profile);
 }
 
+Test(heap_profile, an_address_that_is_live__is_left_alone_until_it_is_made_way)
+{
+	struct mr_heap_profile profile;
+
+	begin(&profile);
+	cr_expect(mr_heap_profile_alloc(&profile, 0, 1, 4096, 100, 1));
+	cr_expect(not(mr_heap_profile_alloc(&profile, 0, 2, 4096, 70, 2)));
+	cr_expect(eq(u64, profile.live_bytes, 100));
+	cr_expect(eq(u64, profile.sites[2].figures.count, 0));
+	mr_heap_profile_make_way(&profile, 4096, 3);
+	cr_expect(mr_heap_profile_alloc(&profile, 0, 2, 4096, 70, 3));
+	cr_expect(eq(u64, profile.live_bytes, 70));
+	cr_expect(eq(u64, profile.peak_bytes, 100));
+	mr_heap_profile_release(&profile);
+}
+
 Test(heap_profile, a_strange_address__is_counted)
 {
 	struct mr_heap_profile profile;
 	struct mr_heap_sums sums;
 
 	begin(&profile);
-	cr_expect(eq(u64, mr_heap_profile_free(&profile, 0, 4096, 1), 0));
+	cr_expect(eq(u64, mr_heap_profile_free(&profile, 0, 4096, 1), MR_HEAP_NO_BLOCK));
+	mr_heap_profile_free_unknown(&profile, 0);
 	mr_heap_profile_realloc_begin(&profile, 0, 8192, 2);
 	mr_heap_profile_realloc_end(&profile, 0, 1, 8192, 50, 3);
 	mr_heap_profile_sums(&profile, &sums);

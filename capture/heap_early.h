@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Events that came a little before what makes sense of them: an allocation at an
+ * address where there still is a block, a free where there is none yet.  Threads read
+ * the clock without waiting for what they have begun (heap_events.h), so that of two
+ * events of one address, by two threads, the second may be told first.  Such an event
+ * waits until the other one has come; one for which none comes within some
+ * microseconds has none in the log.  Private to memrecord; one thread.
+ */
+#ifndef MR_HEAP_EARLY_H
+#define MR_HEAP_EARLY_H
+
+#include "heap_drain.h"
+
+/* A processor is ahead by less than a thousand instructions, of which some wait for memory. */
+#define MR_HEAP_EARLY_NS UINT64_C(20000)
+#define MR_HEAP_EARLY_MAX 32 /* events that wait */
+
+struct mr_heap_early_event {
+	struct mr_heap_taken event; /* ALLOC or FREE */
+	uint32_t thread;            /* the profile's */
+};
+
+struct mr_heap_early {
+	uint32_t count;
+	struct mr_heap_early_event events[MR_HEAP_EARLY_MAX]; /* as they came */
+};
+
+/* Keeps EVENT; there is room for it. */
+void mr_heap_early_keep(struct mr_heap_early *early, const struct mr_heap_taken *event, uint32_t thread);
+
+/* Something happened at ADDRESS at TICKS: TAKE is called with each event that waits there, with TICKS for its
+ * time, until none makes sense any more; true: it did. */
+void mr_heap_early_retry(struct mr_heap_early *early, uint64_t address, uint64_t ticks,
+                         bool (*take)(void *context, const struct mr_heap_early_event *early), void *context);
+
+/* Takes out the first that came before TICKS; false: there is none. */
+bool mr_heap_early_overdue(struct mr_heap_early *early, uint64_t ticks, struct mr_heap_early_event *overdue);
+
+#endif
