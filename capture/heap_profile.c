@@ -340,7 +340,7 @@ static void put_back(struct mr_heap_profile *profile, struct mr_heap_thread_figu
 	thread->moving = false;
 	if (!thread->moving_known)
 		return;
-	/* Nobody else can have got the address in between: what is there was freed, and that was not recorded. */
+	/* Nobody else can have got the address: what is there was freed, and that was not recorded. */
 	mr_heap_profile_make_way(profile, thread->moving_address, ticks);
 	(void)put_block(profile, thread->moving_address, &thread->moving_block, thread->moving_sequence,
 	                ticks);

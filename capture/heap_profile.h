@@ -125,8 +125,8 @@ bool mr_heap_profile_alloc(struct mr_heap_profile *profile, uint32_t thread, uin
 void mr_heap_profile_make_way(struct mr_heap_profile *profile, uint64_t address, uint64_t ticks);
 
 #define MR_HEAP_NO_BLOCK UINT64_MAX
-/* Gives how many allocations ago the block was made (1: the last one; 0: not known); MR_HEAP_NO_BLOCK: there is
- * none at ADDRESS, and nothing was changed. */
+/* Gives how many allocations ago the block was made (1: the last one; 0: not known); MR_HEAP_NO_BLOCK: there
+ * is none at ADDRESS, and nothing was changed. */
 uint64_t mr_heap_profile_free(struct mr_heap_profile *profile, uint32_t thread, uint64_t address,
                               uint64_t ticks);
 /* Counts a free of a block that nothing is known of. */

@@ -46,7 +46,7 @@ static bool interrupted(const struct mr_thread *thread, uintptr_t frame)
 /* Leaves EVENT to the hook that was interrupted. */
 static void leave_nested(struct mr_thread *thread, const struct mr_event *event)
 {
-	/* Visible before the clock is read; and an entry of its own, should another handler interrupt this one. */
+	/* Visible before the clock is read; and one's own, should another handler interrupt this one. */
 	const uint32_t index = atomic_fetch_add(&thread->ring.ring->nested, 1);
 
 	if (index >= MR_NESTED_MAX) {

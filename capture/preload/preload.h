@@ -21,8 +21,8 @@
  * it puts its events with their stamps into the thread's side buffer and
  * touches nothing else, and the hook that it interrupted flushes them: before its
  * own event when it has not read the clock yet, after it otherwise, so that stamps in a
- * ring never fall.  How many there are is in the ring, for the writer to see.  A handler that leaves by siglongjmp() abandons the hook that it
- * interrupted.  The next hook sees that nobody can be in the frame that the gate
+ * ring never fall.  How many there are is in the ring, for the writer to see.  A handler
+ * that leaves by siglongjmp() abandons the hook that it interrupted.  The next hook sees that nobody can be in the frame that the gate
  * names, because it is no caller's or its return address is not there any more, and
  * takes over; should it be misled, it does so after MR_NESTED_BELIEVED events.  The real
  * allocator is never called while the gate is held.
