@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * One image of a process whose heap is recorded: its channel, what is known of its
- * heap, and its stream in the log.  heap_image.c takes events, of which some have to
- * wait in heap_early.c, heap_snapshot.c writes snapshots, heap_holding.c what the process holds, heap_naming.c asks for names,
- * heap_ending.c writes what comes at the end.  Private to memrecord; one thread, the heap's.
+ * One image of a process whose heap is recorded: its channel, what is known of its heap,
+ * and its stream in the log.  heap_image.c takes events, of which some have to wait in
+ * heap_early.c, heap_snapshot.c writes snapshots, heap_holding.c what the process holds,
+ * heap_naming.c asks for names, heap_ending.c writes what comes at the end.  Private to
+ * memrecord; one thread, the heap's.
  */
 #ifndef MR_HEAP_IMAGE_H
 #define MR_HEAP_IMAGE_H

@@ -15,14 +15,14 @@
  * child, which has no channel".  A vfork child runs on its parent's state, and
  * writes the parent's events.
  *
- * The rule of reentrancy.  From the moment that a thread sets its gate to the
- * frame of the hook that appends, to the moment that it opens it again, the ring
- * is that hook's.  A signal handler that allocates in between finds the gate so:
- * it puts its events with their stamps into the thread's side buffer and
- * touches nothing else, and the hook that it interrupted flushes them: before its
- * own event when it has not read the clock yet, after it otherwise, so that stamps in a
- * ring never fall.  How many there are is in the ring, for the writer to see.  A handler
- * that leaves by siglongjmp() abandons the hook that it interrupted.  The next hook sees that nobody can be in the frame that the gate
+ * The rule of reentrancy.  From the moment that a thread sets its gate to the frame of
+ * the hook that appends, to the moment that it opens it again, the ring is that hook's.
+ * A signal handler that allocates in between finds the gate so: it puts its events with
+ * their stamps into the thread's side buffer and touches nothing else, and the hook that
+ * it interrupted flushes them: before its own event when it has not read the clock yet,
+ * after it otherwise, so that stamps in a ring never fall.  How many there are is in the
+ * ring, for the writer to see.  A handler that leaves by siglongjmp() abandons the hook
+ * that it interrupted.  The next hook sees that nobody can be in the frame that the gate
  * names, because it is no caller's or its return address is not there any more, and
  * takes over; should it be misled, it does so after MR_NESTED_BELIEVED events.  The real
  * allocator is never called while the gate is held.
