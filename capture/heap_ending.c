@@ -231,6 +231,7 @@ static void put_counters(struct mr_heap_image *image)
 	put_counter(image, "heap.dropped", counts.dropped);
 	put_counter(image, "heap.rings_broken", counts.rings_broken);
 	put_counter(image, "heap.unknown_frees", sums.unknown_frees);
+	put_counter(image, "heap.unseen_frees", image->profile.unseen_frees);
 	put_counter(image, "heap.sites_folded", image->sites_folded);
 	put_counter(image, "heap.stack_nodes", image->stacks.defined);
 	put_counter(image, "heap.blocks_max", image->profile.blocks.count_max);

@@ -224,6 +224,7 @@ void mr_heap_profile_make_way(struct mr_heap_profile *profile, uint64_t address,
 
 	if (!mr_heap_blocks_take(&profile->blocks, address, &gone, &sequence))
 		return;
+	profile->unseen_frees++;
 	leave(profile, &gone);
 	count_end(profile, address, &gone, ticks);
 }

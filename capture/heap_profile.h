@@ -97,6 +97,7 @@ struct mr_heap_profile {
 	uint64_t sequence; /* allocations, counted where sequences are kept */
 	uint64_t reallocs;
 	uint64_t grown_bytes;
+	uint64_t unseen_frees; /* blocks that made way */
 	uint64_t tick_multiplier; /* ns a tick, times 2^32 */
 	struct mr_heap_site *sites;
 	size_t site_count;

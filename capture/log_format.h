@@ -491,6 +491,7 @@ enum mr_col_account {
 	X("heap.rings_broken", "threads whose records made no sense from some time on")     \
 	X("heap.out_of_memory", "times that the recorder ran out of memory")                \
 	X("heap.unknown_frees", "frees of blocks whose allocation was not seen")            \
+	X("heap.unseen_frees", "blocks whose free was not seen: others got their address")  \
 	X("heap.stacks_cut", "allocations whose stack is cut at the largest depth")         \
 	X("heap.stacks_broken", "allocations whose stack could not be followed to its end") \
 	X("heap.frames_guessed", "places left by frame pointer, for want of unwind tables") \

@@ -155,6 +155,16 @@ def libraries_that_come_and_go():
     survives("heap_loading", os.getcwd())
 
 
+def frees_that_nobody_saw():
+    """Blocks whose address was given out again are gone, and are counted as what was not seen."""
+    record("heap_unseen")
+    count, total, live_count, _ = recorded()["makes_unseen"]
+    cases.equal((count, total, live_count), (11, 11000, 1), "the last one may still be there, for all we know")
+    cases.equal(facts()["heap.unseen_frees"], 9)
+    texts = [row["text"] for row in table("health") if row["item"] == "heap.unseen_frees"]
+    cases.equal(texts, ["blocks whose free was not seen: others got their address"])
+
+
 def moments_before_and_after_main():
     for way in ("return", "exit"):
         survives("heap_moments", way, exit_status=3)
@@ -212,6 +222,7 @@ cases.main(
     handlers_that_jump,
     libraries_that_come_and_go,
     moments_before_and_after_main,
+    frees_that_nobody_saw,
     ends_of_every_kind,
     a_daemon_that_closes_all,
     exceptions_and_thread_local_objects,

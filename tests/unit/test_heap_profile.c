@@ -229,6 +229,7 @@ Test(heap_profile, an_address_that_is_live__is_left_alone_until_it_is_made_way)
 	cr_expect(mr_heap_profile_alloc(&profile, 0, 2, 4096, 70, 3));
 	cr_expect(eq(u64, profile.live_bytes, 70));
 	cr_expect(eq(u64, profile.peak_bytes, 100));
+	cr_expect(eq(u64, profile.unseen_frees, 1));
 	mr_heap_profile_release(&profile);
 }
 
