@@ -19,6 +19,7 @@ struct ring {
 	const uint8_t *data;
 	uint64_t size;
 	uint64_t tail;
+	uint64_t tail_told;       /* the last that a thread was woken for */
 	uint64_t head;            /* as this run saw it */
 	uint64_t ticks_last;      /* nothing that comes is earlier */
 	uint64_t nested_since_ns; /* with the head at NESTED_HEAD; 0: there are none */
@@ -229,9 +230,13 @@ static void make_room(struct ring *ring, bool all)
 	atomic_store_explicit(&ring->ring->tail, ring->tail, memory_order_seq_cst);
 	if (MR_LIKELY(atomic_load(&ring->ring->waiting) == 0))
 		return;
+	/* It would find nothing new, and wake us for that in its turn. */
+	if (ring->tail == ring->tail_told)
+		return;
 	/* Its thread may have gone on since we looked at the head, and filled the ring anew. */
 	if (!all && atomic_load(&ring->ring->head) - ring->tail > ring->size / 4)
 		return;
+	ring->tail_told = ring->tail;
 	atomic_fetch_add(&ring->ring->room, 1);
 	mr_futex_wake(&ring->ring->room);
 }
@@ -382,18 +387,16 @@ static void look_at_nested(struct ring *ring)
 	ring->nested = nested && now_ns - ring->nested_since_ns < STUCK_NS;
 }
 
-/* Reads the clock before whatever is read after it. */
-static uint64_t ticks_before_all(const struct mr_heap_drain *drain)
+/* What was begun before is done before anything that follows begins: reading the clock is, too. */
+static inline void wait_for_all(void)
 {
-	const uint64_t ticks = mr_heap_drain_ticks_now(drain);
-
+	atomic_thread_fence(memory_order_seq_cst);
 #if defined(__x86_64__)
 	__builtin_ia32_lfence();
 #elif defined(__aarch64__)
 	__asm__ volatile("isb" ::: "memory");
 #endif
 	atomic_thread_fence(memory_order_seq_cst);
-	return ticks;
 }
 
 /* Sets how far RING is filled. */
@@ -421,18 +424,21 @@ static void find_bound(struct mr_heap_drain *drain, bool ended)
 	/* A second ring, were there one by now, would begin after all that this one had then. */
 	if (drain->ring_count == 1 && open_ring(drain, &drain->rings[0], 0))
 		look_at_ring(drain, &drain->rings[0], ended);
+	/* Before the number of rings: one that is not counted yet has nothing that is earlier. */
+	const uint64_t now = mr_heap_drain_ticks_now(drain);
+
+	wait_for_all();
 	if (!look_at_new_rings(drain))
 		return;
 	for (uint32_t i = 0; i < drain->ring_count; i++)
 		used += open_ring(drain, &drain->rings[i], i);
-	drain->bound = UINT64_MAX;
-	if (ended || used != 1 || drain->ring_count != 1) {
-		if (!ended && drain->ring_count > 1)
-			drain->bound = ticks_before_all(drain);
+	drain->bound = ended || drain->ring_count <= 1 ? UINT64_MAX : now;
+	if (ended || used != 1 || drain->ring_count != 1)
 		for (uint32_t i = 0; i < drain->ring_count; i++)
 			if (drain->rings[i].ring)
 				look_at_ring(drain, &drain->rings[i], ended);
-	}
+	/* After the heads: what is there is no later than that, and keeps the times that order it. */
+	wait_for_all();
 	drain->now_ticks = mr_heap_drain_ticks_now(drain);
 }
 

@@ -5,7 +5,9 @@
  * the clock without waiting for what they have begun (heap_events.h), so that of two
  * events of one address, by two threads, the second may be told first.  Such an event
  * waits until the other one has come; one for which none comes within some
- * microseconds has none in the log.  Private to memrecord; one thread.
+ * microseconds has none in the log.  The events of one ring are in their true order: what
+ * the same thread did with the address after such an event waits behind it.
+ * Private to memrecord; one thread.
  */
 #ifndef MR_HEAP_EARLY_H
 #define MR_HEAP_EARLY_H
@@ -26,15 +28,22 @@ struct mr_heap_early {
 	struct mr_heap_early_event events[MR_HEAP_EARLY_MAX]; /* as they came */
 };
 
+/* Whether one of the same ring and address as EVENT waits. */
+bool mr_heap_early_has_before(const struct mr_heap_early *early, const struct mr_heap_taken *event);
+
 /* Keeps EVENT; there is room for it. */
 void mr_heap_early_keep(struct mr_heap_early *early, const struct mr_heap_taken *event, uint32_t thread);
 
 /* Something happened at ADDRESS at TICKS: TAKE is called with each event that waits there, with TICKS for its
- * time, until none makes sense any more; true: it did. */
+ * time, until none makes sense any more; true: it did.  No event comes before one of its own ring. */
 void mr_heap_early_retry(struct mr_heap_early *early, uint64_t address, uint64_t ticks,
                          bool (*take)(void *context, const struct mr_heap_early_event *early), void *context);
 
 /* Takes out the first that came before TICKS; false: there is none. */
 bool mr_heap_early_overdue(struct mr_heap_early *early, uint64_t ticks, struct mr_heap_early_event *overdue);
+
+/* Takes out the first of the same ring and address as EVENT; false: there is none. */
+bool mr_heap_early_before(struct mr_heap_early *early, const struct mr_heap_taken *event,
+                          struct mr_heap_early_event *before);
 
 #endif

@@ -432,6 +432,18 @@ static __attribute__((noinline)) void give_up(struct mr_heap_image *image, uint6
 	while (mr_heap_early_overdue(&image->early, ticks, &overdue)) {
 		overdue.event.ticks = now;
 		take_alone(image, overdue.thread, &overdue.event);
+		mr_heap_early_retry(&image->early, overdue.event.address, now, retry, image);
+	}
+}
+
+/* EVENT is a realloc's, which is never early: nor can what its thread did with the address before be. */
+static inline void give_up_before(struct mr_heap_image *image, const struct mr_heap_taken *event)
+{
+	struct mr_heap_early_event before;
+
+	while (MR_UNLIKELY(image->early.count > 0) && mr_heap_early_before(&image->early, event, &before)) {
+		before.event.ticks = event->ticks;
+		take_alone(image, before.thread, &before.event);
 	}
 }
 
@@ -454,9 +466,16 @@ static __attribute__((noinline)) void take_early(struct mr_heap_image *image, ui
 	mr_heap_early_keep(&image->early, event, thread);
 }
 
+/* Something that the same thread did with the address before waits. */
+static inline bool has_to_wait(const struct mr_heap_image *image, const struct mr_heap_taken *event)
+{
+	return MR_UNLIKELY(image->early.count > 0) && mr_heap_early_has_before(&image->early, event);
+}
+
 static inline void take_event(struct mr_heap_image *image, const struct mr_heap_taken *event)
 {
 	const uint32_t thread = thread_of(image, event->ring, event->ticks);
+	uint64_t address = event->address;
 
 	if (MR_UNLIKELY(event->ticks >= image->ticks_due))
 		on_due(image, event->ticks);
@@ -464,24 +483,28 @@ static inline void take_event(struct mr_heap_image *image, const struct mr_heap_
 	image->profile.threads[thread].ticks_last = event->ticks;
 	switch (event->type) {
 	case MR_HEAP_RECORD_ALLOC:
-		if (MR_UNLIKELY(!take_alloc(image, thread, event)))
+		if (MR_UNLIKELY(has_to_wait(image, event) || !take_alloc(image, thread, event)))
 			take_early(image, thread, event);
 		break;
 	case MR_HEAP_RECORD_FREE:
-		if (MR_UNLIKELY(!take_free(image, thread, event)))
+		if (MR_UNLIKELY(has_to_wait(image, event) || !take_free(image, thread, event)))
 			take_early(image, thread, event);
 		break;
 	case MR_HEAP_RECORD_REALLOC_BEGIN:
+		give_up_before(image, event);
 		mr_heap_profile_realloc_begin(&image->profile, thread, event->address, event->ticks);
 		break;
 	case MR_HEAP_RECORD_REALLOC_END:
+		give_up_before(image, event);
+		if (event->address == 0) /* one that failed gives the old block back */
+			address = image->profile.threads[thread].moving_address;
 		take_realloc_end(image, thread, event);
 		break;
 	default:
 		take_other(image, thread, event);
 	}
 	if (MR_UNLIKELY(image->early.count > 0))
-		mr_heap_early_retry(&image->early, event->address, event->ticks, retry, image);
+		mr_heap_early_retry(&image->early, address, event->ticks, retry, image);
 }
 
 /* Each step needs what the one before asked for. */

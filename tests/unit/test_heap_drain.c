@@ -172,6 +172,72 @@ Test(heap_drain, a_record_shown_after_a_later_one_was_taken__comes_after_it)
 	end();
 }
 
+Test(heap_drain, events_of_a_handler_that_are_long_in_coming__are_waited_for_no_longer)
+{
+	begin(2);
+	append(0, 10);
+	atomic_store(&rings[0].ring->nested, 1);
+	append(1, 40);
+	(void)mr_heap_drain_run(drain, false, &complaint);
+	cr_expect(eq(sz, taken_count, 1));
+	const uint64_t begin_ns = mr_clock_monotonic_ns();
+	while (taken_count < 2 && mr_clock_monotonic_ns() < begin_ns + UINT64_C(10000000000))
+		(void)mr_heap_drain_run(drain, false, &complaint);
+	cr_expect(eq(sz, taken_count, 2));
+	/* Here they are after all. */
+	append(0, 20);
+	atomic_store(&rings[0].ring->nested, 0);
+	(void)mr_heap_drain_run(drain, false, &complaint);
+	cr_expect(eq(sz, taken_count, 3));
+	cr_expect(in_order());
+	end();
+}
+
+Test(heap_drain, a_second_ring__begins_where_the_first_one_was)
+{
+	uint32_t index;
+
+	begin(1);
+	const uint64_t now = mr_clock_monotonic_ns();
+
+	append(0, now);
+	(void)mr_heap_drain_run(drain, false, &complaint);
+	struct mr_ring *const ring = mr_channel_add_ring(channel, MR_RING_HEAP, RING_BYTES, &index);
+
+	cr_assert(ne(ptr, ring, NULL));
+	mr_ring_writer_init(&rings[1], channel, ring, index);
+	append(1, now - 50);
+	append(0, now + 1);
+	(void)mr_heap_drain_run(drain, false, &complaint);
+	cr_expect(eq(sz, taken_count, 3));
+	cr_expect(in_order());
+	cr_expect(eq(u64, taken[1], now));
+	end();
+}
+
+Test(heap_drain, a_thread_that_waits_for_room__is_woken_when_there_is_some_and_else_left_alone)
+{
+	begin(2);
+	struct mr_ring *const ring = rings[1].ring;
+
+	append(0, 10);
+	atomic_store(&rings[0].ring->nested, 1);
+	for (uint64_t at = 0; at < RING_BYTES; at += sizeof(struct mr_heap_free))
+		append(1, 40);
+	atomic_store(&ring->waiting, 1);
+	(void)mr_heap_drain_run(drain, false, &complaint);
+	cr_expect(eq(u32, atomic_load(&ring->room), 1), "for what fits into the window");
+	/* The other ring holds up the rest. */
+	for (unsigned i = 0; i < 10; i++)
+		(void)mr_heap_drain_run(drain, false, &complaint);
+	cr_expect(eq(u32, atomic_load(&ring->room), 1));
+	atomic_store(&rings[0].ring->nested, 0);
+	(void)mr_heap_drain_run(drain, false, &complaint);
+	cr_expect(ge(u32, atomic_load(&ring->room), 2));
+	cr_expect(eq(u64, atomic_load(&ring->tail), RING_BYTES));
+	end();
+}
+
 Test(heap_drain, stamps_that_fall_or_lie_ahead__are_moved)
 {
 	begin(1);
