@@ -15,6 +15,7 @@
 #include "heap_image.h"
 #include "memrecord_folder.h"
 #include "proc_memory.h"
+#include "sampler_process.h"
 #include "tracker_clock.h"
 
 #define IDLE_NS \
@@ -31,6 +32,8 @@ struct request {
 	uint64_t start_ticks;
 	bool counts; /* when it was not recorded */
 	char name[MR_PROC_COMM_MAX];
+	char program[MR_PROCESS_PROGRAM_MAX];
+	uint64_t program_ns;
 };
 
 struct process {
@@ -177,13 +180,16 @@ static void ask(struct mr_heap_recorder *recorder, const struct request *request
 	wake(recorder);
 }
 
-void mr_heap_recorder_ended(struct mr_heap_recorder *recorder, uint32_t pid, uint64_t start_ticks,
-                            const char *name)
+void mr_heap_recorder_ended(struct mr_heap_recorder *recorder, const struct mr_heap_ended *ended)
 {
-	struct request request = { .kind = REQUEST_ENDED, .pid = pid, .start_ticks = start_ticks };
+	struct request request = { .kind = REQUEST_ENDED,
+		                   .pid = ended->pid,
+		                   .start_ticks = ended->start_ticks,
+		                   .program_ns = ended->program_ns };
 
-	(void)snprintf(request.name, sizeof(request.name), "%s", name ? name : "");
-	request.counts = name != NULL;
+	(void)snprintf(request.name, sizeof(request.name), "%s", ended->name ? ended->name : "");
+	(void)snprintf(request.program, sizeof(request.program), "%s", ended->program);
+	request.counts = ended->name != NULL;
 	ask(recorder, &request);
 }
 
@@ -336,11 +342,52 @@ static void count_unrecorded(struct mr_heap_recorder *recorder, const char *name
 		               len ? ", " : "", name);
 }
 
+/* The length of a file's name without what /proc adds when the file has been deleted. */
+static size_t program_len(const char *name)
+{
+	static const char deleted[] = " (deleted)";
+	const size_t len = strlen(name);
+	const size_t tail = sizeof(deleted) - 1;
+
+	return len > tail && strcmp(name + len - tail, deleted) == 0 ? len - tail : len;
+}
+
+/* Whether PROGRAM is the name of the file that IMAGE runs. */
+static bool runs_program(const struct mr_heap_image *image, const char *program)
+{
+	const char *const slash = strrchr(image->executable, '/');
+	const char *const own = slash ? slash + 1 : image->executable;
+	const size_t len = program_len(program);
+
+	return strncmp(own, program, len) == 0 &&
+	       (program_len(own) == len || len + 1 >= MR_PROCESS_PROGRAM_MAX);
+}
+
+/* Whether the process has called exec(2) since it opened its last channel, and what it runs opened none. */
+static bool went_on_unrecorded(const struct mr_heap_recorder *recorder, const struct request *request)
+{
+	const struct mr_heap_image *last = NULL;
+
+	for (size_t i = 0; i < recorder->image_count; i++) {
+		const struct mr_heap_image *const image = recorder->images[i];
+
+		if (image->pid == request->pid && image->start_ticks == request->start_ticks &&
+		    (!last ||
+		     image->channel->header->zero_monotonic_ns > last->channel->header->zero_monotonic_ns))
+			last = image;
+	}
+	return last && last->executable[0] && request->program[0] &&
+	       request->program_ns > last->channel->header->zero_monotonic_ns &&
+	       !runs_program(last, request->program);
+}
+
 static void answer(struct mr_heap_recorder *recorder, const struct request *request)
 {
 	switch (request->kind) {
 	case REQUEST_ENDED:
 		scan(recorder);
+		if (request->counts && went_on_unrecorded(recorder, request))
+			count_unrecorded(recorder, request->name);
 		if (!end_images_of(recorder, request->pid, request->start_ticks) &&
 		    !forget_closed(recorder, request) && request->counts)
 			count_unrecorded(recorder, request->name);

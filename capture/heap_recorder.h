@@ -41,10 +41,18 @@ int mr_heap_recorder_fd(const struct mr_heap_recorder *recorder);
 /* A process that has opened a channel: true, and which; false: no more. */
 bool mr_heap_recorder_found(struct mr_heap_recorder *recorder, uint32_t *pid, uint64_t *start_ticks);
 
-/* A process has ended: takes what it left.  Does not wait.  Had it no channel, it is counted as one
- * that was not recorded, with its NAME; NULL: it is not. */
-void mr_heap_recorder_ended(struct mr_heap_recorder *recorder, uint32_t pid, uint64_t start_ticks,
-                            const char *name);
+/* A process that has ended. */
+struct mr_heap_ended {
+	uint32_t pid;
+	uint64_t start_ticks;
+	const char *name;    /* it is counted by as one that was not recorded; NULL: it is not counted */
+	const char *program; /* the file's name of what it ran last; empty: not known */
+	uint64_t program_ns; /* it was seen to run that after this time (CLOCK_MONOTONIC) */
+};
+
+/* Takes what it left.  Does not wait.  It is counted as one that was not recorded when it had no channel, or
+ * when it called exec(2) and what it ran from then on opened none. */
+void mr_heap_recorder_ended(struct mr_heap_recorder *recorder, const struct mr_heap_ended *ended);
 /* Takes a snapshot of every process that is recorded.  Does not wait. */
 void mr_heap_recorder_snapshot(struct mr_heap_recorder *recorder);
 
@@ -57,7 +65,7 @@ void mr_heap_recorder_finish(struct mr_heap_recorder *recorder, struct mr_error 
 struct mr_heap_recorder_totals {
 	uint64_t images;
 	uint64_t events;
-	uint64_t unrecorded; /* processes that opened no channel */
+	uint64_t unrecorded; /* processes that opened no channel, or none after an exec */
 	uint64_t lost; /* allocations of those that did, for which there was no room, or nobody to wait for */
 	uint64_t cpu_ns;       /* of the thread */
 	uint64_t memory_max;   /* bytes of all images, most at a time that was looked at */

@@ -31,10 +31,10 @@ static void describe_end(char *text, size_t size, const struct mr_watch *watch)
 }
 
 /* The kernel's own figure, where it is known, is exact; but it begins with what memrecord held when
- * it made the process. */
+ * it made the process, and is that of the largest of its children where that held more. */
 static uint64_t rss_peak(const struct mr_recording *run, const struct mr_sampler_totals *totals)
 {
-	const uint64_t exact = run->watch.rss_max;
+	const uint64_t exact = totals->process_count > 1 ? 0 : run->watch.rss_max;
 
 	return exact > run->rss_begin && exact > totals->rss_peak_root ? exact : totals->rss_peak_root;
 }

@@ -98,10 +98,18 @@ void mr_watch_process_ended(void *context, const struct mr_process *process, str
 	}
 	if (watch->channels)
 		mr_channels_ended(watch->channels, process->pid, process->start_ticks, watch->writer);
-	if (watch->heap) /* a forked child that has allocated nothing has nothing to be recorded */
-		mr_heap_recorder_ended(watch->heap, process->pid, process->start_ticks,
-		                       mr_sampler_shares_image(watch->sampler, process) ? NULL
-		                                                                        : process->comm);
+	if (watch->heap) {
+		const struct mr_heap_ended ended = {
+			.pid = process->pid,
+			.start_ticks = process->start_ticks,
+			/* A forked child that has allocated nothing has nothing to be recorded. */
+			.name = mr_sampler_shares_image(watch->sampler, process) ? NULL : process->comm,
+			.program = process->program,
+			.program_ns = process->program_ns,
+		};
+
+		mr_heap_recorder_ended(watch->heap, &ended);
+	}
 }
 
 /* ---- The kernel's events ----------------------------------------------------------- */

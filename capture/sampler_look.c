@@ -132,6 +132,7 @@ static void read_rollup_into(struct mr_sampler *sampler, struct mr_process *proc
 static int log_image(struct mr_sampler *sampler, struct mr_process *process, uint64_t time_ns, bool last,
                      struct mr_error *err)
 {
+	const uint64_t before_ns = mr_clock_monotonic_ns();
 	struct mr_process_names names;
 
 	mr_sampler_log_read_names(&sampler->log, process, &names);
@@ -140,6 +141,11 @@ static int log_image(struct mr_sampler *sampler, struct mr_process *process, uin
 	if (!names.command_line[0] && process == sampler->root && sampler->options.command)
 		(void)snprintf(names.command_line, sizeof(names.command_line), "%s",
 		               sampler->options.command);
+	const char *const slash = strrchr(names.executable, '/');
+
+	(void)snprintf(process->program, sizeof(process->program), "%.63s",
+	               slash ? slash + 1 : names.executable);
+	process->program_ns = before_ns;
 	process->named = true;
 	process->nameless_looks = 0;
 	return mr_sampler_log_image(&sampler->log, process, &names, time_ns, err);

@@ -35,6 +35,8 @@ struct mr_process_end {
 	uint64_t value; /* exit code or signal */
 };
 
+#define MR_PROCESS_PROGRAM_MAX 64
+
 struct mr_process {
 	uint32_t pid;
 	uint32_t parent_pid;
@@ -57,6 +59,8 @@ struct mr_process {
 
 	/* The image: what exec(2) changes. */
 	char comm[MR_PROC_COMM_MAX];
+	char program[MR_PROCESS_PROGRAM_MAX]; /* its file's name, cut; empty: not known */
+	uint64_t program_ns; /* it was that, or became it, after this time (CLOCK_MONOTONIC) */
 	uint64_t image_code;
 	uint64_t image_stack;
 

@@ -7,6 +7,7 @@ its library comes from, images of one process, snapshots, limits, single events.
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -177,6 +178,24 @@ def memory_that_is_elsewhere():
     cases.equal("hardly any" in result.stderr, False, result.stderr)
 
 
+def memory_of_children_is_not_the_command_s():
+    """The closing line tells of the command; that the kernel counts the largest of its children in is no news."""
+    program = "import mmap, time; m = mmap.mmap(-1, 256 << 20); m.write(bytes(256 << 20)); time.sleep(0.1)"
+    result = record("sh", "-c", f"{sys.executable} -c '{program}'; exit 0")
+    peak, unit = re.search(r", peak rss ([\d.]+) (\S+) \(\d+ processes together ", result.stderr).groups()
+    cases.equal((unit, float(peak) < 100), ("MiB", True), result.stderr)
+    cases.equal("hardly any" in result.stderr, False, result.stderr)
+
+
+def programs_that_are_not_recorded_after_an_exec():
+    """What they replace was recorded; that is not taken for all that there is to say of the process."""
+    result = record("env", "-i", shutil.which("sleep"), "0.3")
+    cases.contains(result.stderr, "the heap of 1 process was not recorded")
+    cases.contains(result.stderr, ": sleep\n")
+    result = record("sh", "-c", "exec env sleep 0.3")
+    cases.equal("not recorded" in result.stderr, False, result.stderr)
+
+
 def a_signal_takes_a_snapshot():
     recorder = start(sys.executable, "-c", PAUSES, stdin=subprocess.PIPE)
     cases.equal(recorder.stdout.readline(), "ready\n")
@@ -255,5 +274,6 @@ if __name__ == "__main__":
     cases.main(static_programs_are_refused, programs_with_rights_are_refused, a_library_with_a_strange_path,
                a_library_that_is_missing, exec_begins_another_image, a_peak_before_exec, images_have_names,
                pipes_of_commands, the_end_sums_up, memory_that_is_elsewhere,
+               memory_of_children_is_not_the_command_s, programs_that_are_not_recorded_after_an_exec,
                a_signal_takes_a_snapshot, single_events, a_limited_log, names_are_left_out,
                processes_that_are_not_recorded)
