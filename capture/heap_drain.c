@@ -421,6 +421,8 @@ static void find_bound(struct mr_heap_drain *drain, bool ended)
 {
 	uint32_t used = 0;
 
+	if (drain->ring_count == 0 && !look_at_new_rings(drain))
+		return;
 	/* A second ring, were there one by now, would begin after all that this one had then. */
 	if (drain->ring_count == 1 && open_ring(drain, &drain->rings[0], 0))
 		look_at_ring(drain, &drain->rings[0], ended);

@@ -193,6 +193,20 @@ Test(heap_drain, events_of_a_handler_that_are_long_in_coming__are_waited_for_no_
 	end();
 }
 
+Test(heap_drain, what_a_first_ring_has__is_taken_when_it_is_found)
+{
+	begin(1);
+	append(0, 10);
+	append(0, 20);
+	(void)mr_heap_drain_run(drain, false, &complaint);
+	cr_expect(eq(sz, taken_count, 2));
+	append(0, 30);
+	(void)mr_heap_drain_run(drain, false, &complaint);
+	cr_expect(eq(sz, taken_count, 3));
+	cr_expect(in_order());
+	end();
+}
+
 Test(heap_drain, a_second_ring__begins_where_the_first_one_was)
 {
 	uint32_t index;
