@@ -215,7 +215,8 @@ Test(heap_drain, a_second_ring__begins_where_the_first_one_was)
 	const uint64_t now = mr_clock_monotonic_ns();
 
 	append(0, now);
-	(void)mr_heap_drain_run(drain, false, &complaint);
+	while (taken_count == 0)
+		(void)mr_heap_drain_run(drain, false, &complaint);
 	struct mr_ring *const ring = mr_channel_add_ring(channel, MR_RING_HEAP, RING_BYTES, &index);
 
 	cr_assert(ne(ptr, ring, NULL));
