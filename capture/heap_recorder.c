@@ -237,6 +237,10 @@ static void end_image(struct mr_heap_recorder *recorder, size_t at, bool all)
 	struct mr_heap_image *const image = recorder->images[at];
 
 	(void)mr_heap_image_run(image, all);
+	const uint64_t memory = mr_heap_image_memory(image); /* it may have lived between two looks */
+
+	if (memory > recorder->totals.memory_max)
+		recorder->totals.memory_max = memory;
 	sum_up(recorder, image);
 	mr_heap_image_end(image);
 	if (image->complaint.code && !recorder->complaint.code)

@@ -253,6 +253,12 @@ def a_limited_log():
     is_whole()
 
 
+def what_memrecord_needed():
+    """In a short run, too."""
+    record("true")
+    cases.equal(processes()[0].counters["heap.writer_memory"] > 10_000, True)
+
+
 def names_are_left_out():
     record("true", options=["--no-symbols"])
     cases.equal(sum(len(image.stream.rows["SYMBOLS"]) for image in images()), 0)
@@ -275,5 +281,5 @@ if __name__ == "__main__":
                a_library_that_is_missing, exec_begins_another_image, a_peak_before_exec, images_have_names,
                pipes_of_commands, the_end_sums_up, memory_that_is_elsewhere,
                memory_of_children_is_not_the_command_s, programs_that_are_not_recorded_after_an_exec,
-               a_signal_takes_a_snapshot, single_events, a_limited_log, names_are_left_out,
+               a_signal_takes_a_snapshot, single_events, a_limited_log, what_memrecord_needed, names_are_left_out,
                processes_that_are_not_recorded)
