@@ -172,6 +172,15 @@ Test(heap_image, what_nothing_makes_sense_of__is_taken_as_it_is)
 	end();
 }
 
+Test(heap_image, what_nothing_makes_sense_of_where_there_is_one_ring__waits_for_nothing)
+{
+	begin(1);
+	append(0, MR_HEAP_RECORD_FREE, mr_clock_monotonic_ns(), 0x7000, 0);
+	(void)mr_heap_image_run(image, false);
+	cr_expect(eq(u64, sums().unknown_frees, 1));
+	end();
+}
+
 Test(heap_image, more_of_them_than_may_wait__are_all_counted)
 {
 	begin(2);
@@ -575,6 +584,38 @@ Test(heap_image, threads_that_rest_or_read_the_clock_early__mix_up_no_blocks)
 		keep_events = turn % 3 == 2;
 		live_through(2 + turn % (RINGS_MAX - 1), 20000);
 	}
+}
+
+Test(heap_image, a_realloc_that_a_thread_never_came_back_from__ends_when_its_ring_is_taken_over)
+{
+	begin(2);
+	const uint64_t now = mr_clock_monotonic_ns();
+
+	append(0, MR_HEAP_RECORD_ALLOC, now, 0x5000, 100);
+	append(0, MR_HEAP_RECORD_REALLOC_BEGIN, now + 1, 0x5000, 0);
+	(void)mr_heap_image_run(image, false);
+	cr_expect(zero(u64, sums().frees));
+	adopt(0);
+	(void)mr_heap_image_run(image, true);
+	cr_expect(zero(u64, image->profile.live_bytes));
+	cr_expect(eq(u64, sums().frees, 1));
+	end();
+}
+
+Test(heap_image, rows_of_what_waited__are_in_the_order_of_time)
+{
+	keep_events = true;
+	begin(2);
+	image->written_due_ns = UINT64_MAX; /* they stay where they can be looked at */
+	const uint64_t now = mr_clock_monotonic_ns();
+
+	append(1, MR_HEAP_RECORD_FREE, now, 0x7000, 0);
+	append(0, MR_HEAP_RECORD_ALLOC, now + 5, 0x5000, 100);
+	(void)mr_heap_image_run(image, true);
+	cr_assert(ne(ptr, image->events, NULL));
+	cr_expect(eq(u32, image->events->count, 2));
+	rows_are_in_order();
+	end();
 }
 
 /* ---- A writer that runs meanwhile ------------------------------------------------------------ */
