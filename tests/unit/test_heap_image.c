@@ -16,11 +16,11 @@
 
 #define RING_BYTES (256u << 10)
 #define RINGS_MAX 5u
-#define PLAYED_RINGS_MAX 200u
+#define PLAYED_RINGS_MAX 800u
 #define PLAYED_RING_BYTES 4096u
 #define ADDRESSES 40u
 #define HANDLER_EVENTS_MAX 3u
-#define PLAYED_STEPS 100000u
+#define PLAYED_STEPS 150000u
 #define EARLY_TICKS 1500u /* of CLOCK_MONOTONIC: less than MR_HEAP_EARLY_NS */
 
 static struct mr_heap_log heap_log;
@@ -713,6 +713,20 @@ static void play_one(struct world *world)
 		play_handler(world, ring, other, free_at);
 }
 
+/* Threads begin, some at once, and hand over their first block. */
+static void play_new_rings(struct world *world, unsigned most)
+{
+	for (unsigned i = 0; i < 8; i++) {
+		const unsigned at = some_place(world, FREE);
+
+		if (world->ring_count == most || at == ADDRESSES)
+			return;
+		add_ring(world->ring_count++, PLAYED_RING_BYTES);
+		play_alloc(world, world->ring_count - 1, at);
+		play_realloc(world, 0, at);
+	}
+}
+
 /* Each step follows from the one before, by whichever ring: the writer has to find this very order. */
 Test(heap_image, one_thing_after_another_in_many_rings__is_taken_in_that_order)
 {
@@ -728,12 +742,8 @@ Test(heap_image, one_thing_after_another_in_many_rings__is_taken_in_that_order)
 		cr_assert(zero(int, pthread_create(&writer, NULL, write_meanwhile, NULL)));
 		for (unsigned i = 0; i < PLAYED_STEPS; i++) {
 			play_one(&world);
-			if (world.ring_count == most[turn] || below(100) != 0 ||
-			    some_place(&world, FREE) == ADDRESSES)
-				continue;
-			add_ring(world.ring_count++, PLAYED_RING_BYTES);
-			play_alloc(&world, world.ring_count - 1, some_place(&world, FREE));
-			play_realloc(&world, 0, some_place(&world, LIVE));
+			if (below(100) == 0)
+				play_new_rings(&world, most[turn]);
 		}
 		atomic_store(&played_out, true);
 		(void)pthread_join(writer, NULL);
