@@ -6,7 +6,9 @@
  * events of one address, by two threads, the second may be told first.  Such an event
  * waits until the other one has come; one for which none comes within some
  * microseconds has none in the log.  The events of one ring are in their true order: what
- * the same thread did with the address after such an event waits behind it.
+ * the same thread did with the address after such an event waits behind it.  A free that
+ * comes before a realloc in place finds the old block, and need not wait: the realloc that then
+ * finds none gives its new block to it (heap_profile.h).
  * Private to memrecord; one thread.
  */
 #ifndef MR_HEAP_EARLY_H

@@ -61,8 +61,8 @@ void mr_heap_image_begin(struct mr_heap_image *image)
 	image->clock_is_tsc = header->clock_is_tsc != 0;
 	image->zero_ns = header->zero_monotonic_ns;
 	image->profile.tick_multiplier = tick_multiplier(image);
-	image->early_ticks = (uint64_t)(((unsigned __int128)MR_HEAP_EARLY_NS << 32) /
-	                                (image->profile.tick_multiplier | 1));
+	image->profile.early_ticks = (uint64_t)(((unsigned __int128)MR_HEAP_EARLY_NS << 32) /
+	                                        (image->profile.tick_multiplier | 1));
 	image->string_next = 1;
 	image->stream = mr_heap_log_stream(log);
 
@@ -450,8 +450,8 @@ static inline void give_up_before(struct mr_heap_image *image, const struct mr_h
 /* All up to NOW was taken. */
 static inline void give_up_overdue(struct mr_heap_image *image, uint64_t now)
 {
-	if (MR_UNLIKELY(image->early.count > 0) && now > image->early_ticks)
-		give_up(image, now - image->early_ticks, now);
+	if (MR_UNLIKELY(image->early.count > 0) && now > image->profile.early_ticks)
+		give_up(image, now - image->profile.early_ticks, now);
 }
 
 static __attribute__((noinline)) void take_early(struct mr_heap_image *image, uint32_t thread,

@@ -84,7 +84,6 @@ struct mr_heap_image {
 	uint64_t string_next;
 	uint64_t zero_ns; /* CLOCK_MONOTONIC */
 	uint64_t ticks_last;
-	uint64_t early_ticks; /* MR_HEAP_EARLY_NS */
 
 	uint32_t *ring_threads; /* by ring: index + 1 in the profile's threads; 0: not known yet */
 	size_t ring_thread_capacity;

@@ -285,6 +285,21 @@ static uint64_t distance(const struct mr_heap_profile *profile, uint64_t sequenc
 	return sequence ? profile->sequence - sequence + 1 : 0;
 }
 
+static inline struct mr_heap_lately *lately_of(struct mr_heap_profile *profile, uint64_t address)
+{
+	return &profile->lately[(address >> 4) % MR_HEAP_LATELY];
+}
+
+/* Whether the block at ADDRESS, which is not there, was freed a moment ago by another thread than THREAD. */
+static bool was_freed_lately(struct mr_heap_profile *profile, uint32_t thread, uint64_t address,
+                             uint64_t ticks)
+{
+	const struct mr_heap_lately *const lately = lately_of(profile, address);
+
+	return lately->address == address && lately->thread != thread &&
+	       ticks - lately->ticks < profile->early_ticks;
+}
+
 uint64_t mr_heap_profile_free(struct mr_heap_profile *profile, uint32_t thread, uint64_t address,
                               uint64_t ticks)
 {
@@ -296,6 +311,7 @@ uint64_t mr_heap_profile_free(struct mr_heap_profile *profile, uint32_t thread, 
 	profile->threads[thread].frees++;
 	leave(profile, &gone);
 	count_end(profile, address, &gone, ticks);
+	*lately_of(profile, address) = (struct mr_heap_lately){ address, ticks, thread };
 	return distance(profile, sequence);
 }
 
@@ -314,6 +330,8 @@ void mr_heap_profile_settle(struct mr_heap_profile *profile, uint32_t thread_ind
 	if (!thread->moving)
 		return;
 	thread->moving = false;
+	if (thread->moving_freed) /* it is counted */
+		return;
 	if (thread->moving_known)
 		count_end(profile, thread->moving_address, &thread->moving_block, ticks);
 	else
@@ -331,6 +349,8 @@ void mr_heap_profile_realloc_begin(struct mr_heap_profile *profile, uint32_t thr
 	thread->moving_address = address;
 	thread->moving_known = mr_heap_blocks_take(&profile->blocks, address, &thread->moving_block,
 	                                           &thread->moving_sequence);
+	thread->moving_freed =
+		!thread->moving_known && was_freed_lately(profile, thread_index, address, ticks);
 	if (thread->moving_known)
 		leave(profile, &thread->moving_block);
 }
@@ -354,6 +374,7 @@ uint64_t mr_heap_profile_realloc_end(struct mr_heap_profile *profile, uint32_t t
 	struct mr_heap_thread_figures *const thread = &profile->threads[thread_index];
 	const bool known = thread->moving && thread->moving_known;
 	const bool was_there = thread->moving;
+	const bool freed = thread->moving && thread->moving_freed && address == thread->moving_address;
 	const uint64_t size_before = known ? thread->moving_block.size : size_bytes;
 	const uint64_t back = known ? distance(profile, thread->moving_sequence) : 0;
 
@@ -377,6 +398,8 @@ uint64_t mr_heap_profile_realloc_end(struct mr_heap_profile *profile, uint32_t t
 		mr_heap_profile_make_way(profile, address, ticks);
 		(void)alloc(profile, thread_index, site_index, address, size_bytes, ticks);
 	}
+	if (MR_UNLIKELY(freed))
+		(void)mr_heap_profile_free(profile, thread_index, address, ticks);
 	return back;
 }
 

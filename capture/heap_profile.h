@@ -69,9 +69,19 @@ struct mr_heap_thread_figures {
 	/* The block that a realloc under way has taken out. */
 	bool moving; /* between REALLOC_BEGIN and REALLOC_END */
 	bool moving_known;
+	bool moving_freed; /* by a free that came early: the new block's, if that is in the same place */
 	uint64_t moving_sequence;
 	uint64_t moving_address;
 	struct mr_heap_block moving_block;
+};
+
+#define MR_HEAP_LATELY 256u
+
+/* A block that was freed lately. */
+struct mr_heap_lately {
+	uint64_t address;
+	uint64_t ticks;
+	uint32_t thread; /* that freed it */
 };
 
 /* Of all sites and threads together, since the profile began. */
@@ -97,8 +107,10 @@ struct mr_heap_profile {
 	uint64_t sequence; /* allocations, counted where sequences are kept */
 	uint64_t reallocs;
 	uint64_t grown_bytes;
-	uint64_t unseen_frees; /* blocks that made way */
+	uint64_t unseen_frees;    /* blocks that made way */
 	uint64_t tick_multiplier; /* ns a tick, times 2^32 */
+	uint64_t early_ticks;     /* by which a free may come too early; see heap_early.h */
+	struct mr_heap_lately lately[MR_HEAP_LATELY]; /* by address; the last one of each place */
 	struct mr_heap_site *sites;
 	size_t site_count;
 	size_t site_capacity;

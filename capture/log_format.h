@@ -503,8 +503,8 @@ enum mr_col_account {
 	X("heap.waits", "times that threads waited for the recorder")                            \
 	X("heap.wait_ns", "nanoseconds that they waited in all")                                 \
 	X("heap.recorder_bytes", "bytes of the recorder's own in the process")                   \
-	X("heap.writer_bytes", "bytes that memrecord needed for the process")                    \
-	X("heap.writer_memory", "bytes that memrecord needed at most")                           \
+	X("heap.writer_bytes", "bytes of memrecord's tables for the process")                    \
+	X("heap.writer_memory", "bytes of memrecord's tables for all processes, at most")        \
 	X("heap.writer_cpu_ns", "nanoseconds of processor time that memrecord needed for heaps") \
 	X("heap.stack_nodes", "frames in the tree of call stacks")                               \
 	X("heap.blocks_max", "blocks that were live at once, at most")                           \

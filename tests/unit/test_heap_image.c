@@ -151,6 +151,44 @@ Test(heap_image, a_free_told_before_its_allocation__waits_for_it)
 	end();
 }
 
+Test(heap_image, a_free_told_before_the_realloc_in_place_of_its_block__is_of_the_new_one)
+{
+	begin(2);
+	const uint64_t now = mr_clock_monotonic_ns();
+
+	append(0, MR_HEAP_RECORD_ALLOC, now, 0x5000, 100);
+	append(1, MR_HEAP_RECORD_FREE, now + 5, 0x5000, 0);
+	append(0, MR_HEAP_RECORD_REALLOC_BEGIN, now + 6, 0x5000, 0);
+	append(0, MR_HEAP_RECORD_REALLOC_END, now + 7, 0x5000, 130);
+	(void)mr_heap_image_run(image, true);
+	cr_expect(zero(u64, image->profile.live_bytes));
+	cr_expect(zero(u64, image->profile.live_count));
+	cr_expect(eq(u64, sums().count, 2));
+	cr_expect(eq(u64, sums().total_bytes, 230));
+	cr_expect(eq(u64, sums().frees, 2));
+	cr_expect(eq(u64, sums().reallocs, 1));
+	cr_expect(zero(u64, sums().unknown_frees));
+	cr_expect(eq(u64, image->profile.threads[1].frees + image->profile.threads[2].frees, 2));
+	end();
+}
+
+Test(heap_image, a_realloc_of_a_block_that_was_freed_long_ago__is_of_one_that_nothing_is_known_of)
+{
+	begin(2);
+	const uint64_t now = mr_clock_monotonic_ns();
+
+	while (mr_clock_monotonic_ns() < now + 3 * MR_HEAP_EARLY_NS)
+		continue;
+	append(0, MR_HEAP_RECORD_ALLOC, now, 0x5000, 100);
+	append(1, MR_HEAP_RECORD_FREE, now + 5, 0x5000, 0);
+	append(0, MR_HEAP_RECORD_REALLOC_BEGIN, now + 2 * MR_HEAP_EARLY_NS, 0x5000, 0);
+	append(0, MR_HEAP_RECORD_REALLOC_END, now + 2 * MR_HEAP_EARLY_NS + 1, 0x5000, 130);
+	(void)mr_heap_image_run(image, true);
+	cr_expect(eq(u64, image->profile.live_bytes, 130));
+	cr_expect(eq(u64, sums().unknown_frees, 1));
+	end();
+}
+
 Test(heap_image, what_nothing_makes_sense_of__is_taken_as_it_is)
 {
 	begin(2);
@@ -632,8 +670,8 @@ static void *write_meanwhile(void *context)
 	return NULL;
 }
 
-/* As mr_thread_clock() does it; what was done before is visible to all, as it is when one thread hands over to
- * another. */
+/* As mr_thread_clock() does it; what was done before is visible to all, as it is when one thread hands over
+ * to another. */
 static uint64_t clock_in_order(void)
 {
 	atomic_thread_fence(memory_order_seq_cst);
