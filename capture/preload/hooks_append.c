@@ -11,10 +11,10 @@
 
 #include "module.h"
 
-/* Counts EVENT, which is not in the log. */
-static void count_lost(const struct mr_event *event)
+/* Counts an event of TYPE, which is not in the log. */
+static void count_lost(enum mr_heap_record_type type)
 {
-	if (mr_event_has_stack(event->type))
+	if (mr_event_has_stack(type))
 		mr_process_count(MR_HEAP_UNRECORDED_ALLOCS, MR_HEAP_EARLY_ALLOCS);
 	else
 		mr_process_count(MR_HEAP_UNRECORDED_FREES, MR_HEAP_EARLY_FREES);
@@ -51,7 +51,7 @@ static void leave_nested(struct mr_thread *thread, const struct mr_event *event)
 
 	if (index >= MR_NESTED_MAX) {
 		mr_process_count(MR_HEAP_NESTED_LOST, MR_HEAP_NESTED_LOST);
-		count_lost(event);
+		count_lost(event->type);
 		return;
 	}
 
@@ -93,6 +93,7 @@ static void append_entries(struct mr_thread *thread, uint32_t count)
 			len += nested->len;
 		} else {
 			mr_process_count(MR_HEAP_NESTED_LOST, MR_HEAP_NESTED_LOST);
+			count_lost((enum mr_heap_record_type)MR_HEAP_TYPE(nested->words[0]));
 		}
 		nested->words[0] = 0;
 	}
@@ -127,11 +128,18 @@ static void take_over(struct mr_thread *thread)
 	mr_gate_leave(thread, MR_GATE_OPEN);
 }
 
+bool mr_gate_is_open(struct mr_thread *thread, const uintptr_t *frame)
+{
+	if (thread->gate >= MR_GATE_FRAMES && !interrupted(thread, (uintptr_t)frame))
+		take_over(thread);
+	return thread->gate == MR_GATE_OPEN;
+}
+
 /* ---- No room ------------------------------------------------------------------------ */
 
 void mr_append_stall(struct mr_thread *thread, const struct mr_event *event)
 {
-	count_lost(event);
+	count_lost(event->type);
 	mr_gate_leave(thread, MR_GATE_STALLED);
 }
 
@@ -156,7 +164,7 @@ void mr_append_slow(const struct mr_event *event, const uintptr_t *frame)
 	if (thread == NULL || thread->gate == MR_GATE_CLOSED)
 		thread = mr_thread_enter();
 	if (thread == NULL) {
-		count_lost(event);
+		count_lost(event->type);
 	} else {
 		const uintptr_t gate = thread->gate;
 
@@ -168,7 +176,7 @@ void mr_append_slow(const struct mr_event *event, const uintptr_t *frame)
 			if (gate != MR_GATE_STALLED || unstall(thread, frame))
 				mr_append_open(thread, event, frame);
 			else
-				count_lost(event);
+				count_lost(event->type);
 		}
 	}
 	errno = errno_before;

@@ -195,6 +195,8 @@ MR_HOT uint32_t mr_nested_count(const struct mr_thread *thread)
 }
 /* Appends them.  False: now there is no room for one more record. */
 bool mr_append_nested(struct mr_thread *thread);
+/* Whether the hook at FRAME may append: the gate is open, or was left by siglongjmp() and is now. */
+bool mr_gate_is_open(struct mr_thread *thread, const uintptr_t *frame);
 /* After the gate was opened: more was left while it was being opened. */
 void mr_append_rest(struct mr_thread *thread, const uintptr_t *frame);
 /* Nobody made room for EVENT: it is counted, and the gate says so. */
