@@ -4,6 +4,7 @@
  */
 #include "heap_profile.h"
 
+#define ALONE 2  /* places for threads, where there is but one thread: one is everybody else's */
 #define BUSY 256 /* times that one bucket is met before all get a place */
 
 int mr_heap_profile_init(struct mr_heap_profile *profile, bool keep_sequences, struct mr_error *err)
@@ -311,7 +312,8 @@ uint64_t mr_heap_profile_free(struct mr_heap_profile *profile, uint32_t thread, 
 	profile->threads[thread].frees++;
 	leave(profile, &gone);
 	count_end(profile, address, &gone, ticks);
-	*lately_of(profile, address) = (struct mr_heap_lately){ address, ticks, thread };
+	if (profile->thread_count > ALONE)
+		*lately_of(profile, address) = (struct mr_heap_lately){ address, ticks, thread };
 	return distance(profile, sequence);
 }
 
