@@ -186,9 +186,15 @@ bool mr_thread_append_text(struct mr_thread *thread, enum mr_heap_record_type ty
 		.text_len = (uint32_t)kept,
 	};
 
-	if (!mr_ring_reserve(&thread->ring, record_len))
-		return false;
-	record.ticks = mr_thread_clock(thread);
+	for (;;) {
+		if (!mr_ring_reserve(&thread->ring, record_len))
+			return false;
+		record.ticks = mr_thread_clock(thread);
+		atomic_signal_fence(memory_order_seq_cst);
+		if (mr_nested_count(thread) == 0)
+			break;
+		(void)mr_append_nested(thread); /* without room, the next turn ends it */
+	}
 	uint8_t *const at = mr_ring_at_head(&thread->ring);
 	memcpy(at, &record, sizeof(record));
 	memcpy(at + sizeof(record), text, kept);
