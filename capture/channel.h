@@ -126,7 +126,7 @@ enum mr_ring_state {
 struct mr_ring {
 	_Alignas(64) _Atomic uint64_t head; /* where the next record goes; the program's */
 	uint64_t tail_seen;                 /* the program's last look at tail */
-	_Atomic uint32_t nested;            /* the heap's: events that wait in memory of the thread's own */
+	_Atomic uint32_t nested;            /* the heap's: events yet to come into it, see heap_events.h */
 	_Atomic uint64_t waits;             /* times that a thread found the ring full */
 	_Atomic uint64_t wait_ns;
 	_Atomic uint64_t dropped;              /* records lost because the writer had stopped */

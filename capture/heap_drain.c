@@ -361,7 +361,7 @@ static bool open_ring(struct mr_heap_drain *drain, struct ring *ring, uint32_t i
 	return !ring->broken;
 }
 
-/* Reads how far RING is filled.  False: it has nothing and never will. */
+/* Reads how far RING is filled. */
 static void look_at_head(struct mr_heap_drain *drain, struct ring *ring)
 {
 	const uint64_t head = atomic_load_explicit(&ring->ring->head, memory_order_acquire);
@@ -391,11 +391,7 @@ static void look_at_nested(struct ring *ring)
 static inline void wait_for_all(void)
 {
 	atomic_thread_fence(memory_order_seq_cst);
-#if defined(__x86_64__)
-	__builtin_ia32_lfence();
-#elif defined(__aarch64__)
-	__asm__ volatile("isb" ::: "memory");
-#endif
+	mr_clock_wait();
 	atomic_thread_fence(memory_order_seq_cst);
 }
 

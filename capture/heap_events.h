@@ -30,7 +30,8 @@
  * still under way, and so a little early: before the free that made a block's address free,
  * or, in a free, before the allocation by the thread that handed the block over.  Such a pair
  * of one address is put right by whoever takes the events (heap_early.h).  Where that would be
- * difficult, a thread that is not alone does wait: realloc and mappings.
+ * difficult, or costs little, a thread that is not alone does wait: realloc, mappings, marks, and
+ * what signal handlers leave.
  */
 #ifndef MR_HEAP_EVENTS_H
 #define MR_HEAP_EVENTS_H

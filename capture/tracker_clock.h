@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * The tracker's clock: the processor's counter where the kernel itself keeps
- * time by it (half the cost of clock_gettime), CLOCK_MONOTONIC elsewhere.  What
- * a tick is worth stands in the channel, for whoever reads its events.  Private
- * to libmemcapture.
+ * The clock of events, the tracker's and the heap's: the processor's counter where
+ * the kernel itself keeps time by it (half the cost of clock_gettime), CLOCK_MONOTONIC
+ * elsewhere.  What a tick is worth stands in the channel, for whoever reads its events.
+ * Private to capture/.
  */
 #ifndef MR_TRACKER_CLOCK_H
 #define MR_TRACKER_CLOCK_H
@@ -26,6 +26,16 @@ static inline uint64_t mr_clock_counter(void)
 static inline uint64_t mr_clock_ticks(bool is_counter)
 {
 	return MR_LIKELY(is_counter) ? mr_clock_counter() : mr_clock_monotonic_ns();
+}
+
+/* What was begun before is done before the clock is read: a processor reads its counter ahead otherwise. */
+static inline void mr_clock_wait(void)
+{
+#if defined(__x86_64__)
+	__builtin_ia32_lfence();
+#elif defined(__aarch64__)
+	__asm__ volatile("isb" ::: "memory");
+#endif
 }
 
 /* Whether the kernel trusts the counter to keep time, on all processors alike. */

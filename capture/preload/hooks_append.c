@@ -128,7 +128,7 @@ static void take_over(struct mr_thread *thread)
 	mr_gate_leave(thread, MR_GATE_OPEN);
 }
 
-bool mr_gate_is_open(struct mr_thread *thread, const uintptr_t *frame)
+bool mr_gate_open(struct mr_thread *thread, const uintptr_t *frame)
 {
 	if (thread->gate >= MR_GATE_FRAMES && !interrupted(thread, (uintptr_t)frame))
 		take_over(thread);
@@ -163,21 +163,15 @@ void mr_append_slow(const struct mr_event *event, const uintptr_t *frame)
 
 	if (thread == NULL || thread->gate == MR_GATE_CLOSED)
 		thread = mr_thread_enter();
-	if (thread == NULL) {
+	if (thread == NULL)
 		count_lost(event->type);
-	} else {
-		const uintptr_t gate = thread->gate;
-
-		if (gate >= MR_GATE_FRAMES && interrupted(thread, (uintptr_t)frame)) {
-			leave_nested(thread, event);
-		} else {
-			if (gate >= MR_GATE_FRAMES)
-				take_over(thread);
-			if (gate != MR_GATE_STALLED || unstall(thread, frame))
-				mr_append_open(thread, event, frame);
-			else
-				count_lost(event->type);
-		}
-	}
+	else if (mr_gate_open(thread, frame))
+		mr_append_open(thread, event, frame);
+	else if (thread->gate >= MR_GATE_FRAMES)
+		leave_nested(thread, event);
+	else if (unstall(thread, frame))
+		mr_append_open(thread, event, frame);
+	else
+		count_lost(event->type);
 	errno = errno_before;
 }

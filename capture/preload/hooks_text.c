@@ -19,7 +19,7 @@ static bool append_text(enum mr_heap_record_type type, uint32_t flags, const cha
 
 	if (thread == NULL || thread->gate == MR_GATE_CLOSED)
 		thread = mr_thread_enter();
-	if (thread != NULL && mr_gate_is_open(thread, frame)) {
+	if (thread != NULL && mr_gate_open(thread, frame)) {
 		mr_gate_take(thread, frame);
 		appended = mr_thread_append_text(thread, type, flags, text, strnlen(text, MR_HEAP_TEXT_MAX));
 		mr_gate_leave(thread, MR_GATE_OPEN);

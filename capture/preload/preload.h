@@ -137,13 +137,8 @@ extern __thread struct mr_thread *mr_thread_current;
  * thing. */
 MR_HOT uint64_t mr_thread_clock(const struct mr_thread *thread)
 {
-	if (thread->ordered) {
-#if defined(__x86_64__)
-		__builtin_ia32_lfence();
-#elif defined(__aarch64__)
-		__asm__ volatile("isb" ::: "memory");
-#endif
-	}
+	if (thread->ordered)
+		mr_clock_wait();
 	return mr_clock_ticks(thread->clock_is_counter);
 }
 
@@ -195,8 +190,8 @@ MR_HOT uint32_t mr_nested_count(const struct mr_thread *thread)
 }
 /* Appends them.  False: now there is no room for one more record. */
 bool mr_append_nested(struct mr_thread *thread);
-/* Whether the hook at FRAME may append: the gate is open, or was left by siglongjmp() and is now. */
-bool mr_gate_is_open(struct mr_thread *thread, const uintptr_t *frame);
+/* Opens the gate if it was left by siglongjmp().  Whether it is open: the hook at FRAME may append. */
+bool mr_gate_open(struct mr_thread *thread, const uintptr_t *frame);
 /* After the gate was opened: more was left while it was being opened. */
 void mr_append_rest(struct mr_thread *thread, const uintptr_t *frame);
 /* Nobody made room for EVENT: it is counted, and the gate says so. */

@@ -675,11 +675,7 @@ static void *write_meanwhile(void *context)
 static uint64_t clock_in_order(void)
 {
 	atomic_thread_fence(memory_order_seq_cst);
-#if defined(__x86_64__)
-	__builtin_ia32_lfence();
-#elif defined(__aarch64__)
-	__asm__ volatile("isb" ::: "memory");
-#endif
+	mr_clock_wait();
 	return mr_clock_ticks(channel->header->clock_is_tsc != 0);
 }
 
