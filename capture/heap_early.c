@@ -4,26 +4,26 @@
  */
 #include "heap_early.h"
 
-/* The first of the first COUNT that is of the same ring and address as EVENT; COUNT: there is none. */
-static uint32_t first_like(const struct mr_heap_early *early, uint32_t count,
-                           const struct mr_heap_taken *event)
+/* The first of the first COUNT that is of THREAD and ADDRESS, in order; COUNT: there is none. */
+static uint32_t first_of(const struct mr_heap_early *early, uint32_t count, uint32_t thread, uint64_t address)
 {
 	uint32_t i = 0;
 
-	while (i < count && (early->events[i].event.address != event->address ||
-	                     early->events[i].event.ring != event->ring))
+	while (i < count && (early->events[i].event.address != address || early->events[i].thread != thread ||
+	                     !early->events[i].in_order))
 		i++;
 	return i;
 }
 
-bool mr_heap_early_has_before(const struct mr_heap_early *early, const struct mr_heap_taken *event)
+bool mr_heap_early_has(const struct mr_heap_early *early, uint32_t thread, uint64_t address)
 {
-	return first_like(early, early->count, event) < early->count;
+	return first_of(early, early->count, thread, address) < early->count;
 }
 
-void mr_heap_early_keep(struct mr_heap_early *early, const struct mr_heap_taken *event, uint32_t thread)
+void mr_heap_early_keep(struct mr_heap_early *early, const struct mr_heap_taken *event, uint32_t thread,
+                        bool in_order)
 {
-	early->events[early->count++] = (struct mr_heap_early_event){ *event, thread };
+	early->events[early->count++] = (struct mr_heap_early_event){ *event, thread, in_order };
 }
 
 static struct mr_heap_early_event take_out(struct mr_heap_early *early, uint32_t at)
@@ -43,7 +43,8 @@ void mr_heap_early_retry(struct mr_heap_early *early, uint64_t address, uint64_t
 
 		if (retried.event.ticks < ticks)
 			retried.event.ticks = ticks;
-		if (retried.event.address == address && first_like(early, i, &retried.event) == i &&
+		if (retried.event.address == address &&
+		    (!retried.in_order || first_of(early, i, retried.thread, address) == i) &&
 		    take(context, &retried)) {
 			(void)take_out(early, i);
 			i = 0; /* what came before may be next */
@@ -61,13 +62,13 @@ bool mr_heap_early_overdue(struct mr_heap_early *early, uint64_t ticks, struct m
 	return true;
 }
 
-bool mr_heap_early_before(struct mr_heap_early *early, const struct mr_heap_taken *event,
-                          struct mr_heap_early_event *before)
+bool mr_heap_early_take(struct mr_heap_early *early, uint32_t thread, uint64_t address,
+                        struct mr_heap_early_event *taken)
 {
-	const uint32_t at = first_like(early, early->count, event);
+	const uint32_t at = first_of(early, early->count, thread, address);
 
 	if (at == early->count)
 		return false;
-	*before = take_out(early, at);
+	*taken = take_out(early, at);
 	return true;
 }

@@ -437,11 +437,13 @@ static __attribute__((noinline)) void give_up(struct mr_heap_image *image, uint6
 }
 
 /* EVENT is a realloc's, which is never early: nor can what its thread did with the address before be. */
-static inline void give_up_before(struct mr_heap_image *image, const struct mr_heap_taken *event)
+static inline void give_up_before(struct mr_heap_image *image, uint32_t thread,
+                                  const struct mr_heap_taken *event)
 {
 	struct mr_heap_early_event before;
 
-	while (MR_UNLIKELY(image->early.count > 0) && mr_heap_early_before(&image->early, event, &before)) {
+	while (MR_UNLIKELY(image->early.count > 0) &&
+	       mr_heap_early_take(&image->early, thread, event->address, &before)) {
 		before.event.ticks = event->ticks;
 		take_alone(image, before.thread, &before.event);
 	}
@@ -463,13 +465,18 @@ static __attribute__((noinline)) void take_early(struct mr_heap_image *image, ui
 	}
 	if (image->early.count == MR_HEAP_EARLY_MAX)
 		give_up(image, image->early.events[0].event.ticks + 1, event->ticks);
-	mr_heap_early_keep(&image->early, event, thread);
+	/* Two threads freed one block within a moment: which of them was early, and waits for the next one in this
+	 * place, cannot be told. */
+	mr_heap_early_keep(
+		&image->early, event, thread,
+		event->type != MR_HEAP_RECORD_FREE ||
+			!mr_heap_profile_freed_lately(&image->profile, thread, event->address, event->ticks));
 }
 
 /* Something that the same thread did with the address before waits. */
-static inline bool has_to_wait(const struct mr_heap_image *image, const struct mr_heap_taken *event)
+static inline bool has_to_wait(const struct mr_heap_image *image, uint32_t thread, uint64_t address)
 {
-	return MR_UNLIKELY(image->early.count > 0) && mr_heap_early_has_before(&image->early, event);
+	return MR_UNLIKELY(image->early.count > 0) && mr_heap_early_has(&image->early, thread, address);
 }
 
 static inline void take_event(struct mr_heap_image *image, const struct mr_heap_taken *event)
@@ -483,19 +490,19 @@ static inline void take_event(struct mr_heap_image *image, const struct mr_heap_
 	image->profile.threads[thread].ticks_last = event->ticks;
 	switch (event->type) {
 	case MR_HEAP_RECORD_ALLOC:
-		if (MR_UNLIKELY(has_to_wait(image, event) || !take_alloc(image, thread, event)))
+		if (MR_UNLIKELY(has_to_wait(image, thread, address) || !take_alloc(image, thread, event)))
 			take_early(image, thread, event);
 		break;
 	case MR_HEAP_RECORD_FREE:
-		if (MR_UNLIKELY(has_to_wait(image, event) || !take_free(image, thread, event)))
+		if (MR_UNLIKELY(has_to_wait(image, thread, address) || !take_free(image, thread, event)))
 			take_early(image, thread, event);
 		break;
 	case MR_HEAP_RECORD_REALLOC_BEGIN:
-		give_up_before(image, event);
+		give_up_before(image, thread, event);
 		mr_heap_profile_realloc_begin(&image->profile, thread, event->address, event->ticks);
 		break;
 	case MR_HEAP_RECORD_REALLOC_END:
-		give_up_before(image, event);
+		give_up_before(image, thread, event);
 		if (event->address == 0) /* one that failed gives the old block back */
 			address = image->profile.threads[thread].moving_address;
 		take_realloc_end(image, thread, event);

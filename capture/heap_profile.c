@@ -291,9 +291,8 @@ static inline struct mr_heap_lately *lately_of(struct mr_heap_profile *profile, 
 	return &profile->lately[(address >> 4) % MR_HEAP_LATELY];
 }
 
-/* Whether the block at ADDRESS, which is not there, was freed a moment ago by another thread than THREAD. */
-static bool was_freed_lately(struct mr_heap_profile *profile, uint32_t thread, uint64_t address,
-                             uint64_t ticks)
+bool mr_heap_profile_freed_lately(struct mr_heap_profile *profile, uint32_t thread, uint64_t address,
+                                  uint64_t ticks)
 {
 	const struct mr_heap_lately *const lately = lately_of(profile, address);
 
@@ -352,7 +351,7 @@ void mr_heap_profile_realloc_begin(struct mr_heap_profile *profile, uint32_t thr
 	thread->moving_known = mr_heap_blocks_take(&profile->blocks, address, &thread->moving_block,
 	                                           &thread->moving_sequence);
 	thread->moving_freed =
-		!thread->moving_known && was_freed_lately(profile, thread_index, address, ticks);
+		!thread->moving_known && mr_heap_profile_freed_lately(profile, thread_index, address, ticks);
 	if (thread->moving_known)
 		leave(profile, &thread->moving_block);
 }

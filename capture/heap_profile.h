@@ -142,6 +142,9 @@ void mr_heap_profile_make_way(struct mr_heap_profile *profile, uint64_t address,
  * is none at ADDRESS, and nothing was changed. */
 uint64_t mr_heap_profile_free(struct mr_heap_profile *profile, uint32_t thread, uint64_t address,
                               uint64_t ticks);
+/* Whether another thread than THREAD freed a block at ADDRESS a moment before TICKS. */
+bool mr_heap_profile_freed_lately(struct mr_heap_profile *profile, uint32_t thread, uint64_t address,
+                                  uint64_t ticks);
 /* Counts a free of a block that nothing is known of. */
 void mr_heap_profile_free_unknown(struct mr_heap_profile *profile, uint32_t thread);
 /* realloc: the old block, then the new one, for which another one makes way. */

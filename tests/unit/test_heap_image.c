@@ -151,6 +151,24 @@ Test(heap_image, a_free_told_before_its_allocation__waits_for_it)
 	end();
 }
 
+Test(heap_image, two_frees_told_in_the_wrong_order__leave_nothing_of_the_block_in_between)
+{
+	begin(2);
+	const uint64_t now = mr_clock_monotonic_ns();
+
+	append(0, MR_HEAP_RECORD_ALLOC, now, 0x5000, 100);
+	append(1, MR_HEAP_RECORD_FREE, now + 5, 0x5000, 0); /* of the next one */
+	append(0, MR_HEAP_RECORD_FREE, now + 6, 0x5000, 0);
+	append(0, MR_HEAP_RECORD_ALLOC, now + 7, 0x5000, 70);
+	(void)mr_heap_image_run(image, true);
+	cr_expect(zero(u64, image->profile.live_bytes));
+	cr_expect(eq(u64, sums().count, 2));
+	cr_expect(eq(u64, sums().frees, 2));
+	cr_expect(zero(u64, sums().unknown_frees));
+	cr_expect(zero(u64, image->profile.unseen_frees));
+	end();
+}
+
 Test(heap_image, a_free_told_before_the_realloc_in_place_of_its_block__is_of_the_new_one)
 {
 	begin(2);
