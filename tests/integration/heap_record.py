@@ -77,6 +77,15 @@ def a_library_with_a_strange_path():
     cases.equal(len(images()), 2)
 
 
+def the_library_needs_the_c_library_alone_and_shows_what_it_replaces():
+    cases.equal(cases.needed_libraries(PRELOAD), [])
+    allocating = ["aligned_alloc", "calloc", "cfree", "free", "malloc", "malloc_usable_size", "memalign",
+                  "posix_memalign", "pvalloc", "realloc", "reallocarray", "valloc"]
+    others = ["dlclose", "mmap", "mmap64", "mremap", "munmap", "prctl", "pthread_setname_np", "syscall"]
+    cases.equal(sorted(cases.shown_names(PRELOAD)),
+                sorted([*allocating, *others, "memrecord_mark", "memrecord_name_thread"]))
+
+
 def a_library_that_is_missing():
     os.makedirs("alone")
     shutil.copy(MEMRECORD, "alone")
@@ -278,6 +287,7 @@ def processes_that_are_not_recorded():
 
 if __name__ == "__main__":
     cases.main(static_programs_are_refused, programs_with_rights_are_refused, a_library_with_a_strange_path,
+               the_library_needs_the_c_library_alone_and_shows_what_it_replaces,
                a_library_that_is_missing, exec_begins_another_image, a_peak_before_exec, images_have_names,
                pipes_of_commands, the_end_sums_up, memory_that_is_elsewhere,
                memory_of_children_is_not_the_command_s, programs_that_are_not_recorded_after_an_exec,

@@ -115,8 +115,7 @@ def a_library_that_is_unloaded_stays_and_ends_its_log():
 
 
 def the_library_shows_its_public_names_only():
-    shown = cases.run("nm", "-D", "--defined-only", os.path.join(cases.BUILD, "libmemcapture.so")).stdout
-    names = {line.split()[-1].split("@")[0] for line in shown.splitlines() if line.split()[-2] != "A"}
+    names = cases.shown_names(os.path.join(cases.BUILD, "libmemcapture.so"))
     alien = sorted(name for name in names if not name.startswith("memcapture_"))
     cases.equal(alien, [])
     for needed in ("memcapture_open", "memcapture_track_at", "memcapture_visit"):
@@ -131,10 +130,7 @@ def the_archive_shows_its_public_names_only():
 
 
 def the_library_needs_nothing_but_the_c_library():
-    needed = [line.split()[-1].strip("[]") for line in
-              cases.run("readelf", "-d", os.path.join(cases.BUILD, "libmemcapture.so")).stdout.splitlines()
-              if "(NEEDED)" in line]
-    cases.equal([name for name in needed if not name.startswith(("libc.so", "ld-linux"))], [])
+    cases.equal(cases.needed_libraries(os.path.join(cases.BUILD, "libmemcapture.so")), [])
 
 
 cases.main(returning_from_main_ends_the_log, exit_in_another_thread_ends_the_log, a_forked_child_is_silent,

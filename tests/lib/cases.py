@@ -38,6 +38,20 @@ def run(*command, **options):
     return subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
 
 
+def needed_libraries(path):
+    """The libraries that the one at PATH is linked with, the C library and the dynamic linker apart."""
+    lines = run("readelf", "-d", path).stdout.splitlines()
+    names = [line.split()[-1].strip("[]") for line in lines if "(NEEDED)" in line]
+    assert any(name.startswith("libc.so") for name in names), names
+    return [name for name in names if not name.startswith(("libc.so", "ld-linux"))]
+
+
+def shown_names(path):
+    """What the library at PATH shows to others; the version of a version script is an absolute symbol."""
+    lines = [line.split() for line in run("nm", "-D", "--defined-only", path).stdout.splitlines()]
+    return {words[-1].split("@")[0] for words in lines if words[-2] != "A"}
+
+
 def equal(actual, expected, what=""):
     if actual != expected:
         raise AssertionError(f"{what}{': ' if what else ''}{actual!r} is not {expected!r}")
