@@ -207,11 +207,18 @@ void mr_heap_recorder_totals(const struct mr_heap_recorder *recorder, struct mr_
 
 /* ---- Images ------------------------------------------------------------------------------------ */
 
+/* The name of the file that IMAGE runs. */
+static const char *program_of(const struct mr_heap_image *image)
+{
+	const char *const slash = strrchr(image->executable, '/');
+
+	return slash ? slash + 1 : image->executable;
+}
+
 static void sum_up(struct mr_heap_recorder *recorder, const struct mr_heap_image *image)
 {
 	struct mr_heap_recorder_totals *const totals = &recorder->totals;
 	const struct mr_heap_profile *const heap = &image->profile;
-	const char *const slash = strrchr(image->executable, '/');
 	struct mr_heap_drain_counts counts;
 
 	mr_heap_drain_counts(image->drain, &counts);
@@ -227,7 +234,7 @@ static void sum_up(struct mr_heap_recorder *recorder, const struct mr_heap_image
 	if (heap->peak_bytes > totals->largest_peak_bytes) {
 		totals->largest_peak_bytes = heap->peak_bytes;
 		(void)snprintf(totals->largest_name, sizeof(totals->largest_name), "%.60s",
-		               slash ? slash + 1 : image->executable);
+		               program_of(image));
 	}
 }
 
@@ -359,8 +366,7 @@ static size_t program_len(const char *name)
 /* Whether PROGRAM is the name of the file that IMAGE runs. */
 static bool runs_program(const struct mr_heap_image *image, const char *program)
 {
-	const char *const slash = strrchr(image->executable, '/');
-	const char *const own = slash ? slash + 1 : image->executable;
+	const char *const own = program_of(image);
 	const size_t len = program_len(program);
 
 	return strncmp(own, program, len) == 0 &&
