@@ -465,8 +465,8 @@ static __attribute__((noinline)) void take_early(struct mr_heap_image *image, ui
 	}
 	if (image->early.count == MR_HEAP_EARLY_MAX)
 		give_up(image, image->early.events[0].event.ticks + 1, event->ticks);
-	/* Two threads freed one block within a moment: which of them was early, and waits for the next one in this
-	 * place, cannot be told. */
+	/* Two threads freed one block within a moment: which of them was early, and waits for the next one in
+	 * this place, cannot be told. */
 	mr_heap_early_keep(
 		&image->early, event, thread,
 		event->type != MR_HEAP_RECORD_FREE ||

@@ -118,6 +118,17 @@ static struct mr_heap_sums sums(void)
 	return all;
 }
 
+/* All is taken, nothing waits any more: what is live then, and the sums. */
+static void ends_with(uint64_t live_bytes, uint64_t count, uint64_t frees, uint64_t unknown_frees)
+{
+	(void)mr_heap_image_run(image, true);
+	cr_expect(eq(u64, image->profile.live_bytes, live_bytes));
+	cr_expect(eq(u64, sums().count, count));
+	cr_expect(eq(u64, sums().frees, frees));
+	cr_expect(eq(u64, sums().unknown_frees, unknown_frees));
+	cr_expect(zero(u32, image->early.count));
+}
+
 Test(heap_image, an_allocation_told_before_the_free_of_its_address__waits_for_it)
 {
 	begin(2);
@@ -126,13 +137,9 @@ Test(heap_image, an_allocation_told_before_the_free_of_its_address__waits_for_it
 	append(0, MR_HEAP_RECORD_ALLOC, now, 0x5000, 100);
 	append(1, MR_HEAP_RECORD_ALLOC, now + 10, 0x5000, 70);
 	append(0, MR_HEAP_RECORD_FREE, now + 12, 0x5000, 0);
-	(void)mr_heap_image_run(image, true);
-	cr_expect(eq(u64, image->profile.live_bytes, 70));
+	ends_with(70, 2, 1, 0);
 	cr_expect(eq(u64, image->profile.live_count, 1));
 	cr_expect(eq(u64, image->profile.peak_bytes, 100));
-	cr_expect(eq(u64, sums().count, 2));
-	cr_expect(eq(u64, sums().frees, 1));
-	cr_expect(zero(u64, sums().unknown_frees));
 	cr_expect(eq(u64, image->profile.threads[2].live_bytes, 70), "the second thread's");
 	end();
 }
@@ -144,10 +151,7 @@ Test(heap_image, a_free_told_before_its_allocation__waits_for_it)
 
 	append(1, MR_HEAP_RECORD_FREE, now, 0x5000, 0);
 	append(0, MR_HEAP_RECORD_ALLOC, now + 5, 0x5000, 100);
-	(void)mr_heap_image_run(image, true);
-	cr_expect(zero(u64, image->profile.live_bytes));
-	cr_expect(eq(u64, sums().frees, 1));
-	cr_expect(zero(u64, sums().unknown_frees));
+	ends_with(0, 1, 1, 0);
 	end();
 }
 
@@ -160,11 +164,7 @@ Test(heap_image, two_frees_told_in_the_wrong_order__leave_nothing_of_the_block_i
 	append(1, MR_HEAP_RECORD_FREE, now + 5, 0x5000, 0); /* of the next one */
 	append(0, MR_HEAP_RECORD_FREE, now + 6, 0x5000, 0);
 	append(0, MR_HEAP_RECORD_ALLOC, now + 7, 0x5000, 70);
-	(void)mr_heap_image_run(image, true);
-	cr_expect(zero(u64, image->profile.live_bytes));
-	cr_expect(eq(u64, sums().count, 2));
-	cr_expect(eq(u64, sums().frees, 2));
-	cr_expect(zero(u64, sums().unknown_frees));
+	ends_with(0, 2, 2, 0);
 	cr_expect(zero(u64, image->profile.unseen_frees));
 	end();
 }
@@ -178,14 +178,10 @@ Test(heap_image, a_free_told_before_the_realloc_in_place_of_its_block__is_of_the
 	append(1, MR_HEAP_RECORD_FREE, now + 5, 0x5000, 0);
 	append(0, MR_HEAP_RECORD_REALLOC_BEGIN, now + 6, 0x5000, 0);
 	append(0, MR_HEAP_RECORD_REALLOC_END, now + 7, 0x5000, 130);
-	(void)mr_heap_image_run(image, true);
-	cr_expect(zero(u64, image->profile.live_bytes));
+	ends_with(0, 2, 2, 0);
 	cr_expect(zero(u64, image->profile.live_count));
-	cr_expect(eq(u64, sums().count, 2));
 	cr_expect(eq(u64, sums().total_bytes, 230));
-	cr_expect(eq(u64, sums().frees, 2));
 	cr_expect(eq(u64, sums().reallocs, 1));
-	cr_expect(zero(u64, sums().unknown_frees));
 	cr_expect(eq(u64, image->profile.threads[1].frees + image->profile.threads[2].frees, 2));
 	end();
 }
@@ -201,9 +197,7 @@ Test(heap_image, a_realloc_of_a_block_that_was_freed_long_ago__is_of_one_that_no
 	append(1, MR_HEAP_RECORD_FREE, now + 5, 0x5000, 0);
 	append(0, MR_HEAP_RECORD_REALLOC_BEGIN, now + 2 * MR_HEAP_EARLY_NS, 0x5000, 0);
 	append(0, MR_HEAP_RECORD_REALLOC_END, now + 2 * MR_HEAP_EARLY_NS + 1, 0x5000, 130);
-	(void)mr_heap_image_run(image, true);
-	cr_expect(eq(u64, image->profile.live_bytes, 130));
-	cr_expect(eq(u64, sums().unknown_frees, 1));
+	ends_with(130, 2, 1, 1);
 	end();
 }
 
@@ -220,11 +214,7 @@ Test(heap_image, what_nothing_makes_sense_of__is_taken_as_it_is)
 	/* Too late to be the free that they wait for, or the allocation. */
 	append(0, MR_HEAP_RECORD_ALLOC, now + 2 * MR_HEAP_EARLY_NS, 0x7000, 10);
 	append(0, MR_HEAP_RECORD_FREE, now + 2 * MR_HEAP_EARLY_NS + 1, 0x5000, 0);
-	(void)mr_heap_image_run(image, true);
-	cr_expect(eq(u64, image->profile.live_bytes, 10));
-	cr_expect(eq(u64, sums().count, 3));
-	cr_expect(eq(u64, sums().unknown_frees, 1));
-	cr_expect(zero(u32, image->early.count));
+	ends_with(10, 3, 2, 1);
 	end();
 }
 
@@ -244,8 +234,7 @@ Test(heap_image, more_of_them_than_may_wait__are_all_counted)
 
 	for (unsigned i = 0; i < 3 * MR_HEAP_EARLY_MAX; i++)
 		append(1, MR_HEAP_RECORD_FREE, now + i, address_of(i), 0);
-	(void)mr_heap_image_run(image, true);
-	cr_expect(eq(u64, sums().unknown_frees, 3 * MR_HEAP_EARLY_MAX));
+	ends_with(0, 0, 0, 3 * MR_HEAP_EARLY_MAX);
 	end();
 }
 
@@ -272,12 +261,7 @@ Test(heap_image, a_free_that_nothing_makes_sense_of__does_not_take_what_its_thre
 	append(0, MR_HEAP_RECORD_FREE, now + 2, 0x6000, 0);
 	append(0, MR_HEAP_RECORD_ALLOC, now + 3, 0x6000, 10);
 	append(0, MR_HEAP_RECORD_FREE, now + 4, 0x6000, 0);
-	(void)mr_heap_image_run(image, true);
-	cr_expect(eq(u64, image->profile.live_bytes, 100));
-	cr_expect(eq(u64, sums().count, 2));
-	cr_expect(eq(u64, sums().frees, 1));
-	cr_expect(eq(u64, sums().unknown_frees, 2));
-	cr_expect(zero(u32, image->early.count));
+	ends_with(100, 2, 1, 2);
 	end();
 }
 
@@ -289,9 +273,7 @@ Test(heap_image, an_allocation_whose_address_was_freed_unseen__keeps_its_own_fre
 	append(0, MR_HEAP_RECORD_ALLOC, now, 0x5000, 100);
 	append(1, MR_HEAP_RECORD_ALLOC, now + 1, 0x5000, 70);
 	append(1, MR_HEAP_RECORD_FREE, now + 2, 0x5000, 0);
-	(void)mr_heap_image_run(image, true);
-	cr_expect(zero(u64, image->profile.live_bytes));
-	cr_expect(eq(u64, sums().count, 2));
+	ends_with(0, 2, 2, 0);
 	end();
 }
 
@@ -304,10 +286,8 @@ Test(heap_image, a_realloc_of_what_waits__is_not_one_of_what_was_there_before)
 	append(1, MR_HEAP_RECORD_ALLOC, now + 1, 0x5000, 70);
 	append(1, MR_HEAP_RECORD_REALLOC_BEGIN, now + 2, 0x5000, 0);
 	append(1, MR_HEAP_RECORD_REALLOC_END, now + 3, 0x6000, 75);
-	(void)mr_heap_image_run(image, true);
-	cr_expect(eq(u64, image->profile.live_bytes, 75));
+	ends_with(75, 3, 2, 0);
 	cr_expect(eq(u64, sums().grown_bytes, 5));
-	cr_expect(zero(u64, sums().unknown_frees));
 	end();
 }
 
@@ -320,10 +300,7 @@ Test(heap_image, a_free_told_before_the_realloc_that_failed__waits_for_it)
 	append(0, MR_HEAP_RECORD_REALLOC_BEGIN, now + 2, 0x5000, 0);
 	append(1, MR_HEAP_RECORD_FREE, now + 3, 0x5000, 0);
 	append(0, MR_HEAP_RECORD_REALLOC_END, now + 4, 0, 9999);
-	(void)mr_heap_image_run(image, true);
-	cr_expect(zero(u64, image->profile.live_bytes));
-	cr_expect(eq(u64, sums().frees, 1));
-	cr_expect(zero(u64, sums().unknown_frees));
+	ends_with(0, 1, 1, 0);
 	end();
 }
 
