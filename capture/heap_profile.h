@@ -75,9 +75,9 @@ struct mr_heap_thread_figures {
 	struct mr_heap_block moving_block;
 };
 
-#define MR_HEAP_LATELY 256u
+#define MR_HEAP_LATELY 256u /* blocks that were freed lately, of which something is known */
 
-/* A block that was freed lately. */
+/* One of them. */
 struct mr_heap_lately {
 	uint64_t address;
 	uint64_t ticks;
@@ -104,7 +104,7 @@ struct mr_heap_profile {
 	uint64_t peak_count;
 	uint64_t peak_ticks;
 	uint64_t epoch;
-	uint64_t sequence; /* allocations, counted where sequences are kept */
+	uint64_t sequence; /* of the last allocation, from 1 */
 	uint64_t reallocs;
 	uint64_t grown_bytes;
 	uint64_t unseen_frees;    /* blocks that made way */
