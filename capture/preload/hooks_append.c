@@ -163,13 +163,11 @@ void mr_append_slow(const struct mr_event *event, const uintptr_t *frame)
 
 	if (thread == NULL || thread->gate == MR_GATE_CLOSED)
 		thread = mr_thread_enter();
-	if (thread == NULL)
-		count_lost(event->type);
-	else if (mr_gate_open(thread, frame))
-		mr_append_open(thread, event, frame);
-	else if (thread->gate >= MR_GATE_FRAMES)
+	const bool open = thread != NULL && mr_gate_open(thread, frame);
+
+	if (thread != NULL && thread->gate >= MR_GATE_FRAMES)
 		leave_nested(thread, event);
-	else if (unstall(thread, frame))
+	else if (open || (thread != NULL && unstall(thread, frame)))
 		mr_append_open(thread, event, frame);
 	else
 		count_lost(event->type);
